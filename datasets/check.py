@@ -1,0 +1,175 @@
+"""One pass over a dataset: its statistics, and what in it would break or bias training."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from datasets.dataset import DataError, Dataset, Progress
+from datasets.statistics import ClassStatistics, DataStatistics, Problem, SplitStatistics
+
+_FEW_IMAGES = {"train": 20, "val": 10}
+_RARE_SHARE = 0.005
+_MUCH_IGNORED = 0.5
+_FAR_SMALLER = 0.5
+_ASPECT_CHANGE = 1.5
+_CHUNK = 64
+
+
+class Inspection(NamedTuple):
+    """What one pass found."""
+
+    problems: list[Problem]
+    statistics: DataStatistics
+
+
+class _Look(NamedTuple):
+    """What is kept of one image: its pixels a mask value [256], size, and a hash of its pixels."""
+
+    name: str
+    counts: npt.NDArray[np.int64]
+    size: tuple[int, int]
+    digest: bytes
+
+
+def inspect_dataset(dataset: Dataset, progress: Progress | None = None) -> Inspection:
+    """Reads every image and mask once, in threads, and judges them. Errors come first, then warnings."""
+    problems = dataset.layout_problems()
+    looks: dict[str, list[_Look]] = {}
+    for split, look in _look_at_all(dataset, progress):
+        if isinstance(look, _Look):
+            looks.setdefault(split, []).append(look)
+        else:
+            problems.append(look)
+    statistics = DataStatistics(tuple(_split_statistics(dataset, split, looks[split]) for split in looks))
+    for split in statistics.splits:
+        problems += _judge_amount(split)
+        problems += _judge_classes(split)
+        problems += _judge_sizes(split, dataset.image_size)
+    problems += _find_leaks(looks)
+    return Inspection(sorted(problems, key=lambda problem: problem.severity), statistics)
+
+
+def _look_at_all(dataset: Dataset, progress: Progress | None) -> Iterator[tuple[str, _Look | Problem]]:
+    places = [(split, index) for split in dataset.splits for index in range(dataset.length(split))]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        # In chunks, so that an interruption does not wait for all that is queued.
+        for start in range(0, len(places), _CHUNK):
+            chunk = places[start : start + _CHUNK]
+            looks = pool.map(lambda place: _look(dataset, *place), chunk)
+            for done, ((split, _), look) in enumerate(zip(chunk, looks, strict=True), start + 1):
+                if progress is not None:
+                    progress(done, len(places))
+                yield split, look
+
+
+def _look(dataset: Dataset, split: str, index: int) -> _Look | Problem:
+    try:
+        image, mask, name = dataset.read(split, index)
+    except DataError as error:
+        return Problem("error", str(error), error.path)
+    digest = hashlib.blake2b(image, digest_size=16, person=b"image").digest()
+    return _Look(name, np.bincount(mask.ravel(), minlength=256), (mask.shape[0], mask.shape[1]), digest)
+
+
+def _split_statistics(dataset: Dataset, split: str, looks: list[_Look]) -> SplitStatistics:
+    counts = np.stack([look.counts for look in looks])
+    pixels = counts.sum(axis=0)
+    labelled = int(pixels[: len(dataset.class_names)].sum())
+    classes = tuple(
+        ClassStatistics(name, int(pixels[index]), int(pixels[index]) / max(1, labelled), int((counts[:, index] > 0).sum()))
+        for index, name in enumerate(dataset.class_names)
+    )
+    sizes = Counter(look.size for look in looks).most_common()
+    return SplitStatistics(split, len(looks), tuple(sizes), 1 - labelled / int(pixels.sum()), classes)
+
+
+def _judge_amount(split: SplitStatistics) -> Iterator[Problem]:
+    few = _FEW_IMAGES.get(split.split, 0)
+    if split.images < few:
+        why = {
+            "train": "expect overfitting; label more, or augment strongly.",
+            "val": "scores will hang on single images, and a search may pick by chance; move some from train.",
+        }
+        count = f"{split.images} image{'s' if split.images > 1 else ''}"
+        yield Problem("warning", f"{split.split} has only {count}: {why[split.split]}")
+    if split.ignored_share > _MUCH_IGNORED:
+        yield Problem(
+            "warning",
+            f"{split.ignored_share:.0%} of the pixels of {split.split} are ignored: little is learned from each image. "
+            "Check that ignore_index is right.",
+        )
+
+
+def _judge_classes(split: SplitStatistics) -> Iterator[Problem]:
+    missing = [label.name for label in split.classes if not label.pixels]
+    if missing:
+        effect = {"train": "it can't be learned", "val": "its score can't be measured"}.get(
+            split.split, "its score can't be measured"
+        )
+        yield Problem("warning", f"{split.split} holds no pixel of {_listed(missing)}: {effect}.")
+    rare = [label for label in split.classes if 0 < label.share < _RARE_SHARE]
+    if rare and split.split == "train":
+        shares = _listed([f"{label.name} ({label.share:.2%}, in {label.images} images)" for label in rare])
+        yield Problem(
+            "warning",
+            f"Rare classes in train: {shares}. Plain pixel accuracy will hide them; compare by mean IoU, and expect "
+            "them to need a loss that weighs classes.",
+        )
+
+
+def _judge_sizes(split: SplitStatistics, image_size: tuple[int, int]) -> Iterator[Problem]:
+    height, width = image_size
+    small = [(size, count) for size, count in split.sizes if min(size[0] / height, size[1] / width) < _FAR_SMALLER]
+    stretched = [(size, count) for size, count in split.sizes if _stretch(size, image_size) >= _ASPECT_CHANGE]
+    if small:
+        yield Problem(
+            "warning",
+            f"{_count(small)} of {split.images} images of {split.split} are less than half of image_size "
+            f"{height}x{width} (such as {small[0][0][0]}x{small[0][0][1]}): they are blown up, at the cost of a larger "
+            "network input. Consider a smaller image_size.",
+        )
+    if stretched:
+        yield Problem(
+            "warning",
+            f"{_count(stretched)} of {split.images} images of {split.split} are stretched {_ASPECT_CHANGE} times or "
+            f"more by the resize to {height}x{width} (such as {stretched[0][0][0]}x{stretched[0][0][1]}, height x "
+            "width). Consider an image_size of their shape.",
+        )
+
+
+def _find_leaks(looks: dict[str, list[_Look]]) -> Iterator[Problem]:
+    """Images that two splits share, pixel by pixel."""
+    names: dict[bytes, dict[str, str]] = defaultdict(dict)
+    for split, split_looks in looks.items():
+        for look in split_looks:
+            names[look.digest].setdefault(split, look.name)
+    shared = [found for found in names.values() if len(found) > 1]
+    for first, second in (("train", "val"), ("train", "test"), ("val", "test")):
+        both = [found for found in shared if first in found and second in found]
+        if both:
+            yield Problem(
+                "warning",
+                f"{len(both)} image{'s are' if len(both) > 1 else ' is'} in both {first} and {second} (such as "
+                f"{both[0][first]} = {both[0][second]}): scores on {second} will be too good. Remove one of each.",
+            )
+
+
+def _stretch(size: tuple[int, int], image_size: tuple[int, int]) -> float:
+    ratio = (size[0] / size[1]) / (image_size[0] / image_size[1])
+    return max(ratio, 1 / ratio)
+
+
+def _count(sizes: list[tuple[tuple[int, int], int]]) -> int:
+    return sum(count for _, count in sizes)
+
+
+def _listed(names: list[str], most: int = 8) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

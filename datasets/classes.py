@@ -1,0 +1,96 @@
+"""Names and number of the classes: from classes.json, the study's settings, or both where they agree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+from pydantic import BaseModel, Field, StringConstraints, ValidationError
+
+from datasets.dataset import DEFAULT_IGNORE_INDEX, DataError
+
+_MOST_BYTES = 1_000_000
+_BINARY_NAMES = ("background", "object")
+
+ClassName = Annotated[str, StringConstraints(strict=True, pattern=r"^[^\x00-\x1f\x7f]{1,100}$")]
+
+
+class Labels(NamedTuple):
+    """Resolved classes: `classes` counts outputs (1 for binary, with two `names`)."""
+
+    names: tuple[str, ...]
+    classes: int
+    ignore_index: int
+
+
+class _ClassesFile(BaseModel):
+    """classes.json; further keys (name, licence ...) are the user's own."""
+
+    classes: Annotated[list[ClassName], Field(min_length=2, max_length=255)]
+    ignore_index: Annotated[int | None, Field(strict=True, ge=0, le=255)] = None
+
+
+def read_labels(folder: Path, classes: int | None, ignore_index: int | None) -> Labels:
+    """The classes of the data in `folder`.
+
+    Raises:
+        DataError: classes.json is damaged or disagrees with `classes`, or neither names the classes.
+    """
+    file = folder / "classes.json"
+    if not file.exists():
+        return _without_file(file, classes, ignore_index)
+    content = _parse(file)
+    names = tuple(content.classes)
+    outputs = len(names) if classes is None else classes
+    if outputs != len(names) and not (outputs == 1 and len(names) == 2):
+        raise DataError(
+            f"classes = {classes} does not fit {file}, which names {len(names)}: {', '.join(names[:10])}"
+            f"{', ...' if len(names) > 10 else ''}. Leave classes out, or set it to {len(names)}"
+            f"{' or 1 (binary)' if len(names) == 2 else ''}.",
+            file,
+        )
+    if len(set(names)) != len(names):
+        raise DataError(f"{file} names a class twice: {', '.join(names)}.", file)
+    ignored = content.ignore_index if ignore_index is None else ignore_index
+    return _checked(Labels(names, outputs, DEFAULT_IGNORE_INDEX if ignored is None else ignored))
+
+
+def _without_file(file: Path, classes: int | None, ignore_index: int | None) -> Labels:
+    if classes is None:
+        raise DataError(
+            f"The number of classes is not known: set classes (binary: 1), or write {file} as "
+            '{"classes": ["background", "..."], "ignore_index": 255}.',
+            file,
+        )
+    if not 1 <= classes <= 255:
+        raise DataError(f"classes must be 1 (binary) or 2 to 255; got {classes}.")
+    names = _BINARY_NAMES if classes == 1 else tuple(f"class_{index}" for index in range(classes))
+    return _checked(Labels(names, classes, DEFAULT_IGNORE_INDEX if ignore_index is None else ignore_index))
+
+
+def _checked(labels: Labels) -> Labels:
+    if not len(labels.names) <= labels.ignore_index <= 255:
+        raise DataError(
+            f"ignore_index must lie above the class ids 0 to {len(labels.names) - 1} and be at most 255; got "
+            f"{labels.ignore_index}. Leave it out where no pixel is ignored."
+        )
+    return labels
+
+
+def _parse(file: Path) -> _ClassesFile:
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(_MOST_BYTES + 1)
+    except OSError as error:
+        raise DataError(f"Cannot read {file}: {error.strerror}.", file) from error
+    if len(content) > _MOST_BYTES:
+        raise DataError(f"{file} is larger than {_MOST_BYTES:,} bytes; expected a short list of class names.", file)
+    try:
+        return _ClassesFile.model_validate_json(content)
+    except ValidationError as error:
+        details = "; ".join(
+            f"{'.'.join(map(str, item['loc'])) or 'file'}: {item['msg']}" for item in error.errors(include_url=False)[:5]
+        )
+        raise DataError(
+            f'{file} is not valid: {details}. Expected {{"classes": [names in id order], "ignore_index": 255}}.', file
+        ) from error

@@ -1,0 +1,116 @@
+"""What every format offers: named splits of images with canonical masks."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from datasets.check import Inspection
+    from datasets.statistics import DataStatistics, Problem
+
+SPLITS = ("train", "val", "test")
+DEFAULT_IGNORE_INDEX = 255
+
+Progress = Callable[[int, int], None]
+UInt8Array = npt.NDArray[np.uint8]
+
+
+class DataError(ValueError):
+    """The user's data or data settings are wrong; `path` is the file at fault where there is one."""
+
+    def __init__(self, message: str, path: Path | None = None) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class Sample(NamedTuple):
+    """One image with its mask, at the size it is stored in.
+
+    `image` is RGB uint8 [H, W, 3]; `mask` is uint8 [H, W] of class ids 0..C-1 and the dataset's `ignore_index`.
+    """
+
+    image: UInt8Array
+    mask: UInt8Array
+    name: str
+
+
+class Dataset(ABC):
+    """Images and masks in splits.
+
+    `class_names` are in id order; for binary data they are the background's and the object's. `classes` is the number
+    of outputs a network needs: 1 for binary data, else `len(class_names)`. `image_size` (height, width) is what the
+    images will be resized to for training; `read` gives them at their own size.
+    """
+
+    format: ClassVar[str]
+
+    def __init__(
+        self, *, image_size: tuple[int, int], class_names: tuple[str, ...], classes: int, ignore_index: int
+    ) -> None:
+        self.image_size = image_size
+        self.class_names = class_names
+        self.classes = classes
+        self.ignore_index = ignore_index
+        self._inspection: Inspection | None = None
+
+    @property
+    @abstractmethod
+    def splits(self) -> tuple[str, ...]:
+        """The splits that hold images, in the order train, val, test."""
+
+    @abstractmethod
+    def length(self, split: str) -> int:
+        """Number of images in `split`; 0 where there is no such split."""
+
+    @abstractmethod
+    def read(self, split: str, index: int) -> Sample:
+        """The image and mask at `index` of `split`. Safe to call from several threads.
+
+        Raises:
+            DataError: a file is missing or unreadable, or the mask does not fit the image or the classes.
+            IndexError: `split` has no image at `index`.
+        """
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """A short hash that changes when the data does."""
+
+    def layout_problems(self) -> list[Problem]:
+        """Problems that show without opening an image."""
+        return []
+
+    def check(self, progress: Progress | None = None) -> list[Problem]:
+        """Everything that would break or bias training; reads all files once.
+
+        `progress` is called with (images done, images in all). A second call, or `statistics`, reads nothing again.
+        """
+        return self._inspect(progress).problems
+
+    def statistics(self, progress: Progress | None = None) -> DataStatistics:
+        """Images, sizes and pixels of each class, a split each; shares its one pass over the files with `check`."""
+        return self._inspect(progress).statistics
+
+    def _inspect(self, progress: Progress | None) -> Inspection:
+        if self._inspection is None:
+            from datasets.check import inspect_dataset
+
+            self._inspection = inspect_dataset(self, progress)
+        return self._inspection
+
+
+def check_image_size(image_size: object) -> tuple[int, int]:
+    """`image_size` as (height, width).
+
+    Raises:
+        DataError: it is not two positive whole numbers.
+    """
+    sides = tuple(image_size) if isinstance(image_size, (tuple, list)) else ()
+    if len(sides) != 2 or not all(isinstance(side, int) and not isinstance(side, bool) and side > 0 for side in sides):
+        raise DataError(f"image_size must be [height, width], two positive whole numbers; got {image_size!r}.")
+    return sides

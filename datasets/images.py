@@ -1,0 +1,109 @@
+"""Reading and resizing of image and mask files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from datasets.dataset import DataError, UInt8Array
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+MASK_SUFFIXES = (".png",)
+
+_COLOR_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr")
+_MASK_MODES = ("1", "L", "P")
+
+
+def read_image(path: Path) -> UInt8Array:
+    """The image at `path` as RGB uint8 [H, W, 3], turned the way viewers show it (EXIF orientation).
+
+    Greyscale, palette and CMYK images become RGB; an alpha channel is dropped, the colours under it stay.
+
+    Raises:
+        DataError: missing, not a JPEG or PNG, damaged, over Pillow's pixel limit, or of more than 8 bits a channel.
+    """
+    return _decode(path, "image", _to_rgb)
+
+
+def read_mask(path: Path) -> UInt8Array:
+    """The values of the mask at `path`, uint8 [H, W]: grey values, palette indices, or 0 and 1 of a 1-bit PNG.
+
+    Raises:
+        DataError: missing, not a PNG, damaged, over Pillow's pixel limit, or not 8-bit single-channel or palette.
+    """
+    return _decode(path, "mask", _to_ids)
+
+
+def resize_image(image: UInt8Array, size: tuple[int, int]) -> UInt8Array:
+    """`image` [H, W, 3] resized to `size` (height, width), bilinear with antialiasing."""
+    return _resize(image, size, Image.Resampling.BILINEAR)
+
+
+def resize_mask(mask: UInt8Array, size: tuple[int, int]) -> UInt8Array:
+    """`mask` [H, W] resized to `size` (height, width) by nearest neighbour: no value arises that was not there."""
+    return _resize(mask, size, Image.Resampling.NEAREST)
+
+
+def _resize(array: UInt8Array, size: tuple[int, int], method: Image.Resampling) -> UInt8Array:
+    if array.shape[:2] == size:
+        return array
+    return np.asarray(Image.fromarray(array).resize((size[1], size[0]), method))
+
+
+def _decode(path: Path, kind: str, convert: Callable[[Image.Image, Path], UInt8Array]) -> UInt8Array:
+    formats = ("PNG",) if kind == "mask" else ("JPEG", "PNG")
+    try:
+        with Image.open(path, formats=formats) as opened:
+            _refuse_bomb(opened, path)
+            return convert(opened, path)
+    except DataError:
+        raise
+    except FileNotFoundError:
+        raise DataError(f"{kind.capitalize()} {path} is missing.", path) from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise DataError(_bomb_message(path), path) from None
+    # Pillow's decoders raise nearly anything on damaged files: OSError, SyntaxError, struct.error, zlib.error ...
+    except Exception as error:
+        expected = " or ".join(formats)
+        raise DataError(
+            f"Cannot read {kind} {path}: {error}. Expected a whole {expected} file; replace or remove it.", path
+        ) from error
+
+
+def _refuse_bomb(opened: Image.Image, path: Path) -> None:
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and opened.width * opened.height > limit:
+        raise DataError(_bomb_message(path), path)
+
+
+def _bomb_message(path: Path) -> str:
+    return (
+        f"{path} has more pixels than the limit of {Image.MAX_IMAGE_PIXELS:,} that guards against decompression "
+        "bombs; cut or shrink it."
+    )
+
+
+def _to_rgb(opened: Image.Image, path: Path) -> UInt8Array:
+    if opened.mode not in _COLOR_MODES:
+        raise DataError(
+            f"Image {path} has pixels of mode {opened.mode}; expected 8 bits a channel (grey, palette or RGB). "
+            "Convert it, choosing yourself how its range maps to 0-255.",
+            path,
+        )
+    image: Image.Image = opened
+    if "transparency" in image.info and image.mode == "P":
+        image = image.convert("RGBA")
+    return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+
+
+def _to_ids(opened: Image.Image, path: Path) -> UInt8Array:
+    if opened.mode not in _MASK_MODES:
+        raise DataError(
+            f"Mask {path} has pixels of mode {opened.mode}; expected one channel of 8-bit class ids (a grey or palette "
+            "PNG). Map colours or 16-bit values to class ids first.",
+            path,
+        )
+    return np.asarray(opened).astype(np.uint8)

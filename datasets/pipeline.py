@@ -1,0 +1,138 @@
+"""Batches for training and validation, the same ones whenever an epoch is run again."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from datasets.augmentation import AUGMENTATIONS, Augmentation
+from datasets.dataset import DataError, Dataset, UInt8Array, check_image_size
+from datasets.images import resize_image, resize_mask
+
+_CACHE_BYTES = 4 * 1024**3
+_BYTES_A_PIXEL = 4
+# Each batch in the making holds several copies of itself, so many cores do not mean as many batches.
+_PARALLEL_BATCHES = min(16, os.cpu_count() or 1)
+
+
+class Pipeline:
+    """Batches of one split of a dataset.
+
+    Training: each epoch has exactly `steps` whole batches in an order of its own, and what is left over is another part
+    of the split each epoch (a split smaller than one batch is one smaller batch). Validation (`training=False`): all
+    images in file order, the last batch as small as it comes, never augmented. Order and augmentation depend on `seed`
+    and the epoch alone.
+
+    Args:
+        dataset: where images come from.
+        split: one of `dataset.splits`.
+        image_size: (height, width) of the batches; images are resized bilinearly, masks by nearest neighbour.
+        batch_size: images a batch.
+        training: see above.
+        augment: "none", "flip", "standard" or "strong" (see `datasets.augmentation.Augmentation`); training only.
+        seed: not negative.
+        cache: keep the resized images in memory, so that each is decoded once.
+        cache_bytes: where the split would need more, images are read anew each epoch instead.
+
+    Raises:
+        DataError: the split has no images, or an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        split: str,
+        *,
+        image_size: tuple[int, int],
+        batch_size: int,
+        training: bool,
+        augment: str = "none",
+        seed: int = 0,
+        cache: bool = True,
+        cache_bytes: int = _CACHE_BYTES,
+    ) -> None:
+        self.image_size = check_image_size(image_size)
+        self.images = dataset.length(split)
+        _check_arguments(dataset, split, batch_size, augment, seed)
+        self.batch_size = batch_size
+        self.training = training
+        self.seed = seed
+        whole, rest = divmod(self.images, batch_size)
+        self.steps = max(1, whole) if training else whole + bool(rest)
+        self._dataset = dataset
+        self._split = split
+        needed = self.images * self.image_size[0] * self.image_size[1] * _BYTES_A_PIXEL
+        self._cache = _Cache(self.images, self.image_size) if cache and needed <= cache_bytes else None
+        self._augmentation = Augmentation(augment if training else "none", dataset.ignore_index)
+        # Traced once, here; each epoch's dataset only calls it.
+        self._load = tf.function(self._load_batch).get_concrete_function(
+            tf.TensorSpec([None], tf.int64), tf.TensorSpec([2], tf.int32)
+        )
+
+    def epoch(self, n: int) -> tf.data.Dataset:
+        """Epoch `n` as a finite dataset of `steps` batches.
+
+        Each is (images uint8 [B, H, W, 3] of RGB 0-255, masks uint8 [B, H, W] of class ids and the ignore index), with
+        B unknown to the element spec, so that a partial batch traces nothing anew. Bytes, because they are a quarter
+        of what would otherwise be copied to the device; cast them there.
+        """
+        indices, seeds = self._plan(n)
+        source = tf.data.Dataset.from_tensor_slices((tf.ragged.constant(indices, dtype=tf.int64), seeds))
+        return source.map(self._load, num_parallel_calls=_PARALLEL_BATCHES, deterministic=True).prefetch(2)
+
+    def _plan(self, epoch: int) -> tuple[list[npt.NDArray[np.int64]], npt.NDArray[np.int32]]:
+        """The images of each batch of an epoch, and a seed for each."""
+        order = np.arange(self.images)
+        seeds = np.zeros((self.steps, 2), np.int32)
+        if self.training:
+            rng = np.random.default_rng([self.seed, epoch])
+            order = rng.permutation(self.images)
+            seeds = rng.integers(0, 2**31, (self.steps, 2), dtype=np.int32)
+        return [order[step * self.batch_size :][: self.batch_size] for step in range(self.steps)], seeds
+
+    def _load_batch(self, indices: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        images, masks = tf.numpy_function(self._read_batch, [indices], (tf.uint8, tf.uint8), stateful=False)
+        images = tf.ensure_shape(images, (None, *self.image_size, 3))
+        masks = tf.ensure_shape(masks, (None, *self.image_size))
+        return self._augmentation(images, masks, seed)
+
+    def _read_batch(self, indices: npt.NDArray[np.int64]) -> tuple[UInt8Array, UInt8Array]:
+        images = np.empty((len(indices), *self.image_size, 3), np.uint8)
+        masks = np.empty((len(indices), *self.image_size), np.uint8)
+        for place, index in enumerate(indices):
+            images[place], masks[place] = self._read_resized(int(index))
+        return images, masks
+
+    def _read_resized(self, index: int) -> tuple[UInt8Array, UInt8Array]:
+        if self._cache is not None and self._cache.filled[index]:
+            return self._cache.images[index], self._cache.masks[index]
+        sample = self._dataset.read(self._split, index)
+        image, mask = resize_image(sample.image, self.image_size), resize_mask(sample.mask, self.image_size)
+        if self._cache is not None:
+            self._cache.images[index], self._cache.masks[index] = image, mask
+            # Last, so that another thread never takes a half-written image.
+            self._cache.filled[index] = True
+        return image, mask
+
+
+class _Cache:
+    """Resized images and masks of a split, filled as they are first read."""
+
+    def __init__(self, images: int, size: tuple[int, int]) -> None:
+        self.images = np.empty((images, *size, 3), np.uint8)
+        self.masks = np.empty((images, *size), np.uint8)
+        self.filled = np.zeros(images, bool)
+
+
+def _check_arguments(dataset: Dataset, split: str, batch_size: int, augment: str, seed: int) -> None:
+    if not dataset.length(split):
+        raise DataError(f"The data have no images in split {split!r}; there is: {', '.join(dataset.splits) or 'none'}.")
+    if batch_size < 1:
+        raise DataError(f"batch_size must be at least 1; got {batch_size}.")
+    if augment not in AUGMENTATIONS:
+        raise DataError(f"augment must be one of {', '.join(AUGMENTATIONS)}; got {augment!r}.")
+    if seed < 0:
+        raise DataError(f"seed must not be negative; got {seed}.")
