@@ -1,0 +1,112 @@
+"""Output stride: strides of late stages become dilation, with the same layers' names and weights.
+
+Chen et al. 2017, "Rethinking Atrous Convolution", section 3.1. Where a stride is removed, each kept position computes
+exactly what it computed before; the convolutions after it are dilated by that stride. Paddings are scaled along, so that
+position `i` of the strided map is position `i * dilation` of the dense one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """Where a tensor lives: its stride in input pixels, and the steps between two cells of the original network."""
+
+    stride: int
+    dilation: int
+    unpadded: keras.KerasTensor | None = None
+    padding: keras.layers.ZeroPadding2D | None = None
+
+
+class AtrousRewriter:
+    """Calls copies of a network's layers on new tensors, with no stride beyond `output_stride`.
+
+    Used as the walker of a functional model's graph: `rewriter(layer, *inputs)` for each layer in topological order.
+
+    Attributes:
+        outputs: layer name -> its new output tensor.
+    """
+
+    def __init__(self, image: keras.KerasTensor, output_stride: int, conv2d: type[keras.layers.Conv2D]) -> None:
+        self.outputs: dict[str, keras.KerasTensor] = {}
+        self._output_stride = output_stride
+        self._conv2d = conv2d
+        self._grids: dict[int, tuple[keras.KerasTensor, _Grid]] = {id(image): (image, _Grid(1, 1))}
+
+    def __call__(self, layer: Any, *args: Any, **kwargs: Any) -> keras.KerasTensor:
+        """Calls the copy of `layer`, dilated where its input is denser than it was."""
+        grid = self._grid_of(args)
+        if isinstance(layer, keras.layers.ZeroPadding2D):
+            output = _copy(layer)(*args, **kwargs)
+            grid = _Grid(grid.stride, grid.dilation, unpadded=args[0], padding=layer)
+        elif _window(layer) is not None:
+            output, grid = self._call_window(layer, args[0], grid)
+        else:
+            output = _copy(layer)(*args, **kwargs)
+            grid = _Grid(grid.stride, grid.dilation)
+        self._grids[id(output)] = (output, grid)
+        self.outputs[layer.name] = output
+        return output
+
+    def _grid_of(self, args: Any) -> _Grid:
+        tensors = [x for x in keras.tree.flatten(args) if isinstance(x, keras.KerasTensor)]
+        return max((self._grids[id(x)][1] for x in tensors), key=lambda grid: grid.stride * grid.dilation)
+
+    def _call_window(self, layer: Any, x: keras.KerasTensor, grid: _Grid) -> tuple[keras.KerasTensor, _Grid]:
+        window, stride = _window(layer)  # type: ignore[misc]
+        dense = grid.stride * stride > self._output_stride
+        if not dense and grid.dilation == 1:
+            return _copy(layer)(x), _Grid(grid.stride * stride, 1)
+        after = _Grid(grid.stride, grid.dilation * stride) if dense else _Grid(grid.stride * stride, grid.dilation)
+        changes: dict[str, Any] = {"strides": 1} if dense else {}
+        if window == 1:
+            return _copy(layer, **changes)(x), after
+        if not isinstance(layer, (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)):
+            raise NotImplementedError(f"no dilated form of {type(layer).__name__} {layer.name!r}")
+        if grid.dilation > 1:
+            changes["dilation_rate"] = grid.dilation
+        before = _padding_before(layer, grid, window, stride)
+        if layer.padding == "same" and 2 * before != window - 1:
+            changes["padding"] = "valid"
+        if layer.padding == "valid" or "padding" in changes:
+            x = self._pad(layer, x, grid, before, window)
+        return self._dilated(layer, changes)(x), after
+
+    def _pad(self, layer: Any, x: keras.KerasTensor, grid: _Grid, before: int, window: int) -> keras.KerasTensor:
+        first = before * grid.dilation
+        last = (window - 1) * grid.dilation - first
+        name = grid.padding.name if grid.padding is not None else f"{layer.name}_pad"
+        source = x if grid.unpadded is None else grid.unpadded
+        return keras.layers.ZeroPadding2D(((first, last), (first, last)), name=name)(source)
+
+    def _dilated(self, layer: Any, changes: dict[str, Any]) -> Any:
+        if type(layer) is keras.layers.Conv2D and "dilation_rate" in changes:
+            return self._conv2d.from_config({**layer.get_config(), **changes})
+        return _copy(layer, **changes)
+
+
+def _copy(layer: Any, **changes: Any) -> Any:
+    if not isinstance(layer, keras.layers.Layer):
+        return layer  # an operation without state
+    return type(layer).from_config({**layer.get_config(), **changes})
+
+
+def _window(layer: Any) -> tuple[int, int] | None:
+    """Side and stride of a sliding window; `None` of a layer that has none."""
+    if isinstance(layer, (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)):
+        return layer.kernel_size[0], layer.strides[0]
+    if isinstance(layer, (keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)):
+        return layer.pool_size[0], layer.strides[0]
+    return None
+
+
+def _padding_before(layer: Any, grid: _Grid, window: int, stride: int) -> int:
+    """Zeros the original layer saw at the top and left of a map whose sides are multiples of its stride."""
+    if layer.padding == "same":
+        return max(window - stride, 0) // 2
+    return grid.padding.padding[0][0] if grid.padding is not None else 0

@@ -1,0 +1,93 @@
+"""Segmentation quality from one confusion matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from deeplab.losses import labelled
+
+
+class ConfusionMatrix(keras.metrics.Metric):
+    """Counts of (true class, predicted class) over every labelled pixel seen since the last reset.
+
+    Keras reports its `result()`, the mean IoU; `matrix()` holds all there is to know, and `scores` reads it.
+    Labels that are no class (void, out of range) are left out, where `keras.metrics.MeanIoU` fails on them.
+
+    Args:
+        classes: outputs of the network; 1 for binary segmentation, which counts the two classes 0 and 1.
+        ignore_index: label of pixels to leave out.
+
+    Call arguments of `update_state`:
+        y_true: integer labels `[B, H, W]`.
+        y_pred: logits `[B, H, W, classes]`.
+    """
+
+    def __init__(self, classes: int, ignore_index: int = 255, name: str = "mean_iou") -> None:
+        super().__init__(name=name)
+        self.outputs = classes
+        self.ignore_index = ignore_index
+        self.count = max(classes, 2)
+        # Integers: a float32 count stops growing at 16.7 million pixels.
+        self._matrix = self.add_weight(
+            shape=(self.count, self.count), initializer="zeros", dtype="int64", name="confusion_matrix"
+        )
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        if sample_weight is not None:
+            raise ValueError("ConfusionMatrix counts pixels and takes no sample weights; mark void pixels instead.")
+        labels = ops.cast(y_true, "int32")
+        if self.outputs == 1:
+            predicted = ops.cast(ops.squeeze(y_pred, axis=-1) > 0, "int32")
+        else:
+            predicted = ops.cast(ops.argmax(y_pred, axis=-1), "int32")
+        valid = labelled(labels, self.outputs, self.ignore_index)
+        # Void pixels go to a bin of their own behind the matrix, which is then dropped.
+        bins = self.count * self.count
+        index = ops.where(valid, labels * self.count + predicted, bins)
+        counts = ops.bincount(ops.reshape(index, (-1,)), minlength=bins + 1)[:bins]
+        self._matrix.assign_add(ops.cast(ops.reshape(counts, (self.count, self.count)), "int64"))
+
+    def result(self) -> Any:
+        matrix = ops.cast(self._matrix, "float32")
+        truth = ops.sum(matrix, axis=1)
+        hits = ops.diagonal(matrix)
+        union = truth + ops.sum(matrix, axis=0) - hits
+        occurs = ops.cast(truth > 0, "float32")
+        iou = hits / ops.maximum(union, 1.0)
+        return ops.sum(iou * occurs) / ops.maximum(ops.sum(occurs), 1.0)
+
+    def matrix(self) -> np.ndarray:
+        """int64 `[C, C]`: pixels of true class (row) predicted as class (column); C is 2 for binary."""
+        return np.asarray(ops.convert_to_numpy(self._matrix))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"classes": self.outputs, "ignore_index": self.ignore_index, "name": self.name}
+
+
+def scores(matrix: np.ndarray, class_names: Sequence[str]) -> dict[str, float]:
+    """The numbers people compare, from a confusion matrix.
+
+    Args:
+        matrix: integer `[C, C]`, rows the true class, columns the predicted one.
+        class_names: C names, in id order.
+
+    Returns:
+        `mean_iou` (over the classes that occur in the truth), `pixel_accuracy`, and `iou_<name>` of each class;
+        NaN for the IoU of a class that does not occur, and for everything where nothing is labelled.
+    """
+    counts = matrix.astype(np.float64)
+    truth, hits = counts.sum(axis=1), np.diagonal(counts)
+    union = truth + counts.sum(axis=0) - hits
+    iou = np.full(len(counts), np.nan)
+    np.divide(hits, union, out=iou, where=truth > 0)
+    total = counts.sum()
+    result = {
+        "mean_iou": float(np.nanmean(iou)) if total else float("nan"),
+        "pixel_accuracy": float(hits.sum() / total) if total else float("nan"),
+    }
+    return result | {f"iou_{name}": float(value) for name, value in zip(class_names, iou, strict=True)}

@@ -1,0 +1,96 @@
+"""`build_model`: an `Architecture` as a Keras model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, get_args
+
+import keras
+
+from .architecture import Architecture
+from .backbone import feature_maps
+from .encoders import encoder_entry
+from .head import wire_head
+from .layers import Atrous, KerasHead, Size, conv2d_class, crop_to, pad_to_multiple, preprocess
+from .sizes import check_image_size
+from .taps import natural_stride
+from .weights import copy_weights, load_encoder
+
+Output = Literal["logits", "probabilities", "class_ids"]
+
+HEAD_PREFIXES = ("preprocessing", "size_", "aspp_", "low_level", "decoder", "logits", "probabilities")
+
+
+def build_model(
+    architecture: Architecture,
+    image_size: Size,
+    classes: int,
+    *,
+    encoder_weights: str | Path | None = None,
+    output: Output = "probabilities",
+    preprocessing: bool = True,
+    atrous: Atrous = "stock",
+) -> keras.Model:
+    """Builds the network (Chen et al. 2018, "Encoder-Decoder with Atrous Separable Convolution").
+
+    Images whose sides are no multiples of the output stride are padded with zeros at the bottom and right, after the
+    preprocessing, and the result is cropped. Layers keep the names they have in keras.applications; the head's say what
+    they are (`aspp_rate6_conv`, `decoder_conv1`).
+
+    Args:
+        architecture: the choices that make the network.
+        image_size: (height, width), or (None, None) for any size.
+        classes: 1 for binary segmentation (sigmoid), else the number of classes (softmax).
+        encoder_weights: "imagenet", a file (`.h5`, `.weights.h5`, `.keras`), or `None` for random ones.
+        output: "logits" or "probabilities": float32 `[B, H, W, classes]`; "class_ids": int32 `[B, H, W]`, the most
+            probable class, or for one class 1 where its probability is above 0.5.
+        preprocessing: with it the model takes RGB 0-255 `[B, H, W, 3]`; without it, what the encoder takes.
+        atrous: "stock": stock Keras alone, so that the saved model loads without this package. "fast": on TensorFlow
+            without a GPU, dilated convolutions by a subclass of Conv2D that is several times faster; the weights of the
+            two are interchangeable.
+
+    Raises:
+        ValueError: `image_size`, `classes`, `output` or `atrous` out of range.
+        EncoderWeightsError: the weights cannot be had, or are not of this encoder.
+    """
+    check_image_size(image_size, architecture.output_stride)
+    if isinstance(classes, bool) or not isinstance(classes, int) or classes < 1:
+        raise ValueError(f"classes must be a whole number, 1 or more; given: {classes!r}")
+    _check_choice("output", output, get_args(Output))
+    _check_choice("atrous", atrous, get_args(Atrous))
+
+    entry = encoder_entry(architecture.encoder)
+    network = load_encoder(entry, encoder_weights)
+    image = keras.Input((*image_size, 3), name="image")
+    x = preprocess(image, entry.preprocessing) if preprocessing else image
+    x = pad_to_multiple(x, architecture.output_stride)
+    taps = (architecture.aspp_tap, *architecture.low_level_tap)
+    features, *low_level = feature_maps(network, x, taps, architecture.output_stride, conv2d_class(atrous))
+    strides = [min(natural_stride(entry.name, tap), architecture.output_stride) for tap in taps]
+    head = KerasHead(architecture.normalization, atrous)
+    x = wire_head(head, architecture, features, low_level, strides, classes)
+    model = keras.Model(image, _finish(crop_to(x, image), output), name="deeplab")
+    copy_weights(network, model)
+    return model
+
+
+def encoder_layers(model: keras.Model) -> list[keras.layers.Layer]:
+    """The layers of a built (or loaded) model's encoder that hold weights, to freeze them for instance."""
+    return [layer for layer in model.layers if layer.weights and not layer.name.startswith(HEAD_PREFIXES)]
+
+
+def _finish(x: keras.KerasTensor, output: Output) -> keras.KerasTensor:
+    # In float32 also where the policy is mixed: losses and thresholds need the range.
+    if output == "logits":
+        return keras.layers.Activation("linear", dtype="float32", name="logits")(x)
+    binary = x.shape[-1] == 1
+    if output == "probabilities":
+        return keras.layers.Activation("sigmoid" if binary else "softmax", dtype="float32", name="probabilities")(x)
+    if binary:
+        return keras.ops.cast(keras.ops.greater(keras.ops.squeeze(x, axis=-1), 0.0), "int32")
+    return keras.ops.argmax(x, axis=-1)
+
+
+def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(allowed)}; given: {value!r}")

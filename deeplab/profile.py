@@ -1,0 +1,114 @@
+"""An encoder's graph as plain data: each layer's stride, inputs, parameters and work. Built once, then kept.
+
+Taken from a symbolic build of the network; no image passes through it.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from .backbone import application, feature_maps
+from .encoders import encoder_entry
+
+# Large, so that a layer's padding is small against its size and its stride can be read off it. Nothing is computed.
+_SIDE = 4096
+
+
+@dataclass(frozen=True)
+class LayerProfile:
+    """One layer of an encoder.
+
+    Attributes:
+        inputs: names of the layers it reads, empty where it reads the image.
+        stride: input pixels per cell of its output; 0 where the output has no spatial extent.
+        margin: rows and columns its output has beyond image side / stride (a padding layer's).
+        channels: of its output.
+        parameters, trainable: weights it holds, and how many of them training changes.
+        macs_per_cell: multiply-accumulates for each cell of its output.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    stride: int
+    margin: int
+    channels: int
+    parameters: int
+    trainable: int
+    macs_per_cell: int
+
+    @property
+    def tappable(self) -> bool:
+        """Whether its output is a feature map that a head can read."""
+        return self.stride > 0 and self.margin == 0
+
+    def cells(self, height: int, width: int) -> int:
+        """Cells of its output for an image of this size, a multiple of its stride."""
+        if self.stride == 0:
+            return 1
+        return (height // self.stride + self.margin) * (width // self.stride + self.margin)
+
+
+@functools.cache
+def encoder_profile(encoder: str, output_stride: int) -> Mapping[str, LayerProfile]:
+    """Layer name -> profile, in topological order, of the whole encoder at an output stride."""
+    network = application(encoder_entry(encoder))
+    image = keras.Input((_SIDE, _SIDE, 3))
+    last = network.layers[-1].name
+    (output,) = feature_maps(network, image, [last], output_stride, keras.layers.Conv2D)
+    model = keras.Model(image, output)
+    return {op.name: _profile(op) for op in model.operations if not isinstance(op, keras.layers.InputLayer)}
+
+
+def ancestors(profile: Mapping[str, LayerProfile], layers: Iterable[str]) -> list[str]:
+    """The named layers and all they depend on, in topological order."""
+    needed: set[str] = set()
+    stack = list(layers)
+    while stack:
+        name = stack.pop()
+        if name not in needed:
+            needed.add(name)
+            stack.extend(profile[name].inputs)
+    return [name for name in profile if name in needed]
+
+
+def natural_strides(encoder: str) -> dict[str, int]:
+    """Every layer of an encoder that can be tapped and its stride in keras.applications' own network, shallow first."""
+    return {layer.name: layer.stride for layer in encoder_profile(encoder, 32).values() if layer.tappable}
+
+
+def _profile(op: Any) -> LayerProfile:
+    height = op.output.shape[1] if len(op.output.shape) == 4 else 1
+    stride = 0 if height == 1 else 2 ** round(math.log2(_SIDE / height))
+    weights = op.weights if isinstance(op, keras.layers.Layer) else []
+    trainable = op.trainable_weights if isinstance(op, keras.layers.Layer) else []
+    return LayerProfile(
+        name=op.name,
+        inputs=tuple(_input_names(op)),
+        stride=stride,
+        margin=height - _SIDE // stride if stride else 0,
+        channels=op.output.shape[-1],
+        parameters=sum(math.prod(w.shape) for w in weights),
+        trainable=sum(math.prod(w.shape) for w in trainable),
+        macs_per_cell=_macs_per_cell(op),
+    )
+
+
+def _input_names(op: Any) -> Iterable[str]:
+    for tensor in keras.tree.flatten(op.input):
+        source = tensor._keras_history.operation
+        if not isinstance(source, keras.layers.InputLayer):
+            yield source.name
+
+
+def _macs_per_cell(op: Any) -> int:
+    if isinstance(op, keras.layers.DepthwiseConv2D):
+        return math.prod(op.kernel.shape)
+    if isinstance(op, (keras.layers.Conv2D, keras.layers.Dense)):
+        return math.prod(op.kernel.shape)  # kernel**2 * inputs / groups * outputs
+    return 0

@@ -1,0 +1,89 @@
+"""Names of encoder layers: stage names and real ones, their strides and their order.
+
+The table answers for its own taps. Only other names need the encoder's graph, and with it Keras.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .encoders import encoder_entry
+
+
+def resolve_aspp_tap(encoder: str, output_stride: int, tap: str) -> str:
+    """The layer an ASPP tap names; the encoder's default where it is empty.
+
+    Raises:
+        ValueError: no such layer, or one that does not reach the output stride.
+    """
+    entry = encoder_entry(encoder)
+    layer = _resolve(encoder, tap) if tap else entry.default_aspp_tap(output_stride)
+    stride = natural_stride(encoder, layer)
+    if stride < output_stride:
+        raise ValueError(
+            f"layer {layer!r} of {encoder} has stride {stride} and cannot give output_stride (={output_stride}): "
+            f"choose output_stride <= {stride} or a deeper layer, one of {_stages(encoder, output_stride)}"
+        )
+    return layer
+
+
+def resolve_low_level_tap(encoder: str, aspp_tap: str, taps: Sequence[str]) -> tuple[str, ...]:
+    """The layers that low-level taps name, checked to be ever shallower.
+
+    Raises:
+        ValueError: no such layer, or not each shallower than the one before it, the ASPP tap the first of all.
+    """
+    layers = tuple(_resolve(encoder, tap) for tap in taps)
+    deeper = aspp_tap
+    for layer in layers:
+        if not _is_shallower(encoder, layer, deeper):
+            role = "aspp_tap" if deeper == aspp_tap else "low-level tap before it (they go deepest first)"
+            raise ValueError(
+                f"low-level tap {layer!r} (stride {natural_stride(encoder, layer)}) must be shallower than the {role}, "
+                f"{deeper!r} (stride {natural_stride(encoder, deeper)})"
+            )
+        deeper = layer
+    return layers
+
+
+def natural_stride(encoder: str, layer: str) -> int:
+    """Stride of a layer in keras.applications' own network, that is, before any output stride is applied."""
+    taps = encoder_entry(encoder).taps
+    return taps[layer] if layer in taps else _graph_strides(encoder)[layer]
+
+
+def _resolve(encoder: str, tap: str) -> str:
+    entry = encoder_entry(encoder)
+    layer = entry.stages.get(tap, tap)
+    if layer not in entry.taps and layer not in _graph_strides(encoder):
+        raise ValueError(_unknown_layer(encoder, tap))
+    return layer
+
+
+def _is_shallower(encoder: str, layer: str, than: str) -> bool:
+    table = list(encoder_entry(encoder).taps)
+    if layer in table and than in table:
+        return table.index(layer) < table.index(than)
+    from .profile import ancestors, encoder_profile
+
+    return layer != than and layer in ancestors(encoder_profile(encoder, 32), [than])
+
+
+def _graph_strides(encoder: str) -> dict[str, int]:
+    from .profile import natural_strides
+
+    return natural_strides(encoder)
+
+
+def _stages(encoder: str, output_stride: int = 1) -> str:
+    entry = encoder_entry(encoder)
+    rows = ((stage, layer, entry.taps[layer]) for stage, layer in entry.stages.items())
+    return ", ".join(f"{stage} = {layer} (stride {stride})" for stage, layer, stride in rows if stride >= output_stride)
+
+
+def _unknown_layer(encoder: str, tap: str) -> str:
+    by_stride: dict[int, list[str]] = {}
+    for name, stride in _graph_strides(encoder).items():
+        by_stride.setdefault(stride, []).append(name)
+    rows = "; ".join(f"stride {stride}: {', '.join(names)}" for stride, names in by_stride.items())
+    return f"{encoder} has no layer {tap!r} to tap. Stages: {_stages(encoder)}. All its layers: {rows}"
