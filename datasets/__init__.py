@@ -64,7 +64,8 @@ def open_dataset(
     unknown = sorted(options.keys() - _OPTIONS[format])
     if unknown:
         raise DataError(
-            f"Data format {format!r} has no option {', '.join(unknown)}; it takes: {', '.join(sorted(_OPTIONS[format]))}."
+            f"Data format {format!r} has no option {', '.join(unknown)}; it takes: "
+            f"{', '.join(sorted(_OPTIONS[format]))}."
         )
     size = check_image_size(image_size)
     if format == "folder":

@@ -13,7 +13,7 @@ AUGMENTATIONS = ("none", "flip", "standard", "strong")
 _OUTSIDE = 128.0
 
 
-class _BatchSeeds(keras.random.SeedGenerator):
+class _BatchSeeds(keras.random.SeedGenerator):  # type: ignore[misc, unused-ignore] # Keras has no stubs
     """Seeds for Keras's layers, derived from one seed of the batch rather than from a state that calls advance."""
 
     def __init__(self, seed: tf.Tensor) -> None:
@@ -21,9 +21,9 @@ class _BatchSeeds(keras.random.SeedGenerator):
         self._seed = seed
         self._drawn = 0
 
-    def next(self, ordered: bool = True) -> tf.Tensor:
+    def next(self, ordered: bool = True) -> tf.Tensor:  # noqa: ARG002 - the base class's signature
         self._drawn += 1
-        return tf.random.experimental.stateless_fold_in(self._seed, self._drawn)
+        return tf.convert_to_tensor(tf.random.fold_in(self._seed, self._drawn))
 
 
 class Augmentation:
@@ -50,7 +50,7 @@ class Augmentation:
             return images, masks
         seeds = _BatchSeeds(seed)
         changed = tf.cast(images, tf.float32)
-        labels = tf.cast(masks[..., tf.newaxis], tf.float32)
+        labels = tf.cast(tf.expand_dims(masks, -1), tf.float32)
         for layer, mask_layer in self._shape_layers:
             transformation = layer.get_random_transformation(changed, seed=seeds)
             changed = layer.transform_images(changed, transformation)

@@ -17,9 +17,12 @@ from datasets.statistics import ClassStatistics, DataStatistics, Problem, SplitS
 
 _FEW_IMAGES = {"train": 20, "val": 10}
 _RARE_SHARE = 0.005
+_DOMINANT_SHARE = 0.9
 _MUCH_IGNORED = 0.5
 _FAR_SMALLER = 0.5
 _ASPECT_CHANGE = 1.5
+# A few odd sizes among many images bias nothing.
+_ODD_SHARE = 0.05
 _CHUNK = 64
 
 
@@ -31,7 +34,7 @@ class Inspection(NamedTuple):
 
 
 class _Look(NamedTuple):
-    """What is kept of one image: its pixels a mask value [256], size, and a hash of its pixels."""
+    """What is kept of one image: how often its mask holds each value [256], its size, and a hash of its pixels."""
 
     name: str
     counts: npt.NDArray[np.int64]
@@ -49,10 +52,10 @@ def inspect_dataset(dataset: Dataset, progress: Progress | None = None) -> Inspe
         else:
             problems.append(look)
     statistics = DataStatistics(tuple(_split_statistics(dataset, split, looks[split]) for split in looks))
-    for split in statistics.splits:
-        problems += _judge_amount(split)
-        problems += _judge_classes(split)
-        problems += _judge_sizes(split, dataset.image_size)
+    for held in statistics.splits:
+        problems += _judge_amount(held)
+        problems += _judge_classes(held)
+        problems += _judge_sizes(held, dataset.image_size)
     problems += _find_leaks(looks)
     return Inspection(sorted(problems, key=lambda problem: problem.severity), statistics)
 
@@ -75,7 +78,7 @@ def _look(dataset: Dataset, split: str, index: int) -> _Look | Problem:
         image, mask, name = dataset.read(split, index)
     except DataError as error:
         return Problem("error", str(error), error.path)
-    digest = hashlib.blake2b(image, digest_size=16, person=b"image").digest()
+    digest = hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
     return _Look(name, np.bincount(mask.ravel(), minlength=256), (mask.shape[0], mask.shape[1]), digest)
 
 
@@ -84,7 +87,12 @@ def _split_statistics(dataset: Dataset, split: str, looks: list[_Look]) -> Split
     pixels = counts.sum(axis=0)
     labelled = int(pixels[: len(dataset.class_names)].sum())
     classes = tuple(
-        ClassStatistics(name, int(pixels[index]), int(pixels[index]) / max(1, labelled), int((counts[:, index] > 0).sum()))
+        ClassStatistics(
+            name=name,
+            pixels=int(pixels[index]),
+            share=int(pixels[index]) / max(1, labelled),
+            images=int((counts[:, index] > 0).sum()),
+        )
         for index, name in enumerate(dataset.class_names)
     )
     sizes = Counter(look.size for look in looks).most_common()
@@ -124,19 +132,27 @@ def _judge_classes(split: SplitStatistics) -> Iterator[Problem]:
             "them to need a loss that weighs classes.",
         )
 
+    dominant = next((label for label in split.classes if label.share > _DOMINANT_SHARE), None)
+    if dominant and split.split == "train":
+        yield Problem(
+            "warning",
+            f"{dominant.share:.0%} of the pixels of train are {dominant.name}: a network that answers nothing else has "
+            f"that pixel accuracy. Compare by mean IoU.",
+        )
+
 
 def _judge_sizes(split: SplitStatistics, image_size: tuple[int, int]) -> Iterator[Problem]:
     height, width = image_size
     small = [(size, count) for size, count in split.sizes if min(size[0] / height, size[1] / width) < _FAR_SMALLER]
     stretched = [(size, count) for size, count in split.sizes if _stretch(size, image_size) >= _ASPECT_CHANGE]
-    if small:
+    if _count(small) > _ODD_SHARE * split.images:
         yield Problem(
             "warning",
             f"{_count(small)} of {split.images} images of {split.split} are less than half of image_size "
             f"{height}x{width} (such as {small[0][0][0]}x{small[0][0][1]}): they are blown up, at the cost of a larger "
             "network input. Consider a smaller image_size.",
         )
-    if stretched:
+    if _count(stretched) > _ODD_SHARE * split.images:
         yield Problem(
             "warning",
             f"{_count(stretched)} of {split.images} images of {split.split} are stretched {_ASPECT_CHANGE} times or "

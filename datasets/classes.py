@@ -89,7 +89,8 @@ def _parse(file: Path) -> _ClassesFile:
         return _ClassesFile.model_validate_json(content)
     except ValidationError as error:
         details = "; ".join(
-            f"{'.'.join(map(str, item['loc'])) or 'file'}: {item['msg']}" for item in error.errors(include_url=False)[:5]
+            f"{'.'.join(map(str, item['loc'])) or 'file'}: {item['msg']}"
+            for item in error.errors(include_url=False)[:5]
         )
         raise DataError(
             f'{file} is not valid: {details}. Expected {{"classes": [names in id order], "ignore_index": 255}}.', file

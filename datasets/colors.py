@@ -8,11 +8,11 @@ import numpy as np
 
 from datasets.dataset import DEFAULT_IGNORE_INDEX, UInt8Array
 
-# Okabe & Ito (2008), distinguishable under the common colour blindnesses; then Glasbey-like colours chosen to differ.
+# Okabe & Ito (2008), distinguishable under the common colour blindnesses; from the ninth on chosen to differ.
 _PALETTE = (
-    (0, 0, 0), (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167),
-    (148, 148, 148), (128, 62, 117), (163, 200, 58), (127, 24, 13), (244, 200, 227), (35, 44, 22), (0, 83, 138), (255, 104, 0),
-    (83, 55, 122), (193, 0, 32), (206, 162, 98), (129, 230, 217),
+    (0, 0, 0), (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0),
+    (204, 121, 167), (148, 148, 148), (128, 62, 117), (163, 200, 58), (127, 24, 13), (244, 200, 227), (35, 44, 22),
+    (0, 83, 138), (255, 104, 0), (83, 55, 122), (193, 0, 32), (206, 162, 98), (129, 230, 217),
 )  # fmt: skip
 _IGNORED = (255, 255, 255)
 
@@ -29,7 +29,7 @@ def _colors(count: int) -> UInt8Array:
 
 
 def class_colors(n: int) -> UInt8Array:
-    """Colours of the classes 0..n-1, RGB uint8 [n, 3]; class 0 is black, and a class keeps its colour whatever `n` is."""
+    """Colours of the classes 0..n-1, RGB uint8 [n, 3]. Class 0 is black; a class has the same colour for every `n`."""
     return _colors(n).copy()
 
 
@@ -43,7 +43,7 @@ def colorize(mask: UInt8Array, ignore_index: int = DEFAULT_IGNORE_INDEX) -> UInt
 def overlay(
     image: UInt8Array, mask: UInt8Array, *, ignore_index: int = DEFAULT_IGNORE_INDEX, opacity: float = 0.5
 ) -> UInt8Array:
-    """`image` [H, W, 3] tinted with the colours of `mask` [H, W]; class 0 and ignored pixels show the image as it is."""
+    """`image` [H, W, 3] tinted with the colours of `mask` [H, W]; class 0 and ignored pixels stay as they are."""
     blended = image + (colorize(mask, ignore_index) - image.astype(np.float32)) * opacity
     shown = (mask != 0) & (mask != ignore_index)
     return np.where(shown[..., None], blended.round().astype(np.uint8), image)

@@ -29,7 +29,7 @@ class FolderDataset(Dataset):
     """Images and masks in folders.
 
     Opening lists the folders and reads classes.json, no image. Images and masks belong together by their stem. With
-    `strict`, what is wrong with the layout raises; without, `check` reports it and the pairs that are whole can be read.
+    `strict`, what is wrong with the layout raises; without, `check` reports it, and the whole pairs can be read.
 
     Args:
         path: the folder that holds train, val and optionally test.
@@ -96,8 +96,8 @@ class FolderDataset(Dataset):
         mask = self._canonical(read_mask(mask_path), mask_path)
         if image.shape[:2] != mask.shape:
             raise DataError(
-                f"Image {image_path} is {image.shape[0]}x{image.shape[1]} (height x width, turned as its EXIF data say), "
-                f"its mask {mask_path} {mask.shape[0]}x{mask.shape[1]}; they must be of one size.",
+                f"Image {image_path} is {image.shape[0]}x{image.shape[1]} (height x width, turned as its EXIF data "
+                f"say), its mask {mask_path} {mask.shape[0]}x{mask.shape[1]}; they must be of one size.",
                 mask_path,
             )
         return Sample(image, mask, stem)
@@ -121,7 +121,7 @@ class FolderDataset(Dataset):
         return list(self._problems)
 
     def _canonical(self, mask: UInt8Array, path: Path) -> UInt8Array:
-        """`mask` with only class ids and the ignore index; 255 becomes the object of binary data where it means that."""
+        """`mask`, checked to hold class ids and the ignore index alone; 255 becomes 1 where it means the object."""
         values = np.flatnonzero(np.bincount(mask.ravel(), minlength=256))
         if len(self.class_names) == 2 and set(values) <= {0, 255} and 255 in values and self._white_is_object():
             return np.minimum(mask, 1)
@@ -151,7 +151,7 @@ class FolderDataset(Dataset):
     def _list_split(self, split: str) -> list[_Pair]:
         folder = self.path / split
         if not folder.is_dir():
-            found = ", ".join(sorted(entry.name for entry in self.path.iterdir() if entry.is_dir())) or "none"
+            found = ", ".join(entry.name for entry in _entries(self.path) if entry.is_dir()) or "none"
             self._error(f"Split {split}/ is missing in {self.path}; expected train/ and val/, found: {found}.", folder)
             return []
         images = self._list_files(folder / "images", IMAGE_SUFFIXES)
@@ -171,7 +171,7 @@ class FolderDataset(Dataset):
             return None
         files: dict[str, Path] = {}
         others: Counter[str] = Counter()
-        for entry in sorted(folder.iterdir()):
+        for entry in _entries(folder):
             if entry.name.startswith("."):
                 continue
             if entry.suffix.lower() not in suffixes:
@@ -205,8 +205,15 @@ class FolderDataset(Dataset):
         raise DataError("\n".join(lines), errors[0].path)
 
 
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise DataError(f"Cannot list {folder}: {error.strerror}.", folder) from error
+
+
 def _is_black_and_white(path: Path) -> bool:
-    """Whether a mask holds nothing but 0 and 255. An unreadable one does not decide; reading it will say what is wrong."""
+    """Whether a mask holds nothing but 0 and 255. An unreadable one decides nothing: reading it says what is wrong."""
     try:
         values = np.flatnonzero(np.bincount(read_mask(path).ravel(), minlength=256))
     except DataError:

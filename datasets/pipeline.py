@@ -72,7 +72,7 @@ class Pipeline:
             tf.TensorSpec([None], tf.int64), tf.TensorSpec([2], tf.int32)
         )
 
-    def epoch(self, n: int) -> tf.data.Dataset:
+    def epoch(self, n: int) -> tf.data.Dataset[tuple[tf.Tensor, tf.Tensor]]:
         """Epoch `n` as a finite dataset of `steps` batches.
 
         Each is (images uint8 [B, H, W, 3] of RGB 0-255, masks uint8 [B, H, W] of class ids and the ignore index), with

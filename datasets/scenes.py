@@ -1,15 +1,14 @@
 """Procedural aerial scenes: what they are made of, and how it is drawn.
 
-Made so that a segmentation network's choices matter. Fields and roofs carry the same stripes in the same colours: only the
-outline around a roof, anywhere from 2 to 50 percent of the image away, tells them apart (receptive field, dilation
-rates). Tracks and vehicles are a few pixels wide (decoder, low-level features). Trees span a tenfold range of sizes
-(several rates at once). All lengths are fractions of the image's shorter side, so a scene looks alike at every size.
+Made so that a segmentation network's choices matter. Fields and roofs carry the same stripes in the same colours: only
+the outline around a roof, up to a quarter of the image away, tells them apart (receptive field, dilation rates). Tracks
+and vehicles are a few pixels wide (decoder, low-level features). Trees span a tenfold range of sizes (several rates at
+once). All lengths are fractions of the image's shorter side, so a scene looks alike at every size.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +25,8 @@ Color = tuple[int, int, int]
 # Drawn at twice the size and reduced, which smooths the edges.
 _OVERSAMPLING = 2
 _SHADOW = 0.45
+_TURNS = np.linspace(0, 2 * math.pi, 16, endpoint=False)
+_CIRCLE = np.stack([np.cos(_TURNS), np.sin(_TURNS)], axis=1)
 
 
 def draw_scene(rng: np.random.Generator, height: int, width: int) -> tuple[UInt8Array, UInt8Array]:
@@ -36,7 +37,7 @@ def draw_scene(rng: np.random.Generator, height: int, width: int) -> tuple[UInt8
     roads = [scene.add_road() for _ in range(rng.integers(1, 4))]
     for _ in range(rng.integers(1, 5)):
         scene.add_building()
-    for _ in range(rng.integers(2, 8)):
+    for _ in range(rng.integers(4, 14)):
         scene.add_vehicle(roads[rng.integers(len(roads))])
     for _ in range(rng.integers(3, 13)):
         scene.add_tree()
@@ -50,7 +51,7 @@ class _Scene:
         self.rng = rng
         self.height, self.width = height, width
         self.unit = float(min(height, width))
-        self.image = Image.fromarray(self._ground())
+        self.image = self._ground()
         self.mask = Image.new("L", (width, height), GROUND)
         self.draw = ImageDraw.Draw(self.image)
         self.draw_mask = ImageDraw.Draw(self.mask)
@@ -64,9 +65,9 @@ class _Scene:
         """A striped rectangle of any size with a dark outline and a shadow: the stripes of a field, another class."""
         corners = self._quad(self._between(0.12, 0.55), self._between(0.12, 0.4), irregular=0.0)
         shadow = corners + self.unit * self._between(0.015, 0.04)
-        self._shade([(x, y) for x, y in shadow])
+        self._shade(shadow)
         self._stripes(corners, ROOF)
-        outline = [(x, y) for x, y in np.vstack([corners, corners[:2]])]
+        outline = _flat(np.vstack([corners, corners[:2]]))
         width = self._width(0.022)
         self.draw.line(outline, fill=self._color((62, 52, 50), 12), width=width, joint="curve")
         self.draw_mask.line(outline, fill=ROOF, width=width, joint="curve")
@@ -77,27 +78,30 @@ class _Scene:
         bend = (start + end) / 2 + self.rng.normal(0, 0.25, 2) * self.unit
         t = np.linspace(0, 1, 24)[:, None]
         curve = (1 - t) ** 2 * start + 2 * t * (1 - t) * bend + t**2 * end
-        points = [(x, y) for x, y in curve]
+        points = _flat(curve)
         wide = self.rng.random() < 0.5
         width = self._width(self._between(0.06, 0.11) if wide else self._between(0.016, 0.03))
         color = self._color((126, 122, 120), 14) if wide else self._color((176, 158, 124), 16)
         self.draw.line(points, fill=color, width=width, joint="curve")
         self.draw_mask.line(points, fill=ROAD, width=width, joint="curve")
         if wide:
-            for first in range(0, len(points) - 1, 2):
-                self.draw.line(points[first : first + 2], fill=(214, 210, 196), width=self._width(0.008))
+            for first in range(0, len(curve) - 1, 2):
+                self.draw.line(_flat(curve[first : first + 2]), fill=(214, 210, 196), width=self._width(0.008))
         return curve
 
     def add_vehicle(self, road: Points) -> None:
-        """A small bright rectangle along a road."""
+        """A small bright rectangle along a road; none where a roof hides the road."""
         at = int(self.rng.integers(1, len(road) - 1))
+        x, y = (int(side) for side in road[at])
+        if not (0 <= x < self.width and 0 <= y < self.height) or self.mask.getpixel((x, y)) != ROAD:
+            return
         direction = road[at + 1] - road[at - 1]
         angle = math.atan2(direction[1], direction[0])
         center = road[at] + self.rng.normal(0, 0.012, 2) * self.unit
         corners = self._rectangle(center, self._between(0.045, 0.08), self._between(0.026, 0.036), angle)
-        self._shade([(x, y) for x, y in corners + 0.008 * self.unit])
+        self._shade(corners + 0.008 * self.unit)
         palette = ((196, 48, 44), (52, 84, 180), (232, 232, 228), (226, 186, 52), (40, 42, 48))
-        points = [(x, y) for x, y in corners]
+        points = _flat(corners)
         self.draw.polygon(points, fill=self._color(palette[self.rng.integers(len(palette))], 14))
         self.draw_mask.polygon(points, fill=VEHICLE)
 
@@ -112,12 +116,14 @@ class _Scene:
         for turn in self.rng.uniform(0, 2 * math.pi, 5):
             lobes.append((x + 0.45 * radius * math.cos(turn), y + 0.45 * radius * math.sin(turn), 0.55 * radius))
         for lobe in lobes:
-            self.draw.polygon(_circle(*lobe), fill=base)
-            self.draw_mask.polygon(_circle(*lobe), fill=TREE)
+            crown = _flat(_circle(*lobe))
+            self.draw.polygon(crown, fill=base)
+            self.draw_mask.polygon(crown, fill=TREE)
         for turn in self.rng.uniform(0.75 * math.pi, 1.75 * math.pi, 4):
             reach = 0.4 * radius
             lit = tuple(min(255, channel + 22) for channel in base)
-            self.draw.polygon(_circle(x + reach * math.cos(turn), y + reach * math.sin(turn), 0.28 * radius), fill=lit)
+            spot = _circle(x + reach * math.cos(turn), y + reach * math.sin(turn), 0.28 * radius)
+            self.draw.polygon(_flat(spot), fill=lit)
 
     def finish(self, height: int, width: int) -> tuple[UInt8Array, UInt8Array]:
         """The scene reduced to its size, under a light and with a grain of its own."""
@@ -128,21 +134,19 @@ class _Scene:
         # Every second pixel of the mask: its classes can't be averaged.
         return image, np.asarray(self.mask)[::_OVERSAMPLING, ::_OVERSAMPLING].copy()
 
-    def _ground(self) -> UInt8Array:
-        """Meadow and soil in soft patches, uint8 [height, width, 3]."""
-        patches = self._soft_noise(5) * 0.7 + self._soft_noise(17) * 0.3
+    def _ground(self) -> Image.Image:
+        """Meadow and soil in soft patches."""
+        cells = (24, 24)
+        coarse = _smooth(self.rng.random((6, 6), dtype=np.float32), cells)
+        patches = np.clip(0.7 * coarse + 0.3 * self.rng.random(cells, dtype=np.float32), 0, 1)[..., None]
         meadow = np.array(self._color((104, 124, 70), 14), np.float32)
         soil = np.array(self._color((142, 122, 88), 14), np.float32)
-        return (meadow + (soil - meadow) * np.clip(patches, 0, 1)[..., None]).astype(np.uint8)
-
-    def _soft_noise(self, cells: int) -> npt.NDArray[np.float32]:
-        grid = self.rng.random((cells, cells), dtype=np.float32)
-        return np.asarray(Image.fromarray(grid).resize((self.width, self.height), Image.Resampling.BICUBIC))
+        colors = (meadow + (soil - meadow) * patches).astype(np.uint8)
+        return Image.fromarray(colors).resize((self.width, self.height), Image.Resampling.BICUBIC)
 
     def _stripes(self, corners: Points, class_id: int) -> None:
         """Fills a polygon with stripes. Their colours and widths are drawn alike for fields and for roofs."""
-        low = np.maximum(np.floor(corners.min(axis=0)).astype(int), 0)
-        high = np.minimum(np.ceil(corners.max(axis=0)).astype(int) + 1, (self.width, self.height))
+        low, high = self._bounds(corners)
         if (high <= low).any():
             return
         angle, period = self._between(0, math.pi), self.unit * self._between(0.03, 0.07)
@@ -155,22 +159,26 @@ class _Scene:
         blend = np.clip(0.5 + 1.2 * wave, 0, 1)[..., None]
         texture = Image.fromarray(np.clip(dark + (light - dark) * blend, 0, 255).astype(np.uint8))
         inside = Image.new("L", texture.size)
-        ImageDraw.Draw(inside).polygon([(px - low[0], py - low[1]) for px, py in corners], fill=255)
+        ImageDraw.Draw(inside).polygon(_flat(corners - low), fill=255)
         at = (int(low[0]), int(low[1]))
         self.image.paste(texture, at, inside)
         self.mask.paste(class_id, (*at, at[0] + texture.width, at[1] + texture.height), inside)
 
-    def _shade(self, outline: Sequence[tuple[float, float]]) -> None:
+    def _shade(self, outline: Points) -> None:
         """Darkens a polygon of the image; the mask keeps what lies under the shadow."""
-        xs, ys = zip(*outline, strict=True)
-        left, top = max(0, math.floor(min(xs))), max(0, math.floor(min(ys)))
-        right, bottom = min(self.width, math.ceil(max(xs)) + 1), min(self.height, math.ceil(max(ys)) + 1)
-        if right <= left or bottom <= top:
+        low, high = self._bounds(outline)
+        if (high <= low).any():
             return
-        shade = Image.new("L", (right - left, bottom - top))
-        ImageDraw.Draw(shade).polygon([(x - left, y - top) for x, y in outline], fill=int(255 * _SHADOW))
-        blurred = shade.filter(ImageFilter.BoxBlur(self.unit * 0.005))
-        self.image.paste((20, 24, 34), (left, top, right, bottom), blurred)
+        shade = Image.new("L", (int(high[0] - low[0]), int(high[1] - low[1])))
+        ImageDraw.Draw(shade).polygon(_flat(outline - low), fill=int(255 * _SHADOW))
+        soft = shade.filter(ImageFilter.BoxBlur(self.unit * 0.005))
+        self.image.paste((20, 24, 34), (int(low[0]), int(low[1])), soft)
+
+    def _bounds(self, points: Points) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """The part of the canvas that holds `points`: its first corner (x, y), and the one past its last."""
+        low = np.maximum(np.floor(points.min(axis=0)).astype(np.int64), 0)
+        high = np.minimum(np.ceil(points.max(axis=0)).astype(np.int64) + 1, (self.width, self.height))
+        return low, high
 
     def _quad(self, length: float, breadth: float, irregular: float) -> Points:
         center = self.rng.uniform((0, 0), (self.width, self.height))
@@ -180,7 +188,8 @@ class _Scene:
     def _rectangle(self, center: Points, length: float, breadth: float, angle: float) -> Points:
         along = np.array((math.cos(angle), math.sin(angle))) * length / 2 * self.unit
         across = np.array((-math.sin(angle), math.cos(angle))) * breadth / 2 * self.unit
-        return np.array((center - along - across, center + along - across, center + along + across, center - along + across))
+        far, near = center + along, center - along
+        return np.array((near - across, far - across, far + across, near + across))
 
     def _edge_point(self) -> Points:
         along = self.rng.random()
@@ -199,6 +208,15 @@ class _Scene:
         return max(_OVERSAMPLING, round(fraction * self.unit))
 
 
-def _circle(x: float, y: float, radius: float) -> list[tuple[float, float]]:
-    turns = np.linspace(0, 2 * math.pi, 16, endpoint=False)
-    return [(x + radius * math.cos(turn), y + radius * math.sin(turn)) for turn in turns]
+def _circle(x: float, y: float, radius: float) -> Points:
+    return np.array((x, y)) + radius * _CIRCLE
+
+
+def _flat(points: Points) -> list[float]:
+    """Points [N, 2] as Pillow takes them."""
+    flat: list[float] = points.ravel().tolist()
+    return flat
+
+
+def _smooth(grid: npt.NDArray[np.float32], size: tuple[int, int]) -> npt.NDArray[np.float32]:
+    return np.asarray(Image.fromarray(grid).resize(size, Image.Resampling.BICUBIC), dtype=np.float32)

@@ -10,7 +10,7 @@ Severity = Literal["error", "warning"]
 
 
 class Problem(NamedTuple):
-    """One thing that would break (`error`) or bias (`warning`) training; `path` where one file or folder is at fault."""
+    """One thing that would break (error) or bias (warning) training; `path` where one file or folder is at fault."""
 
     severity: Severity
     message: str
@@ -19,7 +19,7 @@ class Problem(NamedTuple):
 
 @dataclass(frozen=True)
 class ClassStatistics:
-    """One class in one split; `share` is of the labelled (not ignored) pixels, `images` counts those that contain it."""
+    """One class in one split; `share` is of the pixels not ignored, `images` counts those that contain the class."""
 
     name: str
     pixels: int
