@@ -1,0 +1,84 @@
+# Needs Python 3.11 to 3.13 and nothing else. All is installed into .venv; nothing outside this folder changes.
+#
+#   make PYTHON=/opt/python/bin/python3 ...   that interpreter, in place of the first that fits
+#   make TENSORFLOW=cpu|gpu ...               that build, in place of what the machine suggests
+#
+# Both count when .venv is made: `make clean` first to choose again.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint bench clean
+
+PYTHON ?= python3.11 python3.12 python3.13 python3
+UV := $(shell uv --version >/dev/null 2>&1 && echo uv)
+BIN := .venv/bin
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
+
+help:  ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
+
+demo: .venv/.installed  ## a small search on drawn images, then export its best network (a few minutes)
+	$(BIN)/deeplab-search run studies/demo.toml
+	$(BIN)/deeplab-search export results/demo
+
+test: lint  ## lint, then all tests; ARGS="tests/unit -k space" for some
+	$(BIN)/python -m pytest --durations=15 $(ARGS)
+
+lint: .venv/.installed-dev  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/.installed  ## run each program of benchmarks/ (JSON on standard output)
+	@found=; for program in benchmarks/[!_]*.py; do \
+	  [ -f "$$program" ] || continue; \
+	  found=yes; echo "$$program" >&2; $(BIN)/python "$$program" || exit; \
+	done; [ -n "$$found" ] || echo "benchmarks/ holds no programs yet"
+
+clean:  ## remove .venv and caches; studies in results/ stay
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -path ./results -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Candidates are run, not only looked for: a version manager's shim may exist without its interpreter. Debian and Ubuntu
+# ship Python without ensurepip, which only uv can do without.
+FITS := import sys; assert (3, 11) <= sys.version_info[:2] <= (3, 13)$(if $(UV),,; import ensurepip, venv)
+
+$(BIN)/python:
+	@for candidate in $(PYTHON); do \
+	  if "$$candidate" -c '$(FITS)' >/dev/null 2>&1; then python="$$candidate"; break; fi; \
+	done; \
+	if [ -n "$$python" ]; then :; \
+	elif [ -n "$(UV)" ]; then python=3.11; \
+	else \
+	  echo "Python 3.11, 3.12 or 3.13 with venv is needed; tried: $(PYTHON)." >&2; \
+	  echo "Install one (on Debian and Ubuntu with its python3-venv package) or name it: make PYTHON=/path/to/python3" >&2; \
+	  exit 1; \
+	fi; \
+	if [ -n "$(UV)" ]; then uv venv --quiet --clear --python "$$python" .venv; \
+	else "$$python" -m venv --clear .venv; fi
+
+# Decided once per .venv, because the two builds of TensorFlow overwrite each other's files (see pyproject.toml).
+.venv/.tensorflow: | $(BIN)/python
+	@echo "$(or $(TENSORFLOW),$(shell nvidia-smi -L 2>/dev/null | grep -q '^GPU' && echo gpu || echo cpu))" > $@
+
+PIP_INSTALL := $(if $(UV),uv pip install --python $(BIN)/python,$(BIN)/python -m pip install) --quiet -c constraints.txt
+
+# $(call install,EXTRA): the project in place, with its TensorFlow and the extra given.
+define install
+	@tensorflow=$$(cat .venv/.tensorflow) && \
+	case $$tensorflow in gpu) takes="3 GB, several minutes";; *) takes="about 1 minute";; esac && \
+	echo "installing into .venv, TensorFlow for $$tensorflow ($$takes) ..." && \
+	$(PIP_INSTALL) -e ".[$$tensorflow$(1)]"
+endef
+
+.venv/.installed: pyproject.toml constraints.txt | .venv/.tensorflow
+	$(install)
+	@touch $@
+
+.venv/.installed-dev: pyproject.toml constraints.txt | .venv/.tensorflow
+	$(call install,$(comma)dev)
+	@touch .venv/.installed $@
+
+comma := ,
