@@ -63,10 +63,9 @@ def open_dataset(
         raise DataError(f"Data format {format!r} {what}; expected one of: {', '.join(FORMATS)}.")
     unknown = sorted(options.keys() - _OPTIONS[format])
     if unknown:
-        raise DataError(
-            f"Data format {format!r} has no option {', '.join(unknown)}; it takes: "
-            f"{', '.join(sorted(_OPTIONS[format]))}."
-        )
+        takers = [name for name in FORMATS if _OPTIONS[name].issuperset(unknown)]
+        hint = f"; it belongs to {', '.join(takers)}" if takers else ""
+        raise DataError(f"Data format {format!r} has no option {', '.join(unknown)}{hint}. Leave it out.")
     size = check_image_size(image_size)
     if format == "folder":
         from datasets.folder import FolderDataset
