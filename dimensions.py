@@ -1,0 +1,197 @@
+"""What a study file may say of each hyperparameter, and the reading of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from deeplab import ENCODERS
+
+if TYPE_CHECKING:
+    import keras_tuner
+
+Value = bool | int | float | str
+MAX_BRANCHES = 5
+
+
+class SpaceError(ValueError):
+    """The `[space]` table is wrong; `problems` holds one sentence a mistake."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = list(problems)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A hyperparameter's type, what it may be, and the tutorial's value (None: the encoder's own)."""
+
+    kind: Literal["int", "float", "bool", "str"]
+    tutorial: Value | None = None
+    low: float = 0
+    high: float = float("inf")
+    allowed: tuple[Value, ...] = ()
+
+
+CATALOGUE: dict[str, Entry] = {
+    "encoder": Entry("str", "ResNet50", allowed=tuple(ENCODERS)),
+    "output_stride": Entry("int", 16, allowed=(8, 16, 32)),
+    "aspp_tap": Entry("str"),
+    "aspp_filters": Entry("int", 256, 1, 4096),
+    "aspp_branches": Entry("int", 3, 0, MAX_BRANCHES),
+    "aspp_rate": Entry("int", 6, 1),
+    **{f"aspp_gap_{branch}": Entry("int", 6, 1) for branch in range(2, MAX_BRANCHES + 1)},
+    "aspp_pooling": Entry("bool", True),
+    "aspp_separable": Entry("bool", False),
+    "aspp_dropout": Entry("float", 0.0, 0, 0.95),
+    "low_level_filters": Entry("int", 48, 0, 4096),
+    "low_level_tap": Entry("str"),
+    "decoder_depth": Entry("int", 2, 0, 4),
+    "decoder_filters": Entry("int", 256, 1, 4096),
+    "decoder_separable": Entry("bool", False),
+    "decoder_double_relu": Entry("bool", True),
+    "normalization": Entry("str", "batch", allowed=("batch", "group")),
+    "optimizer": Entry("str", "adamw", allowed=("adamw", "adam", "sgd")),
+    "learning_rate": Entry("float", 1e-3, 1e-9, 10),
+    "weight_decay": Entry("float", 1e-4, 0, 0.999),
+    "loss": Entry("str", "crossentropy", allowed=("crossentropy",)),
+    "batch_size": Entry("int", 8, 1),
+    "freeze_encoder_epochs": Entry("int", 0, 0),
+    "augment": Entry("str", "flip", allowed=("none", "flip", "standard", "strong")),
+}
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """A searched hyperparameter: a choice (`choices`) or a range (`low` to `high`, both included)."""
+
+    kind: Literal["int", "float", "bool", "str"]
+    default: Value
+    choices: tuple[Value, ...] = ()
+    low: float = 0
+    high: float = 0
+    step: float | None = None
+    log: bool = False
+
+    def declare(self, hp: keras_tuner.HyperParameters, name: str) -> Value | None:
+        """Register with KerasTuner; the value, or None where the hyperparameter's condition is not met."""
+        if self.choices:
+            return hp.Choice(name, list(self.choices), default=self.default)
+        sampling = "log" if self.log else "linear"
+        if self.kind == "int":
+            step = None if self.log else int(self.step or 1)
+            return hp.Int(name, int(self.low), int(self.high), step=step, sampling=sampling, default=self.default)
+        return hp.Float(name, self.low, self.high, step=self.step, sampling=sampling, default=self.default)
+
+    def values(self) -> tuple[Any, ...]:
+        """Every value of a choice or whole-number range; the two ends of a real range."""
+        if self.choices:
+            return self.choices
+        if self.kind == "int":
+            return tuple(range(int(self.low), int(self.high) + 1, int(self.step or 1)))
+        return (self.low, self.high)
+
+    def below(self, limit: int) -> Dimension | None:
+        """What is left of a whole-number dimension under `limit`, or None for nothing."""
+        kept = tuple(value for value in self.values() if value < limit)
+        if not kept:
+            return None
+        default = self.default if self.default in kept else kept[-1]
+        if self.choices:
+            return replace(self, choices=kept, default=default)
+        return replace(self, high=kept[-1], default=default)
+
+    def __str__(self) -> str:
+        if self.choices:
+            return ", ".join(str(choice) for choice in self.choices)
+        detail = ", log" if self.log else f", step {self.step:g}" if self.step and self.step != 1 else ""
+        return f"{self.low:g} .. {self.high:g}{detail}"
+
+
+def parse_dimension(name: str, given: Any, default: Value | None) -> Dimension | Value:
+    """Read one entry of `[space]`: a fixed value, a choice, or a range.
+
+    Args:
+        name: the hyperparameter.
+        given: what the study file says.
+        default: the value to start from where the range holds it.
+
+    Raises:
+        SpaceError: unknown name, wrong type, value that is not allowed, impossible range.
+    """
+    entry = CATALOGUE.get(name)
+    if entry is None:
+        raise SpaceError([f"[space] {name}: no such hyperparameter; there are {', '.join(CATALOGUE)}."])
+    if isinstance(given, dict):
+        return _parse_range(name, entry, given, default)
+    if isinstance(given, list):
+        return _parse_choice(name, entry, given, default)
+    return _check_value(name, entry, given)
+
+
+def _parse_choice(name: str, entry: Entry, given: list[Any], default: Value | None) -> Dimension | Value:
+    if not given:
+        raise SpaceError([f"[space] {name}: given an empty list; list the values to choose from."])
+    choices = tuple(dict.fromkeys(_check_value(name, entry, item) for item in given))
+    if len(choices) == 1:
+        return choices[0]
+    return Dimension(entry.kind, default if default in choices else choices[0], choices)
+
+
+def _parse_range(name: str, entry: Entry, given: dict[str, Any], default: Value | None) -> Dimension | Value:
+    if entry.kind not in ("int", "float"):
+        raise SpaceError([f"[space] {name}: given a range; expected a value or a list of values."])
+    unknown = set(given) - {"min", "max", "step", "sampling"}
+    if unknown or not {"min", "max"} <= set(given):
+        raise SpaceError([f"[space] {name}: given {given}; expected {{min=, max=, step= | sampling='log'}}."])
+    low, high = (_check_value(name, entry, given[end]) for end in ("min", "max"))
+    log = _check_sampling(name, given, low)
+    step = given.get("step")
+    if low > high:  # type: ignore[operator]
+        raise SpaceError([f"[space] {name}: min (={low}) must not be above max (={high})."])
+    if step is not None and (isinstance(step, bool) or not isinstance(step, int | float) or step <= 0):
+        raise SpaceError([f"[space] {name}: step must be a number above 0; given {step!r}."])
+    if step is not None and entry.kind == "int" and not isinstance(step, int):
+        raise SpaceError([f"[space] {name}: step must be a whole number; given {step!r}."])
+    if low == high:
+        return low
+    dimension = Dimension(entry.kind, low, (), float(low), float(high), step, log)
+    return replace(dimension, default=_default_in_range(dimension, low, default))
+
+
+def _check_sampling(name: str, given: dict[str, Any], low: Value) -> bool:
+    sampling = given.get("sampling", "linear")
+    if sampling not in ("linear", "log"):
+        raise SpaceError([f"[space] {name}: sampling must be 'linear' or 'log'; given {sampling!r}."])
+    if sampling == "log" and low <= 0:  # type: ignore[operator]
+        raise SpaceError([f"[space] {name}: sampling 'log' needs min above 0; given {low}."])
+    if sampling == "log" and "step" in given:
+        raise SpaceError([f"[space] {name}: give either step or sampling = 'log', not both."])
+    return sampling == "log"
+
+
+def _default_in_range(dimension: Dimension, low: Value, default: Value | None) -> Value:
+    if default is None:
+        return low
+    if dimension.kind == "int":
+        return default if default in dimension.values() else low
+    inside = dimension.low <= float(default) <= dimension.high
+    return float(default) if inside and dimension.step is None else float(low)
+
+
+def _check_value(name: str, entry: Entry, given: Any) -> Value:
+    if name == "low_level_tap" and isinstance(given, list) and given and all(isinstance(tap, str) for tap in given):
+        return "+".join(given)
+    types = {"int": int, "float": (int, float), "bool": bool, "str": str}
+    words = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a name"}
+    is_type = isinstance(given, types[entry.kind]) and (entry.kind == "bool" or not isinstance(given, bool))  # type: ignore[arg-type]
+    if not is_type:
+        raise SpaceError([f"[space] {name}: given {given!r}; expected {words[entry.kind]}."])
+    if entry.allowed and given not in entry.allowed:
+        allowed = ", ".join(str(value) for value in entry.allowed)
+        raise SpaceError([f"[space] {name}: given {given!r}; allowed are {allowed}."])
+    if entry.kind in ("int", "float") and not entry.low <= given <= entry.high:
+        bounds = f"at least {entry.low:g}" if entry.high == float("inf") else f"{entry.low:g} to {entry.high:g}"
+        raise SpaceError([f"[space] {name}: given {given}; allowed is {bounds}."])
+    return float(given) if entry.kind == "float" else given  # type: ignore[no-any-return]

@@ -1,0 +1,70 @@
+"""The recipe: the training choices that belong to a configuration beside its architecture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    import keras
+
+
+class Recipe(BaseModel):
+    """How a network is trained. Frozen and hashable; every field is a key of a study file's `[recipe]`.
+
+    `schedule = "poly"` is DeepLab's decay, `learning_rate * (1 - step / total_steps) ** 0.9` (Chen et al. 2017,
+    "Rethinking Atrous Convolution", section 4.1). `total_steps` is that of the study's `max_epochs` at every rung, so
+    that a configuration follows one curve from its first epoch to its last, however often it is promoted.
+
+    Raises:
+        pydantic.ValidationError: a value outside what is allowed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    learning_rate: float = Field(default=1e-3, gt=0, le=10)
+    weight_decay: float = Field(default=1e-4, ge=0, lt=1)
+    schedule: Literal["poly", "constant"] = "poly"
+    loss: Literal["crossentropy"] = "crossentropy"
+    batch_size: int = Field(default=8, ge=1)
+    freeze_encoder_epochs: int = Field(default=0, ge=0)
+    augment: Literal["none", "flip", "standard", "strong"] = "flip"
+    precision: Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"] = "auto"
+
+
+def compile_model(model: keras.Model, recipe: Recipe, *, classes: int, ignore_index: int, total_steps: int) -> None:
+    """Give a network that ends in logits its loss, metric and optimizer, ready for `fit` or for restored weights.
+
+    Args:
+        model: maps images to logits `[B, H, W, classes]`.
+        recipe: the training choices.
+        classes: outputs of the network, 1 for binary.
+        ignore_index: label that neither loss nor metric counts.
+        total_steps: optimizer steps in the study's `max_epochs`, over which the learning rate decays.
+    """
+    from deeplab.losses import MaskedCrossentropy
+    from deeplab.metrics import ConfusionMatrix
+
+    model.compile(
+        optimizer=make_optimizer(recipe, total_steps),
+        loss=MaskedCrossentropy(classes, ignore_index),
+        metrics=[ConfusionMatrix(classes, ignore_index)],
+        jit_compile=False,
+    )
+    # Before the first step: saves Keras a second trace, and lets a restored optimizer keep its state.
+    model.optimizer.build(model.trainable_variables)
+
+
+def make_optimizer(recipe: Recipe, total_steps: int) -> keras.optimizers.Optimizer:
+    """The recipe's optimizer on its learning-rate schedule, over `total_steps` optimizer steps."""
+    import keras
+
+    rate: Any = recipe.learning_rate
+    if recipe.schedule == "poly":
+        rate = keras.optimizers.schedules.PolynomialDecay(rate, total_steps, end_learning_rate=0.0, power=0.9)
+    if recipe.optimizer == "sgd":
+        return keras.optimizers.SGD(rate, momentum=0.9, weight_decay=recipe.weight_decay)
+    optimizers = {"adamw": keras.optimizers.AdamW, "adam": keras.optimizers.Adam}
+    return optimizers[recipe.optimizer](rate, weight_decay=recipe.weight_decay)

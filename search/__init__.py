@@ -1,0 +1,1 @@
+"""The driver: a study file in, a finished Hyperband search and its best configuration out."""

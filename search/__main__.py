@@ -1,0 +1,5 @@
+"""`python -m search`: the same as `deeplab-search`."""
+
+from search.cli import main
+
+main()

@@ -1,0 +1,45 @@
+"""`best.toml`: the best configuration, for people, for `deeplab.Architecture`, and for a new study's `[space]`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from deeplab import Architecture
+from recipe import Recipe
+from search.config import to_toml
+from search.files import write_atomically
+from search.oracle import StudyTrial
+from search.study import Study
+from space import as_space
+
+
+def config_id(architecture: Architecture, recipe: Recipe) -> str:
+    """A short hash of a configuration: the same at all its rungs, and in every study."""
+    text = json.dumps([architecture.model_dump(mode="json"), recipe.model_dump(mode="json")], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def write_best(study: Study, trial: StudyTrial, architecture: Architecture, recipe: Recipe, objective: str) -> None:
+    """Write `best.toml` for the best trial so far, unless it says so already."""
+    table: dict[str, Any] = {
+        "result": {
+            "trial_id": trial.trial_id,
+            "config_id": trial.record["config_id"],
+            objective: trial.score,
+            "best_epoch": trial.best_step,
+            "parameters": trial.record["parameters"],
+            "macs": trial.record["macs"],
+        },
+        "architecture": architecture.model_dump(mode="json"),
+        "recipe": recipe.model_dump(mode="json"),
+        "space": as_space(architecture, recipe),
+    }
+    header = (
+        f"# The best configuration of the study {study.folder.name!r}.\n"
+        "# [architecture] is what deeplab.Architecture.from_toml reads; [space] goes into a new study as it is.\n\n"
+    )
+    content = header + to_toml(table)
+    if not study.best_file.exists() or study.best_file.read_text() != content:
+        write_atomically(study.best_file, content)

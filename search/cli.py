@@ -1,0 +1,160 @@
+"""The command line: one function a command, which reads its arguments and calls the module that does the work."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from search.errors import Interrupted, SearchStopped, UserError
+from search.quiet import quiet_environment
+
+app = typer.Typer(
+    name="deeplab-search",
+    help="Find the best DeepLabV3+ for your images: a Hyperband search over its architecture.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+data_app = typer.Typer(help="Look at a study's data.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+PLANNED_COMMANDS = ("report", "train", "evaluate", "summary")
+
+StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The study file.", show_default=False)]
+StudyFolder = Annotated[Path, typer.Argument(metavar="DIR", help="A study folder.", show_default=False)]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Replace a value of the file, as in hyperband.max_epochs=9."),
+]
+Directory = Annotated[str | None, typer.Option(help="Where study folders are kept.  [default: the file's, 'results']")]
+
+
+@app.command()
+def run(
+    study: StudyFile,
+    set_: Overrides = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Trials at a time.  [default: one per GPU, or 1 without]")
+    ] = None,
+    executor: Annotated[str | None, typer.Option(help="Where trials run: local.")] = None,
+    directory: Directory = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Move an old study of this name aside and start anew.")] = False,
+) -> None:
+    """Start a search, or continue it: the same command goes on after any stop."""
+    from search.run import run_study
+
+    overrides = list(set_ or [])
+    overrides += [f"workers.count={workers}"] if workers is not None else []
+    overrides += [f'workers.executor="{executor}"'] if executor is not None else []
+    run_study(study, overrides, directory, fresh=fresh)
+
+
+@app.command()
+def plan(
+    study: StudyFile,
+    set_: Overrides = None,
+    probe: Annotated[bool, typer.Option(help="Train a few steps to estimate the time.")] = True,
+) -> None:
+    """Show what a search would do, without training: brackets, trials, network sizes, time."""
+    from search.plan import show_plan
+
+    show_plan(study, list(set_ or []), probe=probe)
+
+
+@app.command()
+def status(folder: StudyFolder) -> None:
+    """Show where a search stands, while it runs or after: trials, brackets, the best so far, failures."""
+    from search.status import show_status
+
+    show_status(folder)
+
+
+@app.command()
+def board(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Study folders.", show_default=False)],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 for any free one.")] = 6006,
+    host: Annotated[str, typer.Option(help="Address to serve on; 0.0.0.0 for other machines too.")] = "localhost",
+) -> None:
+    """Open studies in TensorBoard: curves, and a table that compares the configurations."""
+    from search.board import serve
+
+    serve(folders, host=host, port=port)
+
+
+@app.command()
+def export(
+    folder: StudyFolder,
+    trial: Annotated[str | None, typer.Option(help="The trial to export.  [default: the best]")] = None,
+    format_: Annotated[str, typer.Option("--format", help="Comma-separated: keras, savedmodel.")] = "keras,savedmodel",
+    to: Annotated[Path | None, typer.Option(help="Where the files go.  [default: DIR/export]")] = None,
+) -> None:
+    """Write a trial's best network as models that load without this project."""
+    from search.export import export_study
+
+    export_study(folder, trial_id=trial, formats=format_, target=to)
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="An exported model, or a study folder.")],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Images, or folders of images.")],
+    to: Annotated[Path, typer.Option(help="Where masks and overlays go.")],
+) -> None:
+    """Segment images: a mask of class ids and a coloured overlay for each."""
+    from search.predict import predict_images
+
+    predict_images(model, images, to)
+
+
+@app.command()
+def doctor() -> None:
+    """Show devices, versions, disk space, and what is installed or missing."""
+    from search.doctor import show_doctor
+
+    show_doctor()
+
+
+@data_app.command("check")
+def data_check(study: StudyFile, set_: Overrides = None) -> None:
+    """Read all the data and say what would break or bias training, before a GPU is spent on it."""
+    from search.data_check import check_data
+
+    check_data(study, list(set_ or []))
+
+
+def _refuse_planned(name: str) -> None:
+    settings = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+    @app.command(name, hidden=True, context_settings=settings)
+    def refuse() -> None:
+        raise UserError(f"the command {name!r} is not available; see deeplab-search --help for those that are.")
+
+
+for _name in PLANNED_COMMANDS:
+    _refuse_planned(_name)
+
+
+def main() -> None:
+    """Run the command line. Exit status: 0 done, 1 the search could not finish, 2 wrong input, 130 interrupted."""
+    quiet_environment()
+    errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+    try:
+        app()
+    except UserError as error:
+        errors.print(f"deeplab-search: {error}")
+        sys.exit(2)
+    except SearchStopped as error:
+        errors.print(f"deeplab-search: the search stopped: {error}")
+        sys.exit(1)
+    except Interrupted as error:
+        errors.print(f"deeplab-search: {error}")
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output (head, less) has gone; that is no failure.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

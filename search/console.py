@@ -1,0 +1,160 @@
+"""The search in the terminal: a live table where there is a terminal, plain lines where there is none."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from search.snapshot import FAILURES, Snapshot
+from search.study import BASELINE
+
+# Plain lines say where the search stands this often, in seconds.
+PLAIN_INTERVAL = 60.0
+
+
+class SearchConsole:
+    """Shows a search while it runs. Use as a context manager around it."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(highlight=False)
+        self._live = Live(console=self.console, refresh_per_second=4, transient=True) if self._is_terminal else None
+        self._reported = time.monotonic()
+
+    @property
+    def _is_terminal(self) -> bool:
+        return self.console.is_terminal and not self.console.is_dumb_terminal
+
+    def __enter__(self) -> SearchConsole:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def say(self, line: str, style: str = "") -> None:
+        """One line that stays, with the time."""
+        stamp = datetime.now().strftime("%H:%M:%S")
+        self.console.print(Text.assemble((f"{stamp}  ", "dim"), (line, style)), soft_wrap=not self._is_terminal)
+
+    def update(self, snapshot: Snapshot) -> None:
+        """Draw where the search stands (terminal), or say it once a minute (no terminal)."""
+        if self._live is not None:
+            self._live.update(render(snapshot))
+        elif time.monotonic() - self._reported >= PLAIN_INTERVAL:
+            self.say(summary_line(snapshot))
+            self._reported = time.monotonic()
+
+
+def render(snapshot: Snapshot) -> RenderableType:
+    """The whole picture: totals, rungs as bars, running trials, the best so far, failures."""
+    parts: list[RenderableType] = [Text(summary_line(snapshot), style="bold"), rung_table(snapshot)]
+    if snapshot.running:
+        parts.append(running_table(snapshot))
+    parts.append(Text(best_line(snapshot), style="green" if snapshot.best else ""))
+    if snapshot.failures:
+        parts.append(Text(failure_line(snapshot), style="red"))
+    return Group(*parts)
+
+
+def summary_line(snapshot: Snapshot) -> str:
+    """Trials, epochs and the time left, in one line."""
+    left = f"about {duration(snapshot.seconds_left)} left" if snapshot.seconds_left else ""
+    if snapshot.finished == len(snapshot.trials) and snapshot.seconds_left == 0:
+        left = "finished"
+    epochs = f"{snapshot.epochs_done:.0f}/{snapshot.epochs_total} epochs"
+    parts = [snapshot.name, f"{snapshot.finished}/{snapshot.trials_total} trials", epochs, left]
+    return " · ".join(part for part in parts if part)
+
+
+def rung_table(snapshot: Snapshot) -> Table:
+    """Brackets as lines, rungs as bars."""
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=True, header_style="dim")
+    for column in ("bracket", "rung", "epochs", "", "trials"):
+        table.add_column(column)
+    for view in snapshot.rungs:
+        bar = ProgressBar(total=view.size, completed=view.done, width=20)
+        count = f"{view.done}/{view.size}"
+        notes = [f"{view.running} running"] * bool(view.running) + [f"{view.failed} failed"] * bool(view.failed)
+        name = f"{view.iteration + 1}.{view.bracket}" if view.rung == 0 else ""
+        table.add_row(name, str(view.rung), f"to {view.last_epoch}", bar, " ".join([count, *notes]))
+    return table
+
+
+def running_table(snapshot: Snapshot) -> Table:
+    """The trials in flight."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for column in ("running", "worker", "epoch", "", "images/s"):
+        table.add_column(column)
+    for report in snapshot.running:
+        bar = ProgressBar(total=max(report["steps"], 1), completed=report["step"], width=20)
+        speed = f"{report['images_per_second']:.1f}" if report["images_per_second"] else "starting"
+        epoch = f"{report['epoch']}/{report['last_epoch']}"
+        phase = "validating" if report["phase"] == "validate" else speed
+        table.add_row(report["trial_id"], report["worker"], epoch, bar, phase)
+    return table
+
+
+def best_line(snapshot: Snapshot) -> str:
+    """The best trial so far and its distance from the baseline."""
+    best, baseline = snapshot.best, snapshot.baseline
+    if best is None:
+        return "best so far: none yet"
+    line = f"best so far: {best['trial_id']}  {snapshot.objective} {best['score']:.4f}"
+    if baseline is None:
+        return line
+    if best["trial_id"] == BASELINE:
+        return f"{line} (the tutorial's baseline itself)"
+    return f"{line}  ({best['score'] - baseline['score']:+.4f} against the baseline's {baseline['score']:.4f})"
+
+
+def failure_line(snapshot: Snapshot) -> str:
+    """How many trials failed, and why."""
+    reasons = "; ".join(f"{row['trial_id']} {row['status']}: {row['error']}" for row in snapshot.failures[-3:])
+    return f"{len(snapshot.failures)} failed: {reasons}"
+
+
+def trial_line(row: Mapping[str, Any], objective: str) -> str:
+    """A finished trial in one line."""
+    name = f"trial {row['trial_id']}"
+    if row["status"] in FAILURES:
+        return f"{name} {row['status']}: {row['error']}"
+    epochs = f"epochs {row['first_epoch']}-{row['last_epoch']}"
+    return f"{name} {row['status']}  {objective} {row['score']:.4f}  {epochs}  {duration(row['total_seconds'])}"
+
+
+def trial_table(snapshot: Snapshot, limit: int = 20) -> Table:
+    """The trials, the best first, with what they cost."""
+    table = Table(title="trials, best first", title_justify="left", title_style="bold", box=None, header_style="dim")
+    for column in ("trial", "configuration", "bracket", "rung", "status", snapshot.objective, "epoch", "parameters"):
+        table.add_column(column, justify="right" if column in (snapshot.objective, "epoch", "parameters") else "left")
+    sign = -1 if snapshot.direction == "max" else 1
+    ranked = sorted(snapshot.trials, key=lambda row: (row["score"] is None, sign * (row["score"] or 0.0)))
+    for row in ranked[:limit]:
+        score = "" if row["score"] is None else f"{row['score']:.4f}"
+        place = ("" if row[key] is None else str(row[key]) for key in ("bracket", "rung"))
+        size = "" if row["parameters"] is None else f"{row['parameters'] / 1e6:.2f} M"
+        epoch = "" if row["best_epoch"] is None else str(row["best_epoch"])
+        table.add_row(row["trial_id"], row["config_id"], *place, row["status"], score, epoch, size)
+    if len(ranked) > limit:
+        table.caption = f"and {len(ranked) - limit} more in trials.csv"
+    return table
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: 48 s, 3 min 20 s, 2 h 05 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

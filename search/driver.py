@@ -1,0 +1,387 @@
+"""The driver: asks the oracle for trials, hands them to the executor, and folds what comes back into the study."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+import keras_tuner
+import numpy as np
+
+from datasets import Dataset
+from deeplab import Architecture, cost
+from recipe import Recipe
+from search.best import config_id, write_best
+from search.config import StudyConfig
+from search.console import SearchConsole, trial_line
+from search.errors import Interrupted, SearchStopped
+from search.executors import Executor
+from search.ledger import Ledger, epoch_columns, metrics_at_best
+from search.oracle import StudyOracle, StudyTrial, Values
+from search.schedule import make_schedule
+from search.snapshot import Snapshot, take_snapshot
+from search.study import BASELINE, Study, now
+from search.tensorboard import write_hparams, write_hparams_layout
+from search.trial import Device, Outcome, TrialSpec
+from space import Space
+
+# How often running trials are looked at, in seconds.
+POLL = 0.25
+# Best trials that keep their checkpoints, for export.
+KEEP_BEST = 3
+HPARAMS_PLACE = ("bracket", "rung", "iteration", "epochs", "parameters", "macs")
+
+
+@dataclass
+class Running:
+    """A trial in flight."""
+
+    trial: StudyTrial
+    device: Device
+    future: concurrent.futures.Future[Outcome]
+    started: float
+    ended_because: str | None = None
+
+
+class Driver:
+    """Runs one study to its end.
+
+    Args:
+        study: its folder, created and locked.
+        config: the resolved configuration.
+        space: the search space of it.
+        dataset: opened, for class names and sizes.
+        executor: where trials run.
+        console: where progress is shown.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        config: StudyConfig,
+        space: Space,
+        dataset: Dataset,
+        executor: Executor,
+        console: SearchConsole,
+    ) -> None:
+        self.study, self.config, self.space, self.dataset = study, config, space, dataset
+        self._executor, self._console = executor, console
+        self._objective = config.study.objective
+        self.oracle = make_oracle(config, space, dataset)
+        self.oracle.attach(study)
+        self._ledger = Ledger(study, list(space.searched), dataset.class_names)
+        self._running: list[Running] = []
+        self._interrupts = 0
+
+    def run(self) -> Snapshot:
+        """Run or continue the study; returns its final state.
+
+        Raises:
+            SearchStopped: going on is pointless.
+            Interrupted: the user stopped it.
+        """
+        self.study.stop_file.unlink(missing_ok=True)
+        self._ledger.rebuild_epochs(self.oracle)
+        self._write_layout()
+        with self._interruptible():
+            self._resume()
+            while self._start_trials() or self._running:
+                self._wait()
+                self._console.update(self._snapshot())
+        self.study.stop_file.unlink(missing_ok=True)
+        if self._interrupts:
+            raise Interrupted
+        self._ledger.write_trials(self.oracle)
+        return self._snapshot()
+
+    # Starting
+
+    def _resume(self) -> None:
+        for trial in self.oracle.ongoing_trials.values():
+            self._console.say(f"trial {trial.trial_id} continues after its last whole epoch")
+        baseline = self.config.hyperband.baseline
+        if baseline and BASELINE not in self.oracle.trials:
+            architecture, recipe = self.space.baseline()
+            values = self.space.values(architecture, recipe)
+            self._created(self.oracle.create_baseline(BASELINE, values, config_id(architecture, recipe)))
+
+    def _start_trials(self) -> bool:
+        """Fill the free workers; True if one was."""
+        started = False
+        while not self._interrupts and (device := self._free_device()) is not None:
+            trial = self._waiting_trial() or self._next_trial()
+            if trial is None:
+                break
+            self._submit(trial, device)
+            started = True
+        return started
+
+    def _free_device(self) -> Device | None:
+        taken = {running.device.worker for running in self._running}
+        return next((device for device in self._executor.devices if device.worker not in taken), None)
+
+    def _waiting_trial(self) -> StudyTrial | None:
+        """A trial that was created, but does not run: after a restart, or to be tried again."""
+        in_flight = {running.trial.trial_id for running in self._running}
+        waiting = (trial for trial in self.oracle.ongoing_trials.values() if trial.trial_id not in in_flight)
+        return next(waiting, None)
+
+    def _next_trial(self) -> StudyTrial | None:
+        trial = self.oracle.create_trial(f"slot{len(self.oracle.trials)}")
+        if trial.status != "RUNNING":
+            return None
+        self._created(trial)
+        return trial
+
+    def _created(self, trial: StudyTrial) -> None:
+        architecture, _ = self.configuration(trial)
+        size = cost(architecture, self.config.data.image_size, self.dataset.classes)
+        trial.record |= {"status": "queued", "created": time.time()}
+        trial.record |= {"parameters": size.parameters, "macs": size.macs}
+        self.oracle.save_trial(trial)
+
+    def _submit(self, trial: StudyTrial, device: Device) -> None:
+        record = trial.record
+        record |= {"status": "running", "worker": device.worker, "attempts": record["attempts"] + 1}
+        record.setdefault("started", now())
+        self.oracle.save_trial(trial)
+        (self.study.trial(trial.trial_id) / "progress.json").unlink(missing_ok=True)
+        future = self._executor.submit(self.specification(trial, device))
+        self._running.append(Running(trial, device, future, time.time()))
+        values = trial.hyperparameters.values
+        rung = "baseline" if trial.place is None else f"bracket {values['tuner/bracket']}, rung {values['tuner/round']}"
+        first, last = values["tuner/initial_epoch"] + 1, values["tuner/epochs"]
+        self._console.say(f"trial {trial.trial_id} starts  {rung}, epochs {first}-{last}, on {device.worker}")
+        self._ledger.write_trials(self.oracle)
+
+    def configuration(self, trial: StudyTrial) -> tuple[Architecture, Recipe]:
+        """The network and recipe that a trial trains."""
+        if trial.trial_id == BASELINE:
+            return self.space.baseline()
+        values = trial.hyperparameters.values
+        return self.space.architecture(values), self.space.recipe_of(values)
+
+    def specification(self, trial: StudyTrial, device: Device) -> TrialSpec:
+        """All that the trial's process needs."""
+        architecture, recipe = self.configuration(trial)
+        values, config = trial.hyperparameters.values, self.config
+        number = trial.place[0] if trial.place else None
+        return TrialSpec(
+            study=str(self.study.folder),
+            trial_id=trial.trial_id,
+            config_id=trial.record["config_id"],
+            run=_run_name(trial),
+            parent_id=trial.parent_id,
+            first_epoch=values["tuner/initial_epoch"],
+            last_epoch=values["tuner/epochs"],
+            max_epochs=config.hyperband.max_epochs,
+            architecture=architecture.model_dump(),
+            recipe=recipe.model_dump(),
+            encoder_weights=config.weights_of(architecture.encoder),
+            data_format=config.data.format,
+            data=config.data.options(),
+            cache=config.data.cache,
+            data_seed=config.study.seed,
+            seed=configuration_seed(config.study.seed, number),
+            objective=self._objective,
+            direction=config.study.direction,
+            columns=epoch_columns(self.dataset.class_names),
+            device=device,
+        )
+
+    # Waiting
+
+    def _wait(self) -> None:
+        futures = [running.future for running in self._running]
+        concurrent.futures.wait(futures, timeout=POLL, return_when=concurrent.futures.FIRST_COMPLETED)
+        for running in list(self._running):
+            self._gather(running.trial)
+            if running.future.done():
+                self._running.remove(running)
+                self._settle(running)
+            else:
+                self._end_if_over_limit(running)
+
+    def _gather(self, trial: StudyTrial) -> None:
+        for row in self._ledger.gather_epochs(trial.trial_id):
+            score = float(row[self._objective] or "nan")
+            rate = float(row["images_per_second"])
+            last = trial.hyperparameters.values["tuner/epochs"]
+            epoch = f"epoch {row['epoch']}/{last}"
+            self._console.say(f"trial {trial.trial_id} {epoch}  {self._objective} {score:.4f}  {rate:.1f} images/s")
+
+    def _end_if_over_limit(self, running: Running) -> None:
+        limits = self.config.limits
+        age = time.time() - running.started
+        if limits.trial_minutes is not None and age > 60 * limits.trial_minutes:
+            running.ended_because = f"took longer than {limits.trial_minutes:g} minutes (trial_minutes)"
+        progress = self.study.trial(running.trial.trial_id) / "progress.json"
+        with contextlib.suppress(FileNotFoundError):
+            still = time.time() - max(progress.stat().st_mtime, running.started)
+            if limits.epoch_stall_minutes is not None and still > 60 * limits.epoch_stall_minutes:
+                running.ended_because = f"no step for {limits.epoch_stall_minutes:g} minutes (epoch_stall_minutes)"
+        if running.ended_because is not None:
+            running.future.cancel()
+
+    # Finishing
+
+    def _settle(self, running: Running) -> None:
+        """Fold an attempt's outcome into the oracle and the results."""
+        trial, outcome = running.trial, _outcome(running)
+        record = trial.record
+        record["total_seconds"] = round(record.get("total_seconds", 0.0) + outcome.total_seconds, 3)
+        if outcome.status == "interrupted" or (self._interrupts > 1 and outcome.status == "lost"):
+            self.oracle.save_trial(trial)
+            return
+        if outcome.status == "lost" and record["attempts"] <= self.config.limits.retries:
+            self._console.say(f"trial {trial.trial_id} lost: {outcome.error}; it will be tried again", "yellow")
+            self.oracle.save_trial(trial)
+            return
+        record |= {"status": outcome.status, "finished": now(), "error": outcome.error}
+        record["train_seconds"] = round(outcome.train_seconds, 3)
+        self.oracle.report(trial.trial_id, outcome.rows, self._ledger.metrics)
+        completed = outcome.status == "completed"
+        self.oracle.finish(trial.trial_id, "COMPLETED" if completed else "FAILED", outcome.error)
+        self._publish(trial)
+        self._stop_if_pointless()
+
+    def _publish(self, trial: StudyTrial) -> None:
+        row = self._ledger.trial_row(trial)
+        self._console.say(trial_line(row, self._objective), "" if trial.status == "COMPLETED" else "red")
+        self._ledger.write_trials(self.oracle)
+        self._write_hparams(trial)
+        ranking = self.oracle.ranking()
+        if ranking:
+            architecture, recipe = self.configuration(ranking[0])
+            write_best(self.study, ranking[0], architecture, recipe, self._objective)
+            if ranking[0] is trial:
+                self._console.say(f"best so far: trial {trial.trial_id}  {self._objective} {trial.score:.4f}", "green")
+        self._prune(ranking)
+
+    def _prune(self, ranking: list[StudyTrial]) -> None:
+        """Remove the checkpoints that no promotion, resumption or export can need."""
+        best = {trial.trial_id for trial in ranking[:KEEP_BEST]} | {BASELINE}
+        parents = {trial.parent_id for trial in self.oracle.trials.values() if not trial.finished}
+        for trial in self.oracle.trials.values():
+            folder = self.study.trial(trial.trial_id)
+            if not trial.finished or trial.trial_id in parents or self.oracle.may_be_promoted(trial):
+                continue
+            shutil.rmtree(folder / "last", ignore_errors=True)
+            if trial.trial_id not in best:
+                shutil.rmtree(folder / "best", ignore_errors=True)
+
+    def _stop_if_pointless(self) -> None:
+        count = self.config.limits.abort_after_failures
+        ended = [self.oracle.trials[trial_id] for trial_id in self.oracle.end_order]
+        if len(ended) < count or any(trial.status == "COMPLETED" for trial in ended):
+            return
+        reasons = {str(trial.record.get("error")) for trial in ended}
+        same = f"all with the same reason: {reasons.pop()}" if len(reasons) == 1 else "; ".join(sorted(reasons))
+        log = self.study.trial(ended[-1].trial_id) / "log.txt"
+        raise SearchStopped(f"the first {len(ended)} trials failed, {same}\nThe whole traceback is in {log}.")
+
+    # Showing
+
+    def _snapshot(self) -> Snapshot:
+        rows = [self._ledger.trial_row(self.oracle.trials[trial_id]) for trial_id in self.oracle.start_order]
+        return take_snapshot(self.study, rows, len(self._executor.devices))
+
+    def _write_layout(self) -> None:
+        choices = {name: list(dimension.choices) for name, dimension in self.space.searched.items()}
+        place: dict[str, list[Any]] = {name: [] for name in HPARAMS_PLACE}
+        write_hparams_layout(self.study.tensorboard, choices | place, self._hparams_metrics())
+
+    def _hparams_metrics(self) -> dict[str, str]:
+        return {f"best/{self._objective}": self._objective, "best/val_loss": "val_loss"}
+
+    def _write_hparams(self, trial: StudyTrial) -> None:
+        values, at_best = trial.hyperparameters.values, metrics_at_best(trial)
+        place = (values.get("tuner/bracket"), values.get("tuner/round"), values.get("tuner/iteration"))
+        numbers = (*place, values["tuner/epochs"], trial.record["parameters"], trial.record["macs"])
+        hparams = {name: value for name, value in values.items() if not name.startswith("tuner/")}
+        hparams |= dict(zip(HPARAMS_PLACE, numbers, strict=True))
+        metrics = {tag: at_best[name] for tag, name in self._hparams_metrics().items() if name in at_best}
+        metrics["best/seconds"] = trial.record["total_seconds"]
+        run = self.study.tensorboard / _run_name(trial)
+        write_hparams(run, trial.record["config_id"], hparams, metrics, trial.best_step or 0, time.time())
+
+    # Interrupting
+
+    @contextlib.contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """The first Ctrl-C lets running epochs finish; the second ends the trials at once."""
+
+        def interrupt(number: int, frame: FrameType | None) -> None:
+            self._interrupts += 1
+            self.study.stop_file.touch()
+            if self._interrupts == 1 and number == signal.SIGINT:
+                self._console.say("stopping after the epochs in flight; press Ctrl-C again to stop now", "yellow")
+                return
+            self._interrupts = 2
+            for running in self._running:
+                running.future.cancel()
+
+        before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def make_oracle(config: StudyConfig, space: Space, dataset: Dataset) -> StudyOracle:
+    """The oracle of a study, not yet attached to its folder."""
+    limits = config.limits
+
+    def admit(values: Values) -> bool:
+        if not space.admits(values):
+            return False
+        if limits.max_parameters is None and limits.max_macs is None:
+            return True
+        size = cost(space.architecture(values), config.data.image_size, dataset.classes)
+        fits = limits.max_parameters is None or size.parameters <= limits.max_parameters
+        return fits and (limits.max_macs is None or size.macs <= limits.max_macs)
+
+    return StudyOracle(
+        keras_tuner.Objective(config.study.objective, config.study.direction),
+        space.hyperparameters(),
+        make_schedule(config.hyperband),
+        factor=config.hyperband.factor,
+        iterations=config.hyperband.iterations,
+        min_epochs=config.hyperband.min_epochs,
+        seed=config.study.seed,
+        admit=admit,
+        config_id=lambda values: config_id(space.architecture(values), space.recipe_of(values)),
+    )
+
+
+def configuration_seed(study_seed: int, number: int | None) -> int:
+    """The seed of one configuration's weights, data order and augmentation; None is the baseline."""
+    entropy = [study_seed, 0] if number is None else [study_seed, 1, number]
+    return int(np.random.SeedSequence(entropy).generate_state(1)[0] >> 1)
+
+
+def _run_name(trial: StudyTrial) -> str:
+    """The configuration's run in TensorBoard: one for all its rungs."""
+    return BASELINE if trial.place is None else f"{trial.place[0]:04d}"
+
+
+def _outcome(running: Running) -> Outcome:
+    """The outcome of an attempt, also where its process was lost."""
+    seconds = time.time() - running.started
+    if running.ended_because is not None:
+        return Outcome("lost", total_seconds=seconds, error=running.ended_because)
+    if running.future.cancelled():
+        return Outcome("lost", total_seconds=seconds, error="ended by the driver")
+    failure = running.future.exception()
+    if failure is not None:
+        return Outcome("lost", total_seconds=seconds, error=f"its process ended: {failure}")
+    return running.future.result()
+

@@ -1,0 +1,76 @@
+"""Trials as fresh processes on this machine, one a device."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from concurrent.futures import Future
+
+import pebble
+
+from search.quiet import quiet_environment
+from search.trial import Device, Outcome, TrialSpec, run_trial
+
+# Loaded once by the server that trial processes are forked from, so that a trial starts in a second.
+PRELOAD = ["search.executors.preload"]
+
+
+class LocalExecutor:
+    """A pool of processes, each of which runs one trial and ends: nothing a trial leaves behind reaches the next.
+
+    Args:
+        workers: trials at a time; None for one per GPU, or one on a machine without.
+    """
+
+    def __init__(self, workers: int | None = None) -> None:
+        quiet_environment()
+        self._devices = share_devices(workers, list_gpus(), os.cpu_count() or 1)
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(PRELOAD)
+        self._pool = pebble.ProcessPool(max_workers=len(self._devices), max_tasks=1, context=context)
+
+    @property
+    def devices(self) -> Sequence[Device]:
+        """One entry per worker."""
+        return self._devices
+
+    def submit(self, spec: TrialSpec) -> Future[Outcome]:
+        """Start a trial in a process of its own; see `Executor.submit`."""
+        future: Future[Outcome] = self._pool.schedule(run_trial, args=[spec])
+        return future
+
+    def shutdown(self) -> None:
+        """End every process that still runs, and wait for it."""
+        self._pool.stop()
+        self._pool.join()
+
+
+def share_devices(workers: int | None, gpus: Sequence[str], cores: int) -> list[Device]:
+    """One GPU a worker where there are GPUs, with the cores shared out; else the cores alone.
+
+    Args:
+        workers: how many; None for one per GPU, or one.
+        gpus: indices of the GPUs.
+        cores: of this machine.
+    """
+    count = workers or len(gpus) or 1
+    threads = max(1, cores // count)
+    if not gpus:
+        return [Device(f"cpu{number}", None, threads) for number in range(count)]
+    # More workers than GPUs share them in turn, as the user asked.
+    return [Device(f"gpu{gpus[number % len(gpus)]}.{number}", gpus[number % len(gpus)], threads) for number in range(count)]
+
+
+def list_gpus() -> list[str]:
+    """Indices of the NVIDIA GPUs that this process may use, without touching them."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [index.strip() for index in visible.split(",") if index.strip() not in ("", "-1")]
+    if shutil.which("nvidia-smi") is None:
+        return []
+    command = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
+    listed = subprocess.run(command, capture_output=True, text=True, check=False)
+    return listed.stdout.split() if listed.returncode == 0 else []

@@ -1,0 +1,101 @@
+"""Durable files: replaced atomically, or appended by whole lines."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+
+def write_atomically(path: Path, content: str | bytes, *, durable: bool = True) -> None:
+    """Replace `path` by `content` (text as UTF-8) in one step; a reader sees the old or the new file, never a part.
+
+    With `durable`, the content survives a power cut once this returns.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with beside.open("wb") as file:
+            file.write(data)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise
+    if durable:
+        sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Make renames inside a directory durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
+    """Write `value` as JSON, atomically."""
+    write_atomically(path, json.dumps(value, indent=1), durable=durable)
+
+
+def read_json(path: Path) -> Any | None:
+    """The value in a JSON file; None where the file is missing, torn or empty."""
+    try:
+        return json.loads(path.read_text())
+    except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
+        return None
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]], *, durable: bool = True) -> None:
+    """Write a whole CSV file, atomically."""
+    write_atomically(path, csv_lines([dict(zip(columns, columns, strict=True)), *rows], columns), durable=durable)
+
+
+def append_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Append whole lines to a CSV file that has its header already."""
+    with path.open("a", newline="") as file:
+        file.write(csv_lines(rows, columns))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def csv_lines(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> str:
+    """Rows as CSV text without a header; None and NaN are empty cells."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", restval="", lineterminator="\n")
+    writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
+    return text.getvalue()
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file as text; a torn last line is ignored, and so is a missing file."""
+    if not path.exists():
+        return []
+    text = path.read_text(errors="replace")
+    whole = text[: text.rfind("\n") + 1]
+    return list(csv.DictReader(io.StringIO(whole)))
+
+
+def _cell(value: Any) -> Any:
+    is_nan = isinstance(value, float) and value != value
+    return "" if value is None or is_nan else value
+
+
+def folder_bytes(path: Path) -> int:
+    """Size of all files below a folder, in bytes; files that vanish meanwhile count nothing."""
+    total = 0
+    for root, _, names in os.walk(path):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += (Path(root) / name).lstat().st_size
+    return total

@@ -1,0 +1,96 @@
+"""The results as CSV: `trials.csv`, a row per trial, and `epochs.csv`, a row per trial and epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from search.files import append_csv, read_csv, write_csv
+from search.study import Study
+
+if TYPE_CHECKING:
+    from search.oracle import StudyOracle, StudyTrial
+
+TRIAL_COLUMNS = (
+    *("trial_id", "config_id", "parent_id", "iteration", "bracket", "rung", "status", "attempts", "score"),
+    *("best_epoch", "first_epoch", "last_epoch", "started", "finished", "train_seconds", "total_seconds"),
+    *("worker", "parameters", "macs", "error"),
+)
+
+
+def metric_names(class_names: Sequence[str]) -> tuple[str, ...]:
+    """Every metric of an epoch, training's first."""
+    names = ("loss", "mean_iou", "pixel_accuracy", *(f"iou_{name}" for name in class_names))
+    return names + tuple(f"val_{name}" for name in names)
+
+
+def epoch_columns(class_names: Sequence[str]) -> tuple[str, ...]:
+    """Columns of `epochs.csv`, for the study and for each trial."""
+    head = ("trial_id", "config_id", "epoch", "learning_rate", "seconds", "images_per_second")
+    return (*head, *metric_names(class_names), "peak_memory_mb")
+
+
+class Ledger:
+    """Writes a study's CSVs from the oracle's trials and the trials' own `epochs.csv`."""
+
+    def __init__(self, study: Study, hyperparameters: Sequence[str], class_names: Sequence[str]) -> None:
+        self._study = study
+        self._epoch_columns = epoch_columns(class_names)
+        self.metrics = metric_names(class_names)
+        self._columns = (
+            *TRIAL_COLUMNS,
+            *(f"hp:{name}" for name in hyperparameters),
+            *(f"metric:{name}" for name in self.metrics),
+        )
+        self._gathered: dict[str, int] = {}
+
+    def write_trials(self, oracle: StudyOracle) -> None:
+        """Replace `trials.csv` by the oracle's trials, in the order in which they were started."""
+        rows = [self.trial_row(oracle.trials[trial_id]) for trial_id in oracle.start_order]
+        write_csv(self._study.trials_csv, self._columns, rows, durable=False)
+
+    def rebuild_epochs(self, oracle: StudyOracle) -> None:
+        """Write `epochs.csv` anew from the trials' own files."""
+        rows = []
+        for trial_id in oracle.start_order:
+            own = read_csv(self._study.trial(trial_id) / "epochs.csv")
+            self._gathered[trial_id] = len(own)
+            rows += own
+        write_csv(self._study.epochs_csv, self._epoch_columns, rows)
+
+    def gather_epochs(self, trial_id: str) -> list[dict[str, str]]:
+        """Append a trial's new epochs to the study's `epochs.csv`; returns them."""
+        own = read_csv(self._study.trial(trial_id) / "epochs.csv")
+        new = own[self._gathered.get(trial_id, 0) :]
+        if new:
+            append_csv(self._study.epochs_csv, self._epoch_columns, new)
+            self._gathered[trial_id] = len(own)
+        return new
+
+    def trial_row(self, trial: StudyTrial) -> dict[str, Any]:
+        """One row of `trials.csv`."""
+        values = trial.hyperparameters.values
+        row: dict[str, Any] = {
+            "trial_id": trial.trial_id,
+            "parent_id": trial.parent_id,
+            "iteration": values.get("tuner/iteration"),
+            "bracket": values.get("tuner/bracket"),
+            "rung": values.get("tuner/round"),
+            "score": trial.score,
+            "best_epoch": trial.best_step if trial.score is not None else None,
+            "first_epoch": values["tuner/initial_epoch"] + 1,
+            "last_epoch": values["tuner/epochs"],
+            **trial.record,
+        }
+        row |= {f"hp:{name}": value for name, value in values.items() if not name.startswith("tuner/")}
+        return row | {f"metric:{name}": value for name, value in metrics_at_best(trial).items()}
+
+
+def metrics_at_best(trial: StudyTrial) -> Mapping[str, float]:
+    """Every metric of a trial at its best epoch."""
+    found = {}
+    for name, history in trial.metrics.metrics.items():
+        for observation in history.get_history():
+            if observation.step == trial.best_step:
+                found[name] = float(observation.mean())
+    return found

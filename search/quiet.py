@@ -1,0 +1,40 @@
+"""Keep the libraries' start-up chatter off the terminal, and nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+
+
+def quiet_environment() -> None:
+    """Ask TensorFlow for errors only; the user's own setting wins. Call before anything imports it."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+@contextlib.contextmanager
+def quiet_import() -> Iterator[None]:
+    """Hold back what C libraries print to stderr while they load; shown after all if loading fails."""
+    quiet_environment()
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(kept, held.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+def load_tensorflow() -> None:
+    """Import TensorFlow and Keras without their start-up messages."""
+    with quiet_import():
+        import keras  # noqa: F401
+        import tensorflow  # noqa: F401

@@ -1,0 +1,190 @@
+"""The study folder: where everything lies, who may write to it, and what it was made from."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import os
+import platform
+import shutil
+import socket
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from search.config import StudyConfig, differences, load_config, read_toml, to_table, to_toml
+from search.errors import UserError
+from search.files import read_json, write_atomically, write_json
+
+PACKAGES = ("tensorflow", "tensorflow-cpu", "keras", "keras-tuner", "tensorboard", "numpy", "pandas")
+BASELINE = "baseline"
+
+
+class Study:
+    """The paths of one study, and the few files that belong to the study as a whole."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.config_file = folder / "study.toml"
+        self.trials_csv = folder / "trials.csv"
+        self.epochs_csv = folder / "epochs.csv"
+        self.best_file = folder / "best.toml"
+        self.tensorboard = folder / "tensorboard"
+        self.stop_file = folder / ".stop"
+        self.driver_file = folder / "driver.json"
+
+    def trial(self, trial_id: str) -> Path:
+        """The folder of one trial."""
+        return self.folder / f"trial_{trial_id}"
+
+    @property
+    def exists(self) -> bool:
+        """Whether a study has been started here."""
+        return self.config_file.exists()
+
+    def config(self) -> StudyConfig:
+        """The configuration that the study was started with. Raises UserError where there is none."""
+        return load_config(self.config_file)
+
+    def frozen(self) -> dict[str, Any]:
+        """What was recorded beside the configuration: versions, data fingerprint, class names."""
+        frozen: dict[str, Any] = read_toml(self.config_file, "study").get("frozen", {})
+        return frozen
+
+    def create(self, config: StudyConfig, *, fingerprint: str, class_names: tuple[str, ...]) -> None:
+        """Write `study.toml`, once, before the first trial. Raises UserError where the folder can't be written."""
+        frozen = {
+            "created": now(),
+            "data_fingerprint": fingerprint,
+            "class_names": list(class_names),
+            "versions": versions(),
+        }
+        table = to_table(config) | {"frozen": frozen}
+        header = "# The configuration of this study, frozen before its first trial. Don't edit: `run` compares with it.\n"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_atomically(self.config_file, header + to_toml(table))
+        except OSError as error:
+            raise UserError(f"{self.folder} cannot be written: {error.strerror}. Choose another --directory.") from None
+
+    def check_startable(self, config: StudyConfig, fingerprint: str) -> None:
+        """Refuse to start or continue here if the folder is something else, or another study.
+
+        Raises:
+            UserError: with each differing key and both values, or with what the folder is instead.
+        """
+        if not self.exists:
+            self._check_free()
+            return
+        changed = differences(self.config(), config)
+        if changed:
+            listed = "\n".join(f"  - {line}" for line in changed)
+            raise UserError(
+                f"{self.folder} holds a study made from other settings:\n{listed}\n"
+                "Restore these, give the study another name, or start anew with --fresh (the old study is kept aside)."
+            )
+        before = self.frozen().get("data_fingerprint")
+        if before != fingerprint:
+            raise UserError(
+                f"{self.folder}: the data has changed since the study started (fingerprint {before}, now "
+                f"{fingerprint}), so its scores could not be compared. Restore the data, or start anew with --fresh."
+            )
+
+    def check_writable(self) -> None:
+        """Raises UserError where neither the folder nor the nearest one above it that exists can be written."""
+        nearest = self.folder
+        while not nearest.exists():
+            nearest = nearest.parent
+        if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+            raise UserError(f"{self.folder} cannot be written: no permission for {nearest}. Choose another --directory.")
+
+    def move_aside(self) -> Path | None:
+        """Rename the folder of an old study so that a new one can take its place; returns the new name."""
+        if not self.exists:
+            return None
+        stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+        aside = self.folder.with_name(f"{self.folder.name}.{stamp}")
+        while aside.exists():
+            aside = aside.with_name(aside.name + "x")
+        self.folder.rename(aside)
+        return aside
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Be the study's only driver while the block runs; an operating-system lock, so a dead process holds none.
+
+        Raises:
+            UserError: another process drives the study.
+        """
+        lock = filelock.FileLock(self.folder / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            holder = read_json(self.driver_file) or {}
+            raise UserError(
+                f"{self.folder}: another run drives this study (process {holder.get('process', '?')} on "
+                f"{holder.get('host', '?')}, since {holder.get('started', '?')}). Follow it with: "
+                f"deeplab-search status {self.folder}"
+            ) from None
+        try:
+            write_json(self.driver_file, {"process": os.getpid(), "host": socket.gethostname(), "started": now()})
+            yield
+        finally:
+            self.driver_file.unlink(missing_ok=True)
+            lock.release()
+
+    def is_driven(self) -> bool:
+        """Whether a driver on this machine runs the study at this moment; looks only, and takes no lock."""
+        holder = read_json(self.driver_file)
+        if not holder or holder["host"] != socket.gethostname():
+            return False
+        try:
+            os.kill(holder["process"], 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        return True
+
+    def _check_free(self) -> None:
+        if self.folder.exists() and not self.folder.is_dir():
+            raise UserError(f"{self.folder} is a file; expected a folder for the study. Choose another name.")
+        others = [entry.name for entry in self.folder.iterdir() if entry.name != ".lock"] if self.folder.exists() else []
+        if others:
+            shown = ", ".join(sorted(others)[:5])
+            raise UserError(
+                f"{self.folder} holds something else than a study ({shown}): there is no study.toml. "
+                "Choose another [study] name or --directory."
+            )
+
+
+def open_study(folder: Path) -> Study:
+    """The study in a folder. Raises UserError where there is none."""
+    study = Study(folder)
+    if not study.exists:
+        raise UserError(f"{folder} holds no study: there is no study.toml. Expected a folder that `run` has written.")
+    return study
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that results depend on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
+
+
+def now() -> str:
+    """The local time with its offset, to the second."""
+    return datetime.now().astimezone().isoformat(timespec="seconds")
+
+
+def free_bytes(path: Path) -> int:
+    """Free space on the disk that holds `path`, or would."""
+    while not path.exists():
+        path = path.parent
+    return shutil.disk_usage(path).free

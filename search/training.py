@@ -1,0 +1,196 @@
+"""Training one configuration, epoch by epoch, in this process."""
+
+from __future__ import annotations
+
+import math
+import resource
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from datasets import Dataset
+from datasets.pipeline import Pipeline
+from deeplab import Architecture, build_model, encoder_layers
+from deeplab.metrics import ConfusionMatrix, scores
+from recipe import Recipe, compile_model
+
+# (phase, step, steps, images per second)
+Progress = Callable[[str, int, int, float], None]
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """The row of one epoch: `loss`, metrics, `val_loss`, `val_...`, rates; and whether the numbers are finite."""
+
+    row: dict[str, Any]
+    diverged: bool
+
+
+class Trainer:
+    """A network with its data and optimizer; trains any epoch of its `max_epochs` given the weights before it.
+
+    What an epoch does depends on the weights, the seed and the epoch's number alone.
+
+    Args:
+        architecture: the network.
+        recipe: the training choices.
+        dataset: with splits `train` and `val`.
+        image_size: (height, width) to train at.
+        max_epochs: of the study: the learning rate decays over these, at every rung.
+        encoder_weights: see `deeplab.build_model`.
+        seed: of the initial weights, the order of the images and their augmentation.
+        cache: keep the decoded images in memory.
+        progress: called at most a few times a second with phase, step, steps and images per second.
+    """
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        recipe: Recipe,
+        dataset: Dataset,
+        image_size: tuple[int, int],
+        *,
+        max_epochs: int,
+        encoder_weights: str | Path | None,
+        seed: int,
+        cache: bool = True,
+        progress: Progress = lambda *_: None,
+    ) -> None:
+        keras.utils.set_random_seed(seed)
+        keras.config.set_dtype_policy(precision_policy(recipe.precision))
+        self.recipe = recipe
+        self.dataset = dataset
+        pipeline = {"image_size": image_size, "batch_size": recipe.batch_size, "seed": seed, "cache": cache}
+        self.train_data = Pipeline(dataset, "train", training=True, augment=recipe.augment, **pipeline)
+        self.val_data = Pipeline(dataset, "val", training=False, **pipeline)
+        self.model = build_model(
+            architecture, image_size, dataset.classes, encoder_weights=encoder_weights, output="logits", atrous="fast"
+        )
+        adapt_batch_normalization(self.model, self.train_data.steps)
+        self._report = progress
+        self._frozen = False
+        compile_model(
+            self.model,
+            recipe,
+            classes=dataset.classes,
+            ignore_index=dataset.ignore_index,
+            total_steps=self.train_data.steps * max_epochs,
+        )
+
+    def train_epoch(self, epoch: int) -> EpochResult:
+        """Train epoch `epoch` (from 1) and validate after it."""
+        self._freeze_encoder(epoch <= self.recipe.freeze_encoder_epochs)
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        callback = _StepProgress(self._report, "train", self.train_data.steps, self.recipe.batch_size)
+        started = time.perf_counter()
+        history = self.model.fit(self.train_data.epoch(epoch), shuffle=False, verbose=0, callbacks=[callback])
+        seconds = time.perf_counter() - started
+        train = {"loss": history.history["loss"][-1], **self._scores()}
+        validation = self.validate()
+        row = {
+            "epoch": epoch,
+            "learning_rate": rate,
+            "seconds": round(time.perf_counter() - started, 3),
+            "images_per_second": round(self.train_data.steps * self.recipe.batch_size / seconds, 3),
+            **train,
+            **{f"val_{name}": value for name, value in validation.items()},
+            "peak_memory_mb": round(peak_memory_mb(), 1),
+        }
+        finite = math.isfinite(row["loss"]) and math.isfinite(row["val_loss"])
+        return EpochResult(row, diverged=not finite)
+
+    def validate(self) -> dict[str, float]:
+        """Loss and scores over the whole validation split, from one confusion matrix."""
+        callback = _StepProgress(self._report, "validate", self.val_data.steps, self.recipe.batch_size)
+        loss = self.model.evaluate(self.val_data.epoch(1), verbose=0, callbacks=[callback], return_dict=True)["loss"]
+        return {"loss": loss, **self._scores()}
+
+    def restore(self, weights: Path) -> None:
+        """Load weights and optimizer state, step count included, as a checkpoint saved them."""
+        self.model.load_weights(weights)
+
+    def _scores(self) -> dict[str, float]:
+        confusion = next(metric for metric in _all_metrics(self.model) if isinstance(metric, ConfusionMatrix))
+        return scores(confusion.matrix(), self.dataset.class_names)
+
+    def _freeze_encoder(self, frozen: bool) -> None:
+        if frozen == self._frozen:
+            return
+        for layer in encoder_layers(self.model):
+            layer.trainable = not frozen
+        self._frozen = frozen
+        # Keras reads `trainable` when it traces the step; the optimizer keeps its state.
+        self.model.make_train_function(force=True)
+
+
+class _StepProgress(keras.callbacks.Callback):
+    """Reports steps and images per second while Keras trains or evaluates."""
+
+    def __init__(self, report: Progress, phase: str, steps: int, batch_size: int) -> None:
+        super().__init__()
+        self._report, self._phase, self._steps, self._batch_size = report, phase, steps, batch_size
+
+    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
+        self._start()
+
+    def on_test_begin(self, logs: Mapping[str, float] | None = None) -> None:
+        self._start()
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        self._step(batch + 1)
+
+    def on_test_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        self._step(batch + 1)
+
+    def _start(self) -> None:
+        self._started = time.perf_counter()
+        self._report(self._phase, 0, self._steps, 0.0)
+
+    def _step(self, done: int) -> None:
+        rate = done * self._batch_size / max(time.perf_counter() - self._started, 1e-9)
+        self._report(self._phase, done, self._steps, rate)
+
+
+def adapt_batch_normalization(model: keras.Model, steps: int) -> None:
+    """Make the moving statistics follow within one epoch of `steps` batches.
+
+    At keras.applications' momentum (up to 0.999) they need thousands of steps. A short training would be validated with
+    the statistics of the initial weights, and a low rung would rank configurations by that. With `1 - 4 / steps` an
+    epoch leaves 2 % of the initial values; layers that forget faster already are left as they are.
+    """
+    momentum = max(0.5, 1.0 - 4.0 / steps)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = min(layer.momentum, momentum)
+
+
+def precision_policy(precision: str) -> str:
+    """The Keras dtype policy of a recipe's `precision`; `auto` mixes where the GPU has hardware for it.
+
+    bfloat16 from compute capability 8.0 on, float16 from 7.0 on (tensor cores), else float32.
+    """
+    if precision != "auto":
+        return precision
+    gpus = tf.config.list_physical_devices("GPU")
+    if not gpus:
+        return "float32"
+    capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0))
+    if capability >= (8, 0):
+        return "mixed_bfloat16"
+    return "mixed_float16" if capability >= (7, 0) else "float32"
+
+
+def peak_memory_mb() -> float:
+    """Peak memory of this process in MiB: the GPU's where there is one, else main memory."""
+    if tf.config.list_physical_devices("GPU"):
+        return float(tf.config.experimental.get_memory_info("GPU:0")["peak"]) / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _all_metrics(model: keras.Model) -> list[Any]:
+    return [inner for metric in model.metrics for inner in getattr(metric, "metrics", [metric])]

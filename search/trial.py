@@ -1,0 +1,288 @@
+"""One trial in its own process: from a `TrialSpec` to an `Outcome`, both plain data."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from multiprocessing import connection, parent_process
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from search.checkpoint import TrainingState, copy_checkpoint, read_state, save_checkpoint, weights_file
+from search.files import append_csv, read_csv, write_csv, write_json
+from search.quiet import load_tensorflow
+from search.study import Study
+
+if TYPE_CHECKING:
+    from search.training import Trainer
+
+# The trial's progress file is replaced at most this often, in seconds.
+PROGRESS_INTERVAL = 0.5
+
+Status = Literal["completed", "diverged", "out_of_memory", "failed", "interrupted", "lost"]
+
+
+@dataclass(frozen=True)
+class Device:
+    """What one worker owns: a GPU (its index for `CUDA_VISIBLE_DEVICES`) or a share of the cores."""
+
+    worker: str
+    gpu: str | None
+    threads: int
+
+
+@dataclass(frozen=True)
+class TrialSpec:
+    """All that a process needs to run one trial.
+
+    Attributes:
+        study: the study folder.
+        trial_id: names the trial's folder.
+        run: the configuration's run in TensorBoard.
+        parent_id: the trial whose last checkpoint this one continues, or None.
+        first_epoch: epochs that the parent has done.
+        last_epoch: the epoch to stop after.
+        max_epochs: of the study; the learning rate decays over these.
+        architecture, recipe: fields of `Architecture` and `Recipe`.
+        encoder_weights: see `deeplab.build_model`.
+        data_format, data: arguments of `datasets.open_dataset`.
+        cache: keep decoded images in memory.
+        data_seed: of a procedural data set.
+        seed: the configuration's own.
+        objective, direction: what `best` means.
+        columns: of `epochs.csv`.
+        device: what the process may use.
+    """
+
+    study: str
+    trial_id: str
+    config_id: str
+    run: str
+    parent_id: str | None
+    first_epoch: int
+    last_epoch: int
+    max_epochs: int
+    architecture: dict[str, Any]
+    recipe: dict[str, Any]
+    encoder_weights: str | None
+    data_format: str
+    data: dict[str, Any]
+    cache: bool
+    data_seed: int
+    seed: int
+    objective: str
+    direction: str
+    columns: tuple[str, ...]
+    device: Device
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an attempt at a trial."""
+
+    status: Status
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    best_epoch: int | None = None
+    score: float | None = None
+    train_seconds: float = 0.0
+    total_seconds: float = 0.0
+    error: str | None = None
+
+
+def run_trial(spec: TrialSpec) -> Outcome:
+    """Run a trial from its last whole epoch to its end; the entry point of the trial's process.
+
+    Never raises: whatever goes wrong becomes an outcome, its traceback in the trial's `log.txt`.
+    """
+    started = time.perf_counter()
+    folder = Study(Path(spec.study)).trial(spec.trial_id)
+    _follow_driver()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with _log_to(folder / "log.txt"):
+        try:
+            _prepare_device(spec.device)
+            status = _TrialRun(spec, folder).run()
+            error = "the loss is not finite" if status == "diverged" else None
+        # This is the boundary of the process: every failure is reported as the trial's outcome, and logged whole.
+        except Exception as failure:
+            traceback.print_exc()
+            status = "out_of_memory" if _is_out_of_memory(failure) else "failed"
+            error = _one_line(failure)
+    state = read_state(folder / "last") or TrainingState()
+    return Outcome(
+        status,
+        rows=state.rows,
+        best_epoch=state.best_epoch,
+        score=state.best_score,
+        train_seconds=round(state.train_seconds, 3),
+        total_seconds=round(time.perf_counter() - started, 3),
+        error=error,
+    )
+
+
+class _TrialRun:
+    """The epochs of one trial, each made durable before the next begins."""
+
+    def __init__(self, spec: TrialSpec, folder: Path) -> None:
+        self.spec = spec
+        self.folder = folder
+        self.study = Study(Path(spec.study))
+        self._reported = 0.0
+
+    def run(self) -> Status:
+        state = read_state(self.folder / "last") or TrainingState(epoch=self.spec.first_epoch)
+        self._open_history(state)
+        if state.epoch >= self.spec.last_epoch:
+            return "completed"
+        self._progress("start", 0, 0, 0.0, state.epoch + 1)
+        trainer = self._trainer(state)
+        for epoch in range(state.epoch + 1, self.spec.last_epoch + 1):
+            if self.study.stop_file.exists():
+                return "interrupted"
+            self._epoch = epoch
+            result = trainer.train_epoch(epoch)
+            if result.diverged:
+                return "diverged"
+            self._keep(trainer, state, result.row)
+        return "completed"
+
+    def _trainer(self, state: TrainingState) -> Trainer:
+        from datasets import open_dataset
+        from deeplab import Architecture
+        from recipe import Recipe
+        from search.training import Trainer
+
+        spec = self.spec
+        self._epoch = state.epoch + 1
+        weights = self._weights_to_continue()
+        trainer = Trainer(
+            Architecture(**spec.architecture),
+            Recipe(**spec.recipe),
+            open_dataset(spec.data_format, seed=spec.data_seed, **spec.data),
+            tuple(spec.data["image_size"]),
+            max_epochs=spec.max_epochs,
+            # A checkpoint replaces the pretrained weights anyway.
+            encoder_weights=None if weights else spec.encoder_weights,
+            seed=spec.seed,
+            cache=spec.cache,
+            progress=lambda *report: self._progress(*report, self._epoch),
+        )
+        if weights is not None:
+            trainer.restore(weights)
+        return trainer
+
+    def _weights_to_continue(self) -> Path | None:
+        own = weights_file(self.folder / "last")
+        if own is not None or self.spec.parent_id is None:
+            return own
+        parent = self.study.trial(self.spec.parent_id) / "last"
+        weights = weights_file(parent)
+        if weights is None:
+            raise FileNotFoundError(f"{parent} holds no checkpoint to continue from")
+        return weights
+
+    def _keep(self, trainer: Trainer, state: TrainingState, row: dict[str, Any]) -> None:
+        """Make an epoch durable: the checkpoint first, then everything that can be derived from it."""
+        row = {"trial_id": self.spec.trial_id, "config_id": self.spec.config_id, "time": time.time(), **row}
+        state.epoch = row["epoch"]
+        state.rows.append(row)
+        state.train_seconds += row["seconds"]
+        is_best = self._is_better(row[self.spec.objective], state.best_score)
+        if is_best:
+            state.best_epoch, state.best_score = row["epoch"], row[self.spec.objective]
+        save_checkpoint(self.folder / "last", trainer.model, state)
+        if is_best:
+            copy_checkpoint(self.folder / "last", self.folder / "best", state)
+        self._add_history(row)
+
+    def _open_history(self, state: TrainingState) -> None:
+        """`epochs.csv` and the events follow from the checkpoint: mend them where a kill came between the writes."""
+        from search.tensorboard import TrialEvents
+
+        path, spec = self.folder / "epochs.csv", self.spec
+        if [row["epoch"] for row in read_csv(path)] != [str(row["epoch"]) for row in state.rows] or not state.rows:
+            write_csv(path, spec.columns, state.rows)
+        self._events = TrialEvents(self.study.tensorboard / spec.run, spec.trial_id, state.rows, spec.first_epoch)
+
+    def _add_history(self, row: dict[str, Any]) -> None:
+        append_csv(self.folder / "epochs.csv", self.spec.columns, [row])
+        self._events.add(row)
+
+    def _is_better(self, score: float, best: float | None) -> bool:
+        if score != score:
+            return False
+        return best is None or (score > best if self.spec.direction == "max" else score < best)
+
+    def _progress(self, phase: str, step: int, steps: int, rate: float, epoch: int) -> None:
+        now = time.time()
+        if now - self._reported < PROGRESS_INTERVAL and step not in (0, steps):
+            return
+        self._reported = now
+        report = {
+            "time": now,
+            "phase": phase,
+            "epoch": epoch,
+            "last_epoch": self.spec.last_epoch,
+            "step": step,
+            "steps": steps,
+            "images_per_second": round(rate, 1),
+            "worker": self.spec.device.worker,
+        }
+        write_json(self.folder / "progress.json", report, durable=False)
+
+
+def _prepare_device(device: Device) -> None:
+    """Give this process its GPU, or its share of the cores, before TensorFlow looks for devices."""
+    os.environ["CUDA_VISIBLE_DEVICES"] = device.gpu if device.gpu is not None else "-1"
+    load_tensorflow()
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(device.threads)
+    tf.config.threading.set_inter_op_parallelism_threads(device.threads)
+    for gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)
+
+
+def _follow_driver() -> None:
+    """End this process as soon as the driver that started it is gone, so that nobody writes beside its successor."""
+    driver = parent_process()
+    if driver is None:
+        return
+
+    def wait() -> None:
+        connection.wait([driver.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True, name="follow-driver").start()
+
+
+@contextlib.contextmanager
+def _log_to(path: Path) -> Iterator[None]:
+    """Send all output of this process, that of C libraries too, to the end of a file."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with path.open("ab", buffering=0) as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
+
+
+def _one_line(error: BaseException) -> str:
+    """The exception's type and the last line of its message."""
+    lines = [line for line in str(error).strip().splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[-1].strip()}" if lines else type(error).__name__
