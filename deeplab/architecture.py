@@ -82,8 +82,8 @@ class Architecture(BaseModel):
     @field_validator("low_level_tap")
     @classmethod
     def _resolve_low_level_tap(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        if not {"encoder", "aspp_tap", "low_level_filters"} <= info.data.keys():
-            return value
+        if not info.data.get("aspp_tap") or "low_level_filters" not in info.data:
+            return value  # reported already
         if info.data["low_level_filters"] == 0:
             return ()
         encoder = info.data["encoder"]

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from pathlib import Path
+from typing import Any
 
+import h5py
 import keras
+import numpy as np
 
 from .backbone import application
 from .encoders import Encoder, encoder_entry
 from .errors import EncoderWeightsError
 
 SUFFIXES = (".weights.h5", ".keras", ".h5")
+
+LayerWeights = dict[str, list[np.ndarray]]
 
 
 def check_encoder_weights(encoder: str, weights: str | Path | None) -> None:
@@ -23,7 +30,7 @@ def check_encoder_weights(encoder: str, weights: str | Path | None) -> None:
         weights: "imagenet", `None`, or the path of a `.h5`, `.weights.h5` or `.keras` file.
 
     Raises:
-        EncoderWeightsError: file missing, of another kind or of another encoder; download impossible.
+        EncoderWeightsError: file missing, unreadable or of another encoder; download impossible.
         ValueError: unknown encoder.
     """
     entry = encoder_entry(encoder)
@@ -33,6 +40,8 @@ def check_encoder_weights(encoder: str, weights: str | Path | None) -> None:
 
 def load_encoder(entry: Encoder, weights: str | Path | None) -> keras.Model:
     """keras.applications' network, without top, with the weights asked for.
+
+    Files are read layer by layer, by name: one saved with the classifier on top serves as well.
 
     Raises:
         EncoderWeightsError: as `check_encoder_weights`.
@@ -44,38 +53,85 @@ def load_encoder(entry: Encoder, weights: str | Path | None) -> keras.Model:
     path = Path(weights)
     if not path.is_file():
         raise EncoderWeightsError(
-            f"encoder weights file {str(path)!r} does not exist; give a file, 'imagenet', or no weights"
+            f"encoder weights {str(path)!r}: no such file; give a file, 'imagenet', or none for random weights"
         )
-    if not path.name.endswith(SUFFIXES):
-        raise EncoderWeightsError(f"encoder weights file {str(path)!r} must end in {', '.join(SUFFIXES)}")
-    return _from_file(entry, path)
+    network = application(entry)
+    _assign(network, _read(path), entry.name, path)
+    return network
 
 
 def copy_weights(source: keras.Model, target: keras.Model) -> None:
     """Copies the weights of each layer that both models have by name."""
+    known = {layer.name: layer for layer in source.layers}
     for layer in target.layers:
-        if layer.weights and layer.name in _names(source):
-            layer.set_weights(source.get_layer(layer.name).get_weights())
-
-
-def _names(model: keras.Model) -> set[str]:
-    return {layer.name for layer in model.layers}
+        if layer.weights and layer.name in known:
+            layer.set_weights(known[layer.name].get_weights())
 
 
 def _imagenet(entry: Encoder) -> keras.Model:
     try:
         return application(entry, weights="imagenet")
-    except Exception as error:
+    except Exception as error:  # Keras raises a bare Exception where a download fails
         raise EncoderWeightsError(
-            f"ImageNet weights of {entry.name} could not be downloaded ({error}). Download the file by other means and "
-            f"give its path as the encoder's weights, or put it into {Path.home() / '.keras' / 'models'}"
+            f"ImageNet weights of {entry.name} could not be had: {error}. Fetch that file by other means and give its "
+            f"path as the encoder's weights, or put it into {Path.home() / '.keras' / 'models'}"
         ) from error
 
 
-def _from_file(entry: Encoder, path: Path) -> keras.Model:
-    network = application(entry)
+def _read(path: Path) -> LayerWeights:
+    """Layer name -> its arrays, trainable ones first, as each of the formats has them."""
     try:
-        network.load_weights(path)
-    except (ValueError, OSError, KeyError) as error:
-        raise EncoderWeightsError(f"{str(path)!r} does not hold weights of {entry.name}: {error}") from error
-    return network
+        if path.name.endswith(".weights.h5"):
+            with h5py.File(path) as file:
+                return _keras3_weights(file)
+        if path.suffix == ".keras":
+            with zipfile.ZipFile(path) as archive, h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file:
+                return _keras3_weights(file)
+        if path.suffix == ".h5":
+            with h5py.File(path) as file:
+                return _legacy_weights(file.get("model_weights", file))
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise EncoderWeightsError(f"encoder weights {str(path)!r} cannot be read: {error}") from error
+    raise EncoderWeightsError(f"encoder weights {str(path)!r}: the name must end in {', '.join(SUFFIXES)}")
+
+
+def _keras3_weights(file: h5py.Group) -> LayerWeights:
+    layers: LayerWeights = {}
+
+    def collect(path: str, group: Any) -> None:
+        if path.endswith("/vars") and "name" in group.attrs:
+            layers[group.attrs["name"]] = [group[key][()] for key in sorted(group, key=int)]
+
+    file.visititems(collect)
+    return layers
+
+
+def _legacy_weights(group: h5py.Group) -> LayerWeights:
+    names = [_text(name) for name in group.attrs["layer_names"]]
+    return {name: [group[name][_text(key)][()] for key in group[name].attrs["weight_names"]] for name in names}
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _assign(network: keras.Model, found: LayerWeights, encoder: str, path: Path) -> None:
+    wrong = f"encoder weights {str(path)!r} are not those of {encoder}"
+    for layer in _leaves(network):
+        variables = [*layer.trainable_weights, *layer.non_trainable_weights]
+        if not variables:
+            continue
+        if layer.name not in found:
+            held = ", ".join([name for name, arrays in found.items() if arrays][:5]) or "none"
+            raise EncoderWeightsError(f"{wrong}: layer {layer.name!r} is missing; the file's first layers: {held}")
+        expected = [tuple(variable.shape) for variable in variables]
+        given = [array.shape for array in found[layer.name]]
+        if expected != given:
+            raise EncoderWeightsError(f"{wrong}: layer {layer.name!r} has shapes {given} in the file, {expected} here")
+        for variable, array in zip(variables, found[layer.name], strict=True):
+            variable.assign(array)
+
+
+def _leaves(model: keras.Model) -> list[Any]:
+    nested = [_leaves(layer) if isinstance(layer, keras.Sequential) else [layer] for layer in model.layers]
+    return [layer for layers in nested for layer in layers]

@@ -1,0 +1,34 @@
+"""Random architectures: any for the data side, small ones to build."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from deeplab import ENCODERS, Architecture
+
+
+@st.composite
+def architectures(draw: st.DrawFn, encoders: tuple[str, ...] = ENCODERS, max_filters: int = 512) -> Architecture:
+    filters = st.integers(1, max_filters)
+    output_stride, aspp_tap = draw(
+        st.sampled_from([(8, "stage3"), (8, "stage4"), (8, "stage5"), (16, "stage4"), (16, "stage5"), (32, "stage5")])
+    )
+    shallower = [f"stage{index}" for index in range(int(aspp_tap[-1]) - 1, 0, -1)]
+    taps = draw(st.lists(st.sampled_from(shallower), min_size=1, max_size=3, unique=True))
+    return Architecture(
+        encoder=draw(st.sampled_from(encoders)),
+        output_stride=output_stride,
+        aspp_tap=aspp_tap,
+        low_level_filters=draw(st.just(0) | filters),
+        low_level_tap=tuple(sorted(taps, reverse=True)),
+        aspp_filters=draw(filters),
+        aspp_rates=tuple(sorted(draw(st.sets(st.integers(1, 40), max_size=5)))),
+        aspp_pooling=draw(st.booleans()),
+        aspp_separable=draw(st.booleans()),
+        aspp_dropout=draw(st.floats(0, 0.9)),
+        decoder_depth=draw(st.integers(0, 4)),
+        decoder_filters=draw(filters),
+        decoder_separable=draw(st.booleans()),
+        decoder_double_relu=draw(st.booleans()),
+        normalization=draw(st.sampled_from(["batch", "group"])),
+    )

@@ -1,0 +1,82 @@
+"""Cost: the built model's parameters exactly, multiply-accumulates as counted by hand, fast."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import keras
+import pytest
+from hypothesis import given, settings
+
+from deeplab import TUTORIAL, Architecture, build_model, cost, feature_map_size
+from tests.unit.deeplab.strategies import architectures
+
+
+def test_the_tutorial_at_512() -> None:
+    one = cost(TUTORIAL, (512, 512), 1)
+    assert (one.parameters, one.trainable_parameters) == (17_830_209, 17_795_425)
+    assert cost(TUTORIAL, (512, 512), 11).parameters == 17_832_779
+
+
+@settings(max_examples=8, deadline=None)
+@given(architectures(("MobileNetV2",), max_filters=12))
+def test_cost_is_the_built_models(architecture: Architecture) -> None:
+    model = build_model(architecture, (64, 96), 3)
+    counted = cost(architecture, (64, 96), 3)
+    assert counted.parameters == model.count_params()
+    assert counted.trainable_parameters == sum(math.prod(w.shape) for w in model.trainable_weights)
+    assert counted.macs == macs_of(model)
+
+
+def macs_of(model: keras.Model) -> int:
+    """Counted from the built model's own layers and shapes."""
+    total = 0
+    for layer in model.layers:
+        if isinstance(layer, (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)):
+            _, height, width, _ = layer.output.shape
+            total += height * width * math.prod(layer.kernel.shape)
+    return total
+
+
+def test_macs_of_the_tutorial_by_hand() -> None:
+    def stage(cells: int, filters: int, channels: int, blocks: int) -> int:
+        first = channels * filters + 9 * filters**2 + 4 * filters**2 + channels * 4 * filters
+        rest = 4 * filters**2 + 9 * filters**2 + 4 * filters**2
+        return cells * (first + (blocks - 1) * rest)
+
+    at4, at8, at16 = 128**2, 64**2, 32**2
+    encoder = 256**2 * 49 * 3 * 64
+    encoder += stage(at4, 64, 64, 3) + stage(at8, 128, 256, 4) + stage(at16, 256, 512, 6)
+    aspp = at16 * (1024 * 256 + 3 * 9 * 1024 * 256 + 5 * 256 * 256) + 1024 * 256
+    decoder = at4 * (256 * 48 + 9 * (304 * 256 + 256 * 256) + 256)
+    # The tutorial taps the second of stage 2's blocks; the third still feeds stage 3.
+    assert cost(TUTORIAL, (512, 512), 1).macs == encoder + aspp + decoder
+
+
+def test_activations_hold_at_least_the_networks_largest_maps() -> None:
+    small, large = (cost(TUTORIAL, size, 1).peak_activation_bytes for size in [(128, 128), (256, 256)])
+    assert large == pytest.approx(4 * small, rel=0.01)
+    assert small > 4 * 64 * 64 * 64 * 3  # conv, norm and ReLU of the first layer alone
+
+
+def test_sides_are_padded_to_the_output_stride() -> None:
+    assert cost(TUTORIAL, (511, 333), 2) == cost(TUTORIAL, (512, 336), 2)
+    assert feature_map_size((511, 333), 16) == (32, 21)
+    assert feature_map_size((96, 128), 8) == (12, 16)
+
+
+def test_a_known_encoder_is_costed_at_once() -> None:
+    cost(TUTORIAL, (96, 128), 1)
+    start = time.perf_counter()
+    cost(Architecture(aspp_filters=64, decoder_depth=4), (96, 128), 1)
+    assert time.perf_counter() - start < 0.05
+
+
+@pytest.mark.parametrize(
+    ("image_size", "classes", "message"),
+    [((96, 8), 1, r"\(96, 8\).*output_stride \(=16\)"), ((96, 96), 0, "given: 0")],
+)
+def test_bad_input_is_refused(image_size: tuple[int, int], classes: int, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        cost(TUTORIAL, image_size, classes)

@@ -1,0 +1,241 @@
+"""The built network: the tutorial's numbers, any image size, outputs, gradients, loading without this package."""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from deeplab import ENCODERS, TUTORIAL, Architecture, build_model, encoder_layers
+
+SMALL: dict[str, Any] = {"encoder": "MobileNetV2", "aspp_filters": 8, "decoder_filters": 8, "low_level_filters": 4}
+
+
+def pixels(height: int, width: int, batch: int = 1) -> np.ndarray:
+    return np.random.default_rng(0).uniform(0, 255, (batch, height, width, 3)).astype("float32")
+
+
+def tutorial(height: int, width: int, classes: int) -> keras.Model:
+    """The published network, written from its description alone."""
+
+    def block(x: Any, filters: int, size: int, name: str, rate: int = 1) -> Any:
+        x = keras.layers.Conv2D(filters, size, padding="same", dilation_rate=rate, use_bias=False, name=f"{name}c")(x)
+        return keras.layers.ReLU()(keras.layers.BatchNormalization(name=f"{name}n")(x))
+
+    encoder = keras.applications.ResNet50(include_top=False, weights=None, input_shape=(height, width, 3))
+    x = encoder.get_layer("conv4_block6_out").output
+    rows, columns = x.shape[1:3]
+    pool = keras.layers.AveragePooling2D((rows, columns))(x)
+    pool = keras.layers.UpSampling2D((rows, columns), interpolation="bilinear")(block(pool, 256, 1, "pool"))
+    branches = [pool, block(x, 256, 1, "one")] + [block(x, 256, 3, f"rate{r}", r) for r in (6, 12, 18)]
+    x = block(keras.layers.Concatenate()(branches), 256, 1, "project")
+    x = keras.layers.UpSampling2D(4, interpolation="bilinear")(x)
+    low = block(encoder.get_layer("conv2_block2_out").output, 48, 1, "low")
+    x = keras.layers.Concatenate()([x, low])
+    for index in (1, 2):
+        x = keras.layers.Conv2D(256, 3, padding="same", use_bias=False, activation="relu", name=f"dec{index}c")(x)
+        x = keras.layers.ReLU()(keras.layers.BatchNormalization(name=f"dec{index}n")(x))
+    x = keras.layers.UpSampling2D(4, interpolation="bilinear")(x)
+    activation = "sigmoid" if classes == 1 else "softmax"
+    return keras.Model(encoder.input, keras.layers.Conv2D(classes, 1, activation=activation, name="out")(x))
+
+
+HEAD = {
+    "pool": "aspp_pool_{}",
+    "one": "aspp_point_{}",
+    "rate6": "aspp_rate6_{}",
+    "rate12": "aspp_rate12_{}",
+    "rate18": "aspp_rate18_{}",
+    "project": "aspp_project_{}",
+    "low": "low_level_{}",
+    "dec1": "decoder_{}1",
+    "dec2": "decoder_{}2",
+}
+
+
+def transplant(source: keras.Model, target: keras.Model) -> None:
+    names = {"logits_conv": "out"}
+    for theirs, ours in HEAD.items():
+        names |= {ours.format("conv"): f"{theirs}c", ours.format("norm"): f"{theirs}n"}
+    for layer in target.layers:
+        if layer.weights:
+            layer.set_weights(source.get_layer(names.get(layer.name, layer.name)).get_weights())
+
+
+@pytest.mark.parametrize("classes", [1, 11])
+def test_parity_with_the_tutorial(classes: int) -> None:
+    reference = tutorial(96, 128, classes)
+    model = build_model(TUTORIAL, (96, 128), classes, preprocessing=False)
+    transplant(reference, model)
+    x = pixels(96, 128) - 128
+    np.testing.assert_allclose(model(x), reference(x), atol=1e-5)
+
+
+def test_parameters_of_the_tutorial_at_512() -> None:
+    model = build_model(TUTORIAL, (512, 512), 1)
+    assert model.count_params() == 17_830_209
+    assert sum(math.prod(w.shape) for w in model.trainable_weights) == 17_795_425
+    assert model.output_shape == (None, 512, 512, 1)
+
+
+@pytest.mark.parametrize("output_stride", [8, 16, 32])
+@pytest.mark.parametrize("size", [(67, 85), (64, 96)])
+def test_other_sizes_equal_the_padded_image_cropped(size: tuple[int, int], output_stride: int) -> None:
+    architecture = Architecture(**SMALL, output_stride=output_stride)
+    height, width = (-(-side // output_stride) * output_stride for side in size)
+    reference = build_model(architecture, (height, width), 3, preprocessing=False)
+    x = pixels(*size) / 127.5 - 1
+    padded = np.pad(x, ((0, 0), (0, height - size[0]), (0, width - size[1]), (0, 0)))
+    expected = reference(padded)[:, : size[0], : size[1]]
+    for image_size in (size, (None, None)):
+        model = build_model(architecture, image_size, 3, preprocessing=False)
+        model.set_weights(reference.get_weights())
+        np.testing.assert_allclose(model(x), expected, atol=1e-5)
+
+
+def test_padding_comes_after_preprocessing() -> None:
+    with_scaling = build_model(Architecture(**SMALL), (67, 85), 1)
+    without = build_model(Architecture(**SMALL), (67, 85), 1, preprocessing=False)
+    without.set_weights(with_scaling.get_weights())
+    x = pixels(67, 85)
+    np.testing.assert_allclose(with_scaling(x), without(x / 127.5 - 1), atol=1e-5)
+
+
+@pytest.mark.parametrize(("classes", "activation"), [(1, keras.ops.sigmoid), (4, keras.ops.softmax)])
+def test_outputs_agree(classes: int, activation: Any) -> None:
+    outputs: tuple[Any, ...] = ("logits", "probabilities", "class_ids")
+    models = [build_model(Architecture(**SMALL), (64, 85), classes, output=output) for output in outputs]
+    for model in models[1:]:
+        model.set_weights(models[0].get_weights())
+    logits, probabilities, ids = (np.asarray(model(pixels(64, 85))) for model in models)
+    assert logits.shape == probabilities.shape == (1, 64, 85, classes)
+    assert logits.dtype == probabilities.dtype == np.float32
+    assert ids.shape == (1, 64, 85)
+    assert ids.dtype == np.int32
+    np.testing.assert_allclose(probabilities, activation(logits), atol=1e-6)
+    expected = probabilities[..., 0] > 0.5 if classes == 1 else probabilities.argmax(-1)
+    np.testing.assert_array_equal(ids, expected)
+    assert len(np.unique(ids)) > 1
+
+
+def test_outputs_stay_float32_in_mixed_precision() -> None:
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = build_model(Architecture(**SMALL), (64, 64), 1)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert model.output.dtype == "float32"
+    assert model.get_layer("decoder_conv1").compute_dtype == "float16"
+    assert np.isfinite(model(pixels(64, 64))).all()
+
+
+VARIANTS: list[dict[str, Any]] = [
+    {},
+    {"output_stride": 8, "aspp_tap": "stage5", "low_level_tap": ("stage3", "stage2", "stage1")},
+    {"aspp_rates": (), "aspp_pooling": False, "decoder_depth": 0},
+    {"low_level_filters": 0, "decoder_depth": 1, "decoder_double_relu": False},
+    {"aspp_separable": True, "decoder_separable": True, "aspp_dropout": 0.5, "normalization": "group"},
+    {"aspp_rates": (1, 40), "aspp_pooling": True, "decoder_depth": 4},
+]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_no_parameter_is_dead(variant: dict[str, Any]) -> None:
+    architecture = Architecture(**(SMALL | variant))
+    assert_every_weight_learns(build_model(architecture, (64, 96), 3, output="logits"))
+
+
+@pytest.mark.parametrize("output_stride", [8, 16, 32])
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_every_encoder_learns(encoder: str, output_stride: int) -> None:
+    architecture = Architecture(**(SMALL | {"encoder": encoder, "output_stride": output_stride}))
+    assert_every_weight_learns(build_model(architecture, (64, 96), 3, output="logits"))
+
+
+def assert_every_weight_learns(model: keras.Model) -> None:
+    tf = pytest.importorskip("tensorflow")
+    target = np.random.default_rng(1).normal(size=(1, 64, 96, 3)).astype("float32")
+    with tf.GradientTape() as tape:
+        # Inference statistics: in training a bias before a batch normalisation rightly has no gradient.
+        loss = keras.ops.mean(target * model(pixels(64, 96), training=False))
+    for weight, gradient in zip(model.trainable_weights, tape.gradient(loss, model.trainable_weights), strict=True):
+        assert gradient is not None, weight.path
+        assert np.isfinite(gradient).all(), weight.path
+        assert np.any(gradient != 0), weight.path
+
+
+def test_fast_and_stock_are_interchangeable() -> None:
+    tf = pytest.importorskip("tensorflow")
+    architecture = Architecture(**(SMALL | {"encoder": "ResNet50", "output_stride": 8, "aspp_rates": (2, 7)}))
+    stock, fast = (build_model(architecture, (67, 85), 2, output="logits", atrous=atrous) for atrous in ("stock", "fast"))
+    assert [layer.name for layer in stock.layers] == [layer.name for layer in fast.layers]
+    assert type(fast.get_layer("aspp_rate7_conv")) is not type(stock.get_layer("aspp_rate7_conv"))
+    fast.set_weights(stock.get_weights())
+    x, gradients, outputs = pixels(67, 85), [], []
+    for model in (stock, fast):
+        with tf.GradientTape() as tape:
+            logits = model(x)
+            loss = keras.ops.mean(keras.ops.square(logits))
+        outputs.append(np.asarray(logits))
+        gradients.append(tape.gradient(loss, model.trainable_weights))
+    scale = np.abs(outputs[0]).max()
+    np.testing.assert_allclose(outputs[0] / scale, outputs[1] / scale, atol=1e-5)
+    for weight, ours, theirs in zip(stock.trainable_weights, *gradients, strict=True):
+        size = np.abs(ours).max()
+        np.testing.assert_allclose(ours / size, theirs / size, atol=1e-3, err_msg=weight.path)
+
+
+def test_encoder_layers_can_be_told_from_the_heads() -> None:
+    model = build_model(TUTORIAL, (64, 64), 1)
+    names = {layer.name for layer in encoder_layers(model)}
+    encoder = keras.applications.ResNet50(include_top=False, weights=None)
+    weighted = {layer.name for layer in encoder.layers if layer.weights}
+    assert names == {name for name in weighted if not name.startswith("conv5")}
+
+
+def test_layer_names_say_what_they_are() -> None:
+    names = {layer.name for layer in build_model(TUTORIAL, (67, 64), 1).layers}
+    assert {"image", "preprocessing", "aspp_rate6_conv", "aspp_pool_conv", "decoder_conv1", "logits_conv"} <= names
+
+
+def test_saved_models_load_without_this_package(tmp_path: Path) -> None:
+    architecture = Architecture(**(SMALL | {"output_stride": 8, "low_level_tap": ("stage3", "stage2")}))
+    sizes: tuple[tuple[int | None, int | None], ...] = ((67, 85), (None, None))
+    for index, size in enumerate(sizes):
+        output: Any = "probabilities" if index else "class_ids"
+        model = build_model(architecture, size, 3, output=output)
+        model.save(tmp_path / f"{index}.keras")
+        np.save(tmp_path / f"{index}.npy", model(pixels(67, 85)))
+    np.save(tmp_path / "pixels.npy", pixels(67, 85))
+    code = (
+        "import sys, keras, numpy as np\n"
+        "for i in '01':\n"
+        "    model = keras.saving.load_model(i + '.keras')\n"
+        "    np.testing.assert_allclose(model(np.load('pixels.npy')), np.load(i + '.npy'), atol=1e-5)\n"
+        "assert 'deeplab' not in sys.modules\n"
+    )
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    subprocess.run([sys.executable, "-I", "-c", code], cwd=tmp_path, env=environment, check=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"image_size": (8, 64)}, r"image_size \(=\(8, 64\)\) must not be smaller than output_stride \(=16\)"),
+        ({"image_size": (None, 64)}, r"\(height, width\) or \(None, None\); given: \(None, 64\)"),
+        ({"image_size": (64.0, 64)}, "whole numbers"),
+        ({"classes": 0}, "classes must be a whole number, 1 or more; given: 0"),
+        ({"output": "masks"}, "output must be one of logits, probabilities, class_ids; given: 'masks'"),
+        ({"atrous": "slow"}, "atrous must be one of stock, fast; given: 'slow'"),
+    ],
+)
+def test_bad_arguments_are_refused(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        build_model(Architecture(**SMALL), **({"image_size": (64, 64), "classes": 2} | arguments))
