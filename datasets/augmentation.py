@@ -13,7 +13,7 @@ AUGMENTATIONS = ("none", "flip", "standard", "strong")
 _OUTSIDE = 128.0
 
 
-class _BatchSeeds(keras.random.SeedGenerator):  # type: ignore[misc, unused-ignore] # Keras has no stubs
+class _BatchSeeds(keras.random.SeedGenerator):
     """Seeds for Keras's layers, derived from one seed of the batch rather than from a state that calls advance."""
 
     def __init__(self, seed: tf.Tensor) -> None:
@@ -21,7 +21,7 @@ class _BatchSeeds(keras.random.SeedGenerator):  # type: ignore[misc, unused-igno
         self._seed = seed
         self._drawn = 0
 
-    def next(self, ordered: bool = True) -> tf.Tensor:  # noqa: ARG002 - the base class's signature
+    def next(self, ordered: bool = True) -> tf.Tensor:
         self._drawn += 1
         return tf.convert_to_tensor(tf.random.fold_in(self._seed, self._drawn))
 

@@ -113,8 +113,10 @@ class _Scene:
         offset = 0.25 * radius + 0.01 * self.unit
         self._shade(_circle(x + offset, y + offset, radius))
         lobes = [(x, y, radius * 0.86)]
-        for turn in self.rng.uniform(0, 2 * math.pi, 5):
-            lobes.append((x + 0.45 * radius * math.cos(turn), y + 0.45 * radius * math.sin(turn), 0.55 * radius))
+        lobes += [
+            (x + 0.45 * radius * math.cos(turn), y + 0.45 * radius * math.sin(turn), 0.55 * radius)
+            for turn in self.rng.uniform(0, 2 * math.pi, 5)
+        ]
         for lobe in lobes:
             crown = _flat(_circle(*lobe))
             self.draw.polygon(crown, fill=base)

@@ -10,7 +10,8 @@ from datasets.colors import class_colors, colorize, overlay
 
 def test_colors_are_distinct_and_do_not_depend_on_their_number() -> None:
     colors = class_colors(20)
-    assert (colors.shape, colors.dtype) == ((20, 3), np.uint8)
+    assert colors.shape == (20, 3)
+    assert colors.dtype == np.uint8
     distances = np.abs(colors[:, None].astype(int) - colors[None]).sum(axis=2) + 999 * np.eye(20, dtype=int)
     assert distances.min() > 30
     for n in (1, 2, 11, 256):

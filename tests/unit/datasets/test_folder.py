@@ -53,7 +53,7 @@ def test_a_missing_folder_and_a_file_are_refused(tmp_path: Path) -> None:
 
 def test_a_missing_split_names_what_was_found(make_folder) -> None:
     root = make_folder({"train": 2, "validation": 2})
-    with pytest.raises(DataError, match="val/ is missing.*found: train, validation"):
+    with pytest.raises(DataError, match=r"val/ is missing.*found: train, validation"):
         open_folder(root)
 
 

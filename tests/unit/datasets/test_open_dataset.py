@@ -15,12 +15,12 @@ SIZE = (32, 48)
 
 @pytest.mark.parametrize("name", ["camvid", "voc", "cityscapes", "coco", "tfds"])
 def test_a_planned_format_is_refused_with_what_there_is(name: str) -> None:
-    with pytest.raises(DataError, match="not available yet.*folder, synthetic"):
+    with pytest.raises(DataError, match=r"not available yet.*folder, synthetic"):
         open_dataset(name, image_size=SIZE)
 
 
 def test_an_unknown_format_is_refused_with_what_there_is() -> None:
-    with pytest.raises(DataError, match="'folders' is not known.*folder, synthetic"):
+    with pytest.raises(DataError, match=r"'folders' is not known.*folder, synthetic"):
         open_dataset("folders", image_size=SIZE)
 
 

@@ -30,8 +30,10 @@ def test_defaults() -> None:
 @given(size=st.tuples(st.integers(16, 90), st.integers(16, 90)), seed=st.integers(0, 2**31))
 def test_scenes_of_any_size_are_whole(size: tuple[int, int], seed: int) -> None:
     image, mask, _ = scenes(size, seed=seed).read("train", 1)
-    assert (image.shape, image.dtype) == ((*size, 3), np.uint8)
-    assert (mask.shape, mask.dtype) == (size, np.uint8)
+    assert image.shape == (*size, 3)
+    assert image.dtype == np.uint8
+    assert mask.shape == size
+    assert mask.dtype == np.uint8
     assert mask.max() < 6
 
 
