@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from datasets.dataset import DataError, Dataset, Progress
+from datasets.dataset import DataError, Dataset, Progress, usable_cores
 from datasets.statistics import ClassStatistics, DataStatistics, Problem, SplitStatistics
 
 _FEW_IMAGES = {"train": 20, "val": 10}
@@ -62,7 +61,7 @@ def inspect_dataset(dataset: Dataset, progress: Progress | None = None) -> Inspe
 
 def _look_at_all(dataset: Dataset, progress: Progress | None) -> Iterator[tuple[str, _Look | Problem]]:
     places = [(split, index) for split in dataset.splits for index in range(dataset.length(split))]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         # In chunks, so that an interruption does not wait for all that is queued.
         for start in range(0, len(places), _CHUNK):
             chunk = places[start : start + _CHUNK]

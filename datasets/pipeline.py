@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
 from datasets.augmentation import AUGMENTATIONS, Augmentation
-from datasets.dataset import DataError, Dataset, UInt8Array, check_image_size
+from datasets.dataset import DataError, Dataset, UInt8Array, check_image_size, usable_cores
 from datasets.images import resize_image, resize_mask
 
 _CACHE_BYTES = 4 * 1024**3
 _BYTES_A_PIXEL = 4
 # Each batch in the making holds several copies of itself, so many cores do not mean as many batches.
-_PARALLEL_BATCHES = min(16, os.cpu_count() or 1)
+_MOST_PARALLEL_BATCHES = 16
 
 
 class Pipeline:
@@ -81,7 +79,8 @@ class Pipeline:
         """
         indices, seeds = self._plan(n)
         source = tf.data.Dataset.from_tensor_slices((tf.ragged.constant(indices, dtype=tf.int64), seeds))
-        return source.map(self._load, num_parallel_calls=_PARALLEL_BATCHES, deterministic=True).prefetch(2)
+        parallel = min(_MOST_PARALLEL_BATCHES, usable_cores())
+        return source.map(self._load, num_parallel_calls=parallel, deterministic=True).prefetch(2)
 
     def _plan(self, epoch: int) -> tuple[list[npt.NDArray[np.int64]], npt.NDArray[np.int32]]:
         """The images of each batch of an epoch, and a seed for each."""

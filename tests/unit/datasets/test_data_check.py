@@ -47,6 +47,7 @@ def test_every_broken_file_is_reported_with_its_path(make_folder) -> None:
     Image.fromarray(np.full((24, 32), 9, np.uint8)).save(masks / "train2.png")
     Image.fromarray(np.zeros((24, 32, 3), np.uint8)).save(masks / "train3.png")
     masks.joinpath("train4.png").write_bytes(b"")
+    shutil.copy(masks / "train5.png", masks / "no_image.png")
     problems = open_folder(root).check()
     errors = {problem.path: problem.message for problem in problems if problem.severity == "error"}
     assert set(errors) == {images / "train0.png", *(masks / f"train{index}.png" for index in (1, 2, 3, 4))}

@@ -32,7 +32,8 @@ def test_a_whole_folder_reads_in_name_order(make_folder) -> None:
     assert (data.class_names, data.classes, data.ignore_index) == (("sky", "land", "tree"), 3, 255)
     sample = data.read("train", 0)
     assert [data.read("train", index).name for index in range(3)] == ["train0", "train1", "train2"]
-    assert (sample.image.shape, sample.image.dtype) == ((24, 32, 3), np.uint8)
+    assert sample.image.shape == (24, 32, 3)
+    assert sample.image.dtype == np.uint8
     assert np.array_equal(sample.image, np.asarray(Image.open(root / "train/images/train0.png")))
     assert np.array_equal(sample.mask, np.asarray(Image.open(root / "train/masks/train0.png")))
 

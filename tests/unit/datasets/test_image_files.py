@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from datasets import DataError, read_image, resize_image, resize_mask
 from datasets.images import read_mask
@@ -89,6 +90,14 @@ def test_decompression_bombs_are_refused(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", int(1000 / factor))
     Image.fromarray(noise((10, 100, 3))).save(tmp_path / "a.png")
     with pytest.raises(DataError, match="decompression bombs"):
+        read_image(tmp_path / "a.png")
+
+
+def test_text_that_unpacks_to_megabytes_is_refused(tmp_path: Path) -> None:
+    text = PngInfo()
+    text.add_text("comment", "x" * 2_000_000, zip=True)
+    Image.fromarray(noise((5, 7, 3))).save(tmp_path / "a.png", pnginfo=text)
+    with pytest.raises(DataError, match="Cannot read image"):
         read_image(tmp_path / "a.png")
 
 

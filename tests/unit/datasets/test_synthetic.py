@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datasets import DataError, Dataset, open_dataset
-from datasets.scenes import CROP, ROOF
+from datasets.scenes import CROP, ROOF, TREE
 
 
 def scenes(size: tuple[int, int] = (48, 64), **options: object) -> Dataset:
@@ -76,6 +76,17 @@ def test_every_class_occurs_and_the_check_finds_no_fault() -> None:
     assert not [problem for problem in data.check() if problem.severity == "error"]
     for split in data.statistics().splits:
         assert all(label.images > 0.2 * split.images for label in split.classes), split
+
+
+def test_masks_lie_on_what_they_name() -> None:
+    data = scenes((96, 128))
+    brightness: dict[bool, list[np.ndarray]] = {True: [], False: []}
+    for index in range(20):
+        image, mask, _ = data.read("train", index)
+        for tree, found in brightness.items():
+            found.append(image[(mask == TREE) == tree])
+    # Trees are the darkest things of a scene.
+    assert np.concatenate(brightness[True]).mean() < 0.75 * np.concatenate(brightness[False]).mean()
 
 
 def test_crop_and_roof_look_alike_pixel_by_pixel() -> None:
