@@ -163,10 +163,7 @@ class Driver:
 
     def configuration(self, trial: StudyTrial) -> tuple[Architecture, Recipe]:
         """The network and recipe that a trial trains."""
-        if trial.trial_id == BASELINE:
-            return self.space.baseline()
-        values = trial.hyperparameters.values
-        return self.space.architecture(values), self.space.recipe_of(values)
+        return configuration_of(self.space, trial.trial_id, trial.hyperparameters.values)
 
     def specification(self, trial: StudyTrial, device: Device) -> TrialSpec:
         """All that the trial's process needs."""
@@ -360,6 +357,11 @@ def make_oracle(config: StudyConfig, space: Space, dataset: Dataset) -> StudyOra
         admit=admit,
         config_id=lambda values: config_id(space.architecture(values), space.recipe_of(values)),
     )
+
+
+def configuration_of(space: Space, trial_id: str, values: Values) -> tuple[Architecture, Recipe]:
+    """The network and recipe of a trial with these hyperparameters."""
+    return space.baseline() if trial_id == BASELINE else (space.architecture(values), space.recipe_of(values))
 
 
 def configuration_seed(study_seed: int, number: int | None) -> int:

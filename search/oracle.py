@@ -142,7 +142,8 @@ class StudyOracle(HyperbandOracle):
             trial_id = f"{number:04d}-0"
             if trial_id in self.trials:
                 continue
-            drawn = None if self._exhausted else self._draw(number)
+            taken = {trial.record["config_id"] for trial in self.trials.values()}
+            drawn = None if self._exhausted else self._draw(number, taken)
             if drawn is None:
                 self._exhausted = True
                 return None
@@ -199,15 +200,25 @@ class StudyOracle(HyperbandOracle):
 
     # Drawing
 
-    def _draw(self, number: int) -> tuple[Values, str] | None:
+    def preview(self) -> list[Values]:
+        """The configurations that the brackets will draw, in order; fewer than planned where the space has no more."""
+        taken: set[str] = set()
+        found = []
+        for number in range(self.schedule.configurations):
+            drawn = self._draw(number, taken)
+            if drawn is None:
+                break
+            values, config_id = drawn
+            taken.add(config_id)
+            found.append(values)
+        return found
+
+    def _draw(self, number: int, taken: set[str]) -> tuple[Values, str] | None:
         """Values and id of configuration `number`, new and admitted; None where the space has no more."""
-        taken = {trial.record["config_id"] for trial in self.trials.values()}
         for attempt in range(MAX_DRAWS):
             values = draw_values(self.hyperparameters, [self.seed, number, attempt])
-            if not self._admit(values):
-                continue
             config_id = self._config_id(values)
-            if config_id not in taken:
+            if config_id not in taken and self._admit(values):
                 return values, config_id
         return None
 

@@ -38,7 +38,7 @@ def run_study(path: Path, overrides: Sequence[str], directory: str | None, *, fr
     study.folder.mkdir(parents=True, exist_ok=True)
     with study.lock():
         if is_new:
-            study.create(config, fingerprint=fingerprint, class_names=prepared.dataset.class_names)
+            study.create(config, prepared.dataset)
         for note in prepared.space.notes:
             console.say(f"note: {note}", "yellow")
         snapshot = _search(study, prepared, console)

@@ -15,6 +15,7 @@ from typing import Any
 
 import filelock
 
+from datasets import Dataset
 from search.config import StudyConfig, differences, load_config, read_toml, to_table, to_toml
 from search.errors import UserError
 from search.files import read_json, write_atomically, write_json
@@ -54,12 +55,14 @@ class Study:
         frozen: dict[str, Any] = read_toml(self.config_file, "study").get("frozen", {})
         return frozen
 
-    def create(self, config: StudyConfig, *, fingerprint: str, class_names: tuple[str, ...]) -> None:
+    def create(self, config: StudyConfig, dataset: Dataset) -> None:
         """Write `study.toml`, once, before the first trial. Raises UserError where the folder can't be written."""
         frozen = {
             "created": now(),
-            "data_fingerprint": fingerprint,
-            "class_names": list(class_names),
+            "data_fingerprint": dataset.fingerprint(),
+            "class_names": list(dataset.class_names),
+            "outputs": dataset.classes,
+            "ignore_index": dataset.ignore_index,
             "versions": versions(),
         }
         table = to_table(config) | {"frozen": frozen}

@@ -1,0 +1,47 @@
+"""The `status` command: where a search stands, from its folder alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from search.console import (
+    best_line,
+    failure_line,
+    rung_table,
+    running_table,
+    summary_line,
+    trial_table,
+)
+from search.files import folder_bytes
+from search.snapshot import snapshot_from_disk
+from search.study import open_study
+
+
+def show_status(folder: Path) -> None:
+    """Print a study's trials, brackets, best configuration and failures; disturbs nothing, also while it runs.
+
+    Raises:
+        UserError: the folder holds no study.
+    """
+    study = open_study(folder)
+    snapshot = snapshot_from_disk(study)
+    console = Console(highlight=False)
+    driven = study.is_driven()
+    console.print(summary_line(snapshot), style="bold")
+    if not driven and snapshot.running:
+        console.print(f"not running now; continue with the command that started it ({folder})", style="yellow")
+    console.print()
+    console.print(rung_table(snapshot))
+    if driven and snapshot.running:
+        console.print()
+        console.print(running_table(snapshot))
+    if snapshot.trials:
+        console.print()
+        console.print(trial_table(snapshot))
+    console.print()
+    console.print(best_line(snapshot), style="green")
+    if snapshot.failures:
+        console.print(failure_line(snapshot), style="red")
+    console.print(f"{folder_bytes(study.folder) / 2**20:.0f} MB on disk in {study.folder}", style="dim")

@@ -1,0 +1,79 @@
+"""A trial's best network, rebuilt from the study folder alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from search.checkpoint import weights_file
+from search.config import StudyConfig
+from search.errors import UserError
+from search.files import read_csv, read_json
+from search.prepare import read_space
+from search.snapshot import best_row, snapshot_from_disk
+from search.study import Study
+
+if TYPE_CHECKING:
+    import keras
+
+    from deeplab import Architecture
+
+
+@dataclass(frozen=True)
+class TrainedTrial:
+    """A trial with its configuration and what its model's outputs mean."""
+
+    trial_id: str
+    config: StudyConfig
+    architecture: Architecture
+    class_names: tuple[str, ...]
+    outputs: int
+    score: float | None
+
+
+def trained_trial(study: Study, trial_id: str | None) -> TrainedTrial:
+    """Find a trial of a study, the best one by default.
+
+    Raises:
+        UserError: no such trial, or none has completed.
+    """
+    config = study.config()
+    if trial_id is None:
+        best = best_row(snapshot_from_disk(study).trials, config.study.direction)
+        if best is None:
+            raise UserError(f"{study.folder}: no trial has completed yet; see deeplab-search status {study.folder}")
+        trial_id = str(best["trial_id"])
+    known = [row["trial_id"] for row in read_csv(study.trials_csv)]
+    state: dict[str, Any] | None = read_json(study.trial(trial_id) / "trial.json") if trial_id in known else None
+    if state is None:
+        raise UserError(f"{study.folder} has no trial {trial_id!r}; it has {', '.join(known)}.")
+    space = read_space(config, str(study.config_file))
+    from search.driver import configuration_of
+
+    architecture, _ = configuration_of(space, trial_id, state["hyperparameters"]["values"])
+    frozen = study.frozen()
+    return TrainedTrial(
+        trial_id, config, architecture, tuple(frozen["class_names"]), int(frozen["outputs"]), state["score"]
+    )
+
+
+def load_model(study: Study, trial: TrainedTrial) -> keras.Model:
+    """The trial's network at its best epoch: RGB images (0-255) to probabilities, of stock Keras layers only.
+
+    Raises:
+        UserError: the checkpoint is gone, because only the best trials keep theirs.
+    """
+    from deeplab import build_model
+
+    weights = weights_file(study.trial(trial.trial_id) / "best")
+    if weights is None:
+        raise UserError(
+            f"{study.folder}: trial {trial.trial_id} keeps no checkpoint (only the best ones and the baseline do). "
+            "Choose another --trial."
+        )
+    size = trial.config.data.image_size
+    trained = build_model(trial.architecture, size, trial.outputs, output="logits", atrous="fast")
+    trained.load_weights(weights)
+    model = build_model(trial.architecture, size, trial.outputs, output="probabilities")
+    model.set_weights(trained.get_weights())
+    return model
