@@ -65,12 +65,13 @@ $(BIN)/python:
 
 PIP_INSTALL := $(if $(UV),uv pip install --python $(BIN)/python,$(BIN)/python -m pip install) --quiet -c constraints.txt
 
-# $(call install,EXTRA): the project in place, with its TensorFlow and the extra given.
+# $(call install,EXTRA): the project in place, with its TensorFlow and the extra given. The warning that is left out is
+# setuptools', which gives it for every project whose packages lie at the root.
 define install
 	@tensorflow=$$(cat .venv/.tensorflow) && \
 	case $$tensorflow in gpu) takes="3 GB, several minutes";; *) takes="about 1 minute";; esac && \
 	echo "installing into .venv, TensorFlow for $$tensorflow ($$takes) ..." && \
-	$(PIP_INSTALL) -e ".[$$tensorflow$(1)]"
+	PYTHONWARNINGS="ignore:Editable installation" $(PIP_INSTALL) -e ".[$$tensorflow$(1)]"
 endef
 
 .venv/.installed: pyproject.toml constraints.txt | .venv/.tensorflow
