@@ -1,8 +1,8 @@
 """Output stride: strides of late stages become dilation, with the same layers' names and weights.
 
 Chen et al. 2017, "Rethinking Atrous Convolution", section 3.1. Where a stride is removed, each kept position computes
-exactly what it computed before; the convolutions after it are dilated by that stride. Paddings are scaled along, so that
-position `i` of the strided map is position `i * dilation` of the dense one.
+exactly what it computed before; the convolutions after it are dilated by that stride. Paddings are scaled along, so
+that position `i` of the strided map is position `i * dilation` of the dense one.
 """
 
 from __future__ import annotations

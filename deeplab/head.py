@@ -83,7 +83,7 @@ def wire_head(
 
 
 def aspp(ops: HeadOps[T], architecture: Architecture, x: T) -> T:
-    """Parallel branches over one feature map, concatenated and projected: `[B, h, w, C]` -> `[B, h, w, aspp_filters]`."""
+    """Parallel branches over one feature map, joined and projected: `[B, h, w, C]` -> `[B, h, w, aspp_filters]`."""
 
     def branch(x: T, kernel: int, rate: int, name: str) -> T:
         separable = architecture.aspp_separable and kernel > 1

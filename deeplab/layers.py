@@ -16,6 +16,7 @@ Atrous = Literal["stock", "fast"]
 Size = tuple[int | None, int | None]
 
 MAX_GROUPS = 32  # Wu & He 2018, "Group Normalization", section 4
+MIN_GROUP = 8  # a group of one channel is all zeros after it, on the 1x1 map of the image pooling
 
 
 @keras.saving.register_keras_serializable(package="deeplab")
@@ -44,8 +45,11 @@ def conv2d_class(atrous: Atrous) -> type[keras.layers.Conv2D]:
 
 
 def groups_of(filters: int) -> int:
-    """Groups of a group normalisation: the largest power of two up to 32 that divides the filters."""
-    return math.gcd(filters, MAX_GROUPS)
+    """Groups of a group normalisation: a power of two up to 32 that leaves each group 8 channels if it can."""
+    groups = math.gcd(filters, MAX_GROUPS)
+    while groups > 1 and filters // groups < MIN_GROUP:
+        groups //= 2
+    return groups
 
 
 class KerasHead:
@@ -112,7 +116,8 @@ class KerasHead:
         height, width = like.shape[1:3]
         if height is not None and width is not None:
             return keras.layers.UpSampling2D((height, width), interpolation="nearest", name=name)(x)
-        return keras.ops.add(keras.ops.zeros_like(keras.ops.max(like, axis=-1, keepdims=True)), x)
+        # Not zeros + x: Keras's `add` takes [1, 1, 1, C] for a bias and, where H == C, for one of channels-first maps.
+        return keras.ops.multiply(keras.ops.ones_like(keras.ops.max(like, axis=-1, keepdims=True)), x)
 
     def concatenate(self, xs: Sequence[keras.KerasTensor], name: str) -> keras.KerasTensor:
         """Joins along the channels."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from hypothesis import strategies as st
 
 from deeplab import ENCODERS, Architecture
@@ -10,9 +12,8 @@ from deeplab import ENCODERS, Architecture
 @st.composite
 def architectures(draw: st.DrawFn, encoders: tuple[str, ...] = ENCODERS, max_filters: int = 512) -> Architecture:
     filters = st.integers(1, max_filters)
-    output_stride, aspp_tap = draw(
-        st.sampled_from([(8, "stage3"), (8, "stage4"), (8, "stage5"), (16, "stage4"), (16, "stage5"), (32, "stage5")])
-    )
+    output_stride: Literal[8, 16, 32] = draw(st.sampled_from([8, 16, 32]))
+    aspp_tap = draw(st.sampled_from([f"stage{index}" for index in range(3, 6) if 2**index >= output_stride]))
     shallower = [f"stage{index}" for index in range(int(aspp_tap[-1]) - 1, 0, -1)]
     taps = draw(st.lists(st.sampled_from(shallower), min_size=1, max_size=3, unique=True))
     return Architecture(

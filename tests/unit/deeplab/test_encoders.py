@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from typing import Any
 
 import keras
@@ -63,7 +64,7 @@ def test_the_table_matches_the_network(encoder: str) -> None:
     assert {name: profile[name].stride for name in entry.taps} == dict(entry.taps)
     assert all(profile[name].tappable for name in entry.taps)
     taps = list(entry.taps)
-    for shallow, deep in zip(taps, taps[1:], strict=False):
+    for shallow, deep in itertools.pairwise(taps):
         assert shallow in ancestors(profile, [deep])
     assert set(entry.low_level) <= set(taps)
 

@@ -22,6 +22,11 @@ def pixels(height: int, width: int, batch: int = 1) -> np.ndarray:
     return np.random.default_rng(0).uniform(0, 255, (batch, height, width, 3)).astype("float32")
 
 
+@pytest.fixture(autouse=True)
+def _same_weights_every_run() -> None:
+    keras.utils.set_random_seed(0)
+
+
 def tutorial(height: int, width: int, classes: int) -> keras.Model:
     """The published network, written from its description alone."""
 
@@ -88,7 +93,7 @@ def test_parameters_of_the_tutorial_at_512() -> None:
 @pytest.mark.parametrize("output_stride", [8, 16, 32])
 @pytest.mark.parametrize("size", [(67, 85), (64, 96)])
 def test_other_sizes_equal_the_padded_image_cropped(size: tuple[int, int], output_stride: int) -> None:
-    architecture = Architecture(**SMALL, output_stride=output_stride)
+    architecture = Architecture(**(SMALL | {"output_stride": output_stride}))
     height, width = (-(-side // output_stride) * output_stride for side in size)
     reference = build_model(architecture, (height, width), 3, preprocessing=False)
     x = pixels(*size) / 127.5 - 1
@@ -112,6 +117,11 @@ def test_padding_comes_after_preprocessing() -> None:
 def test_outputs_agree(classes: int, activation: Any) -> None:
     outputs: tuple[Any, ...] = ("logits", "probabilities", "class_ids")
     models = [build_model(Architecture(**SMALL), (64, 85), classes, output=output) for output in outputs]
+    kernel, _ = models[0].get_layer("logits_conv").get_weights()
+    raw = np.asarray(models[0](pixels(64, 85)))
+    # Centred and scaled, so that several classes occur and are told apart by more than rounding.
+    mean, deviation = raw.mean((0, 1, 2)), raw.std((0, 1, 2))
+    models[0].get_layer("logits_conv").set_weights([kernel / deviation, -mean / deviation])
     for model in models[1:]:
         model.set_weights(models[0].get_weights())
     logits, probabilities, ids = (np.asarray(model(pixels(64, 85))) for model in models)
@@ -120,8 +130,12 @@ def test_outputs_agree(classes: int, activation: Any) -> None:
     assert ids.shape == (1, 64, 85)
     assert ids.dtype == np.int32
     np.testing.assert_allclose(probabilities, activation(logits), atol=1e-6)
+    ranked = np.sort(logits, axis=-1)
+    margin = np.abs(logits[..., 0]) if classes == 1 else ranked[..., -1] - ranked[..., -2]
     expected = probabilities[..., 0] > 0.5 if classes == 1 else probabilities.argmax(-1)
-    np.testing.assert_array_equal(ids, expected)
+    clear = margin > 1e-5  # the rest is a matter of rounding
+    assert clear.mean() > 0.99
+    np.testing.assert_array_equal(ids[clear], expected[clear])
     assert len(np.unique(ids)) > 1
 
 
@@ -174,7 +188,9 @@ def assert_every_weight_learns(model: keras.Model) -> None:
 def test_fast_and_stock_are_interchangeable() -> None:
     tf = pytest.importorskip("tensorflow")
     architecture = Architecture(**(SMALL | {"encoder": "ResNet50", "output_stride": 8, "aspp_rates": (2, 7)}))
-    stock, fast = (build_model(architecture, (67, 85), 2, output="logits", atrous=atrous) for atrous in ("stock", "fast"))
+    stock, fast = (
+        build_model(architecture, (67, 85), 2, output="logits", atrous=atrous) for atrous in ("stock", "fast")
+    )
     assert [layer.name for layer in stock.layers] == [layer.name for layer in fast.layers]
     assert type(fast.get_layer("aspp_rate7_conv")) is not type(stock.get_layer("aspp_rate7_conv"))
     fast.set_weights(stock.get_weights())
@@ -237,5 +253,6 @@ def test_saved_models_load_without_this_package(tmp_path: Path) -> None:
     ],
 )
 def test_bad_arguments_are_refused(arguments: dict[str, Any], message: str) -> None:
+    good: dict[str, Any] = {"image_size": (64, 64), "classes": 2}
     with pytest.raises(ValueError, match=message):
-        build_model(Architecture(**SMALL), **({"image_size": (64, 64), "classes": 2} | arguments))
+        build_model(Architecture(**SMALL), **(good | arguments))
