@@ -76,6 +76,8 @@ class Dimension:
 
     def declare(self, hp: keras_tuner.HyperParameters, name: str) -> Value | None:
         """Register with KerasTuner; the value, or None where the hyperparameter's condition is not met."""
+        if self.kind == "bool":
+            return hp.Boolean(name, default=self.default)
         if self.choices:
             return hp.Choice(name, list(self.choices), default=self.default)
         sampling = "log" if self.log else "linear"
@@ -194,4 +196,4 @@ def _check_value(name: str, entry: Entry, given: Any) -> Value:
     if entry.kind in ("int", "float") and not entry.low <= given <= entry.high:
         bounds = f"at least {entry.low:g}" if entry.high == float("inf") else f"{entry.low:g} to {entry.high:g}"
         raise SpaceError([f"[space] {name}: given {given}; allowed is {bounds}."])
-    return float(given) if entry.kind == "float" else given  # type: ignore[no-any-return]
+    return float(given) if entry.kind == "float" else given

@@ -79,7 +79,9 @@ class Space:
             SpaceError: unknown names, values that are not allowed, impossible ranges; all of them in one message.
         """
         problems: list[str] = []
-        fixed: dict[str, Value] = {name: entry.tutorial for name, entry in CATALOGUE.items() if entry.tutorial is not None}
+        fixed: dict[str, Value] = {
+            name: entry.tutorial for name, entry in CATALOGUE.items() if entry.tutorial is not None
+        }
         fixed |= {name: value for name, value in recipe.model_dump().items() if name in CATALOGUE}
         searched: dict[str, Dimension] = {}
         for name, given in table.items():
@@ -200,7 +202,6 @@ class DeepLabHyperModel(keras_tuner.HyperModel):
     """The space as a `keras_tuner.HyperModel`, for our driver and for any stock KerasTuner tuner alike.
 
     Example:
-
     ```python
     space = Space.parse({"aspp_filters": [128, 256]}, recipe=Recipe(), image_size=(512, 512))
     model = DeepLabHyperModel(space, classes=1)

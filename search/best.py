@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from deeplab import Architecture
 from recipe import Recipe
-from search.config import to_toml
+from search.config import StudyConfig, to_toml
 from search.files import write_atomically
 from search.oracle import StudyTrial
-from search.study import Study
-from space import as_space
+from search.study import BASELINE, Study
+from space import Space, as_space
 
 
 def config_id(architecture: Architecture, recipe: Recipe) -> str:
@@ -21,20 +22,28 @@ def config_id(architecture: Architecture, recipe: Recipe) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-def write_best(study: Study, trial: StudyTrial, architecture: Architecture, recipe: Recipe, objective: str) -> None:
+def configuration_of(space: Space, trial_id: str, values: Mapping[str, Any]) -> tuple[Architecture, Recipe]:
+    """The network and recipe of a trial with these hyperparameters."""
+    return space.baseline() if trial_id == BASELINE else (space.architecture(values), space.recipe_of(values))
+
+
+def write_best(
+    study: Study, config: StudyConfig, trial: StudyTrial, architecture: Architecture, recipe: Recipe
+) -> None:
     """Write `best.toml` for the best trial so far, unless it says so already."""
+    weights = config.weights_of(architecture.encoder) or "none"
     table: dict[str, Any] = {
         "result": {
             "trial_id": trial.trial_id,
             "config_id": trial.record["config_id"],
-            objective: trial.score,
+            config.study.objective: trial.score,
             "best_epoch": trial.best_step,
             "parameters": trial.record["parameters"],
             "macs": trial.record["macs"],
         },
         "architecture": architecture.model_dump(mode="json"),
         "recipe": recipe.model_dump(mode="json"),
-        "space": as_space(architecture, recipe),
+        "space": {"encoder_weights": weights, **as_space(architecture, recipe)},
     }
     header = (
         f"# The best configuration of the study {study.folder.name!r}.\n"

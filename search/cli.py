@@ -43,7 +43,9 @@ def run(
     ] = None,
     executor: Annotated[str | None, typer.Option(help="Where trials run: local.")] = None,
     directory: Directory = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Move an old study of this name aside and start anew.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Move an old study of this name aside and start anew.")
+    ] = False,
 ) -> None:
     """Start a search, or continue it: the same command goes on after any stop."""
     from search.run import run_study

@@ -39,6 +39,8 @@ class Section(BaseModel):
 
 
 class StudySection(Section):
+    """`[study]`: the name, where it is kept, the seed, and what is optimised."""
+
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
     directory: str = "results"
     seed: int = Field(default=0, ge=0, lt=2**31)
@@ -51,6 +53,8 @@ class StudySection(Section):
 
 
 class DataSection(Section):
+    """`[data]`: where images come from, and the size to train at."""
+
     format: Literal["folder", "synthetic"]
     path: str | None = None
     image_size: tuple[int, int] = Field(strict=False)
@@ -70,11 +74,12 @@ class DataSection(Section):
 
     def options(self) -> dict[str, Any]:
         """Arguments of `datasets.open_dataset` beside the format and the seed."""
-        given = self.model_dump(exclude={"format", "cache"}, exclude_none=True)
-        return given
+        return self.model_dump(exclude={"format", "cache"}, exclude_none=True)
 
 
 class HyperbandSection(Section):
+    """`[hyperband]`: the schedule (see `search.schedule`)."""
+
     max_epochs: int = Field(ge=1)
     factor: int = Field(default=3, ge=2)
     iterations: int = Field(default=1, ge=1)
@@ -84,6 +89,8 @@ class HyperbandSection(Section):
 
 
 class LimitsSection(Section):
+    """`[limits]`: what a network may cost, and what a trial may take."""
+
     max_parameters: int | None = Field(default=None, ge=1)
     max_macs: int | None = Field(default=None, ge=1)
     trial_minutes: float | None = Field(default=None, gt=0)
@@ -93,6 +100,8 @@ class LimitsSection(Section):
 
 
 class WorkersSection(Section):
+    """`[workers]`: where trials run, and how many at a time."""
+
     executor: Literal["local"] = "local"
     count: int | None = Field(default=None, ge=1)
     gpus_per_trial: Literal[1] = 1

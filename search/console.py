@@ -85,8 +85,9 @@ def rung_table(snapshot: Snapshot) -> Table:
         bar = ProgressBar(total=view.size, completed=view.done, width=20)
         count = f"{view.done}/{view.size}"
         notes = [f"{view.running} running"] * bool(view.running) + [f"{view.failed} failed"] * bool(view.failed)
-        name = f"{view.iteration + 1}.{view.bracket}" if view.rung == 0 else ""
-        table.add_row(name, str(view.rung), f"to {view.last_epoch}", bar, " ".join([count, *notes]))
+        table.add_row(
+            view.name if view.rung == 0 else "", str(view.rung), f"to {view.last_epoch}", bar, " ".join([count, *notes])
+        )
     return table
 
 
@@ -135,16 +136,19 @@ def trial_line(row: Mapping[str, Any], objective: str) -> str:
 def trial_table(snapshot: Snapshot, limit: int = 20) -> Table:
     """The trials, the best first, with what they cost."""
     table = Table(title="trials, best first", title_justify="left", title_style="bold", box=None, header_style="dim")
-    for column in ("trial", "configuration", "bracket", "rung", "status", snapshot.objective, "epoch", "parameters"):
-        table.add_column(column, justify="right" if column in (snapshot.objective, "epoch", "parameters") else "left")
+    for column in ("trial", "bracket", "rung", "status"):
+        table.add_column(column)
+    for column in (snapshot.objective, "epoch", "size", "MACs"):
+        table.add_column(column, justify="right", no_wrap=True)
     sign = -1 if snapshot.direction == "max" else 1
     ranked = sorted(snapshot.trials, key=lambda row: (row["score"] is None, sign * (row["score"] or 0.0)))
     for row in ranked[:limit]:
         score = "" if row["score"] is None else f"{row['score']:.4f}"
         place = ("" if row[key] is None else str(row[key]) for key in ("bracket", "rung"))
         size = "" if row["parameters"] is None else f"{row['parameters'] / 1e6:.2f} M"
+        macs = "" if row["macs"] is None else f"{row['macs'] / 1e9:.2f} G"
         epoch = "" if row["best_epoch"] is None else str(row["best_epoch"])
-        table.add_row(row["trial_id"], row["config_id"], *place, row["status"], score, epoch, size)
+        table.add_row(row["trial_id"], *place, row["status"], score, epoch, size, macs)
     if len(ranked) > limit:
         table.caption = f"and {len(ranked) - limit} more in trials.csv"
     return table

@@ -8,16 +8,19 @@ import platform
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from search.errors import UserError
 from search.executors.local import list_gpus
 from search.quiet import load_tensorflow
 from search.study import free_bytes, versions
 
-# Optional packages, and what they are for.
-OPTIONAL = {"tensorflow": "GPU and CPU training (the large build)", "tensorflow-cpu": "CPU training (the small build)"}
+# What the project needs beside what a study records, and what it uses where it is there.
+NEEDED = ("pandas", "pebble", "filelock", "pillow", "pydantic", "rich", "typer", "tomli-w")
 
 
 def show_doctor() -> None:
@@ -38,23 +41,27 @@ def _machine() -> list[tuple[str, str]]:
 
 
 def _devices() -> list[tuple[str, str]]:
-    load_tensorflow()
+    try:
+        load_tensorflow()
+    except UserError as error:
+        return [("TensorFlow", f"[red]missing: {escape(str(error))}")]
     import tensorflow as tf
 
-    rows = []
-    driver = list_gpus()
     usable = tf.config.list_physical_devices("GPU")
-    for device in usable:
-        details = tf.config.experimental.get_device_details(device)
-        capability = ".".join(map(str, details.get("compute_capability", ("?",))))
-        rows.append(("GPU", f"{details.get('device_name', device.name)}, compute capability {capability}"))
-    if driver and not usable:
-        rows.append(("GPU", f"[yellow]{_gpu_names()}: TensorFlow can't use it; install the GPU build with `make gpu`"))
-    if not driver and not usable:
+    rows = [("GPU", _gpu(tf.config.experimental.get_device_details(device))) for device in usable]
+    if not usable and list_gpus():
+        rows.append(
+            ("GPU", f"[yellow]{_gpu_names()}: TensorFlow can't use it; its GPU build is `pip install -e .\\[gpu]`")
+        )
+    elif not usable:
         rows.append(("GPU", "none found: trials share the cores"))
-    workers = len(usable) or 1
-    rows.append(("workers", f"{workers} by default ({'one a GPU' if usable else 'more with --workers'})"))
+    rows.append(("workers", f"{len(usable) or 1} by default ({'one a GPU' if usable else 'more with --workers'})"))
     return rows
+
+
+def _gpu(details: dict[str, Any]) -> str:
+    capability = ".".join(map(str, details.get("compute_capability", ("unknown",))))
+    return f"{details.get('device_name', 'a GPU')}, compute capability {capability}"
 
 
 def _gpu_names() -> str:
@@ -64,20 +71,14 @@ def _gpu_names() -> str:
 
 
 def _packages() -> list[tuple[str, str]]:
-    found = versions()
-    rows = [(name, version) for name, version in found.items()]
-    for name in ("pandas", "pebble", "pydantic", "rich", "typer"):
-        if name not in found:
-            rows.append((name, _version(name)))
-    rows.append(("ray", "not installed; not needed (trials run on this machine)") if _version("ray") == "missing" else ("ray", _version("ray")))
-    return rows
+    return [*versions().items(), *((name, _version(name)) for name in NEEDED)]
 
 
 def _version(name: str) -> str:
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        return "missing"
+        return "[red]missing"
 
 
 def _disk() -> list[tuple[str, str]]:

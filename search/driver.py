@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import shutil
 import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any
 
 import keras_tuner
 import numpy as np
@@ -18,25 +16,22 @@ import numpy as np
 from datasets import Dataset
 from deeplab import Architecture, cost
 from recipe import Recipe
-from search.best import config_id, write_best
+from search.best import config_id, configuration_of
 from search.config import StudyConfig
 from search.console import SearchConsole, trial_line
 from search.errors import Interrupted, SearchStopped
 from search.executors import Executor
-from search.ledger import Ledger, epoch_columns, metrics_at_best
+from search.ledger import epoch_columns
 from search.oracle import StudyOracle, StudyTrial, Values
+from search.publisher import Publisher, run_name
 from search.schedule import make_schedule
 from search.snapshot import Snapshot, take_snapshot
 from search.study import BASELINE, Study, now
-from search.tensorboard import write_hparams, write_hparams_layout
 from search.trial import Device, Outcome, TrialSpec
 from space import Space
 
 # How often running trials are looked at, in seconds.
 POLL = 0.25
-# Best trials that keep their checkpoints, for export.
-KEEP_BEST = 3
-HPARAMS_PLACE = ("bracket", "rung", "iteration", "epochs", "parameters", "macs")
 
 
 @dataclass
@@ -76,7 +71,7 @@ class Driver:
         self._objective = config.study.objective
         self.oracle = make_oracle(config, space, dataset)
         self.oracle.attach(study)
-        self._ledger = Ledger(study, list(space.searched), dataset.class_names)
+        self._publisher = Publisher(study, config, space, self.oracle, dataset.class_names)
         self._running: list[Running] = []
         self._interrupts = 0
 
@@ -88,8 +83,7 @@ class Driver:
             Interrupted: the user stopped it.
         """
         self.study.stop_file.unlink(missing_ok=True)
-        self._ledger.rebuild_epochs(self.oracle)
-        self._write_layout()
+        self._publisher.start()
         with self._interruptible():
             self._resume()
             while self._start_trials() or self._running:
@@ -98,7 +92,7 @@ class Driver:
         self.study.stop_file.unlink(missing_ok=True)
         if self._interrupts:
             raise Interrupted
-        self._ledger.write_trials(self.oracle)
+        self._publisher.ledger.write_trials(self.oracle)
         return self._snapshot()
 
     # Starting
@@ -159,7 +153,7 @@ class Driver:
         rung = "baseline" if trial.place is None else f"bracket {values['tuner/bracket']}, rung {values['tuner/round']}"
         first, last = values["tuner/initial_epoch"] + 1, values["tuner/epochs"]
         self._console.say(f"trial {trial.trial_id} starts  {rung}, epochs {first}-{last}, on {device.worker}")
-        self._ledger.write_trials(self.oracle)
+        self._publisher.ledger.write_trials(self.oracle)
 
     def configuration(self, trial: StudyTrial) -> tuple[Architecture, Recipe]:
         """The network and recipe that a trial trains."""
@@ -174,7 +168,7 @@ class Driver:
             study=str(self.study.folder),
             trial_id=trial.trial_id,
             config_id=trial.record["config_id"],
-            run=_run_name(trial),
+            run=run_name(trial),
             parent_id=trial.parent_id,
             first_epoch=values["tuner/initial_epoch"],
             last_epoch=values["tuner/epochs"],
@@ -207,7 +201,7 @@ class Driver:
                 self._end_if_over_limit(running)
 
     def _gather(self, trial: StudyTrial) -> None:
-        for row in self._ledger.gather_epochs(trial.trial_id):
+        for row in self._publisher.ledger.gather_epochs(trial.trial_id):
             score = float(row[self._objective] or "nan")
             rate = float(row["images_per_second"])
             last = trial.hyperparameters.values["tuner/epochs"]
@@ -243,36 +237,18 @@ class Driver:
             return
         record |= {"status": outcome.status, "finished": now(), "error": outcome.error}
         record["train_seconds"] = round(outcome.train_seconds, 3)
-        self.oracle.report(trial.trial_id, outcome.rows, self._ledger.metrics)
+        self.oracle.report(trial.trial_id, outcome.rows, self._publisher.ledger.metrics)
         completed = outcome.status == "completed"
         self.oracle.finish(trial.trial_id, "COMPLETED" if completed else "FAILED", outcome.error)
-        self._publish(trial)
+        self._publisher.publish(trial)
+        self._say_finished(trial)
         self._stop_if_pointless()
 
-    def _publish(self, trial: StudyTrial) -> None:
-        row = self._ledger.trial_row(trial)
+    def _say_finished(self, trial: StudyTrial) -> None:
+        row = self._publisher.ledger.trial_row(trial)
         self._console.say(trial_line(row, self._objective), "" if trial.status == "COMPLETED" else "red")
-        self._ledger.write_trials(self.oracle)
-        self._write_hparams(trial)
-        ranking = self.oracle.ranking()
-        if ranking:
-            architecture, recipe = self.configuration(ranking[0])
-            write_best(self.study, ranking[0], architecture, recipe, self._objective)
-            if ranking[0] is trial:
-                self._console.say(f"best so far: trial {trial.trial_id}  {self._objective} {trial.score:.4f}", "green")
-        self._prune(ranking)
-
-    def _prune(self, ranking: list[StudyTrial]) -> None:
-        """Remove the checkpoints that no promotion, resumption or export can need."""
-        best = {trial.trial_id for trial in ranking[:KEEP_BEST]} | {BASELINE}
-        parents = {trial.parent_id for trial in self.oracle.trials.values() if not trial.finished}
-        for trial in self.oracle.trials.values():
-            folder = self.study.trial(trial.trial_id)
-            if not trial.finished or trial.trial_id in parents or self.oracle.may_be_promoted(trial):
-                continue
-            shutil.rmtree(folder / "last", ignore_errors=True)
-            if trial.trial_id not in best:
-                shutil.rmtree(folder / "best", ignore_errors=True)
+        if self.oracle.ranking()[:1] == [trial]:
+            self._console.say(f"best so far: trial {trial.trial_id}  {self._objective} {trial.score:.4f}", "green")
 
     def _stop_if_pointless(self) -> None:
         count = self.config.limits.abort_after_failures
@@ -287,27 +263,8 @@ class Driver:
     # Showing
 
     def _snapshot(self) -> Snapshot:
-        rows = [self._ledger.trial_row(self.oracle.trials[trial_id]) for trial_id in self.oracle.start_order]
+        rows = [self._publisher.ledger.trial_row(self.oracle.trials[trial_id]) for trial_id in self.oracle.start_order]
         return take_snapshot(self.study, rows, len(self._executor.devices))
-
-    def _write_layout(self) -> None:
-        choices = {name: list(dimension.choices) for name, dimension in self.space.searched.items()}
-        place: dict[str, list[Any]] = {name: [] for name in HPARAMS_PLACE}
-        write_hparams_layout(self.study.tensorboard, choices | place, self._hparams_metrics())
-
-    def _hparams_metrics(self) -> dict[str, str]:
-        return {f"best/{self._objective}": self._objective, "best/val_loss": "val_loss"}
-
-    def _write_hparams(self, trial: StudyTrial) -> None:
-        values, at_best = trial.hyperparameters.values, metrics_at_best(trial)
-        place = (values.get("tuner/bracket"), values.get("tuner/round"), values.get("tuner/iteration"))
-        numbers = (*place, values["tuner/epochs"], trial.record["parameters"], trial.record["macs"])
-        hparams = {name: value for name, value in values.items() if not name.startswith("tuner/")}
-        hparams |= dict(zip(HPARAMS_PLACE, numbers, strict=True))
-        metrics = {tag: at_best[name] for tag, name in self._hparams_metrics().items() if name in at_best}
-        metrics["best/seconds"] = trial.record["total_seconds"]
-        run = self.study.tensorboard / _run_name(trial)
-        write_hparams(run, trial.record["config_id"], hparams, metrics, trial.best_step or 0, time.time())
 
     # Interrupting
 
@@ -315,7 +272,7 @@ class Driver:
     def _interruptible(self) -> Iterator[None]:
         """The first Ctrl-C lets running epochs finish; the second ends the trials at once."""
 
-        def interrupt(number: int, frame: FrameType | None) -> None:
+        def interrupt(number: int, _: FrameType | None) -> None:
             self._interrupts += 1
             self.study.stop_file.touch()
             if self._interrupts == 1 and number == signal.SIGINT:
@@ -359,20 +316,10 @@ def make_oracle(config: StudyConfig, space: Space, dataset: Dataset) -> StudyOra
     )
 
 
-def configuration_of(space: Space, trial_id: str, values: Values) -> tuple[Architecture, Recipe]:
-    """The network and recipe of a trial with these hyperparameters."""
-    return space.baseline() if trial_id == BASELINE else (space.architecture(values), space.recipe_of(values))
-
-
 def configuration_seed(study_seed: int, number: int | None) -> int:
     """The seed of one configuration's weights, data order and augmentation; None is the baseline."""
     entropy = [study_seed, 0] if number is None else [study_seed, 1, number]
     return int(np.random.SeedSequence(entropy).generate_state(1)[0] >> 1)
-
-
-def _run_name(trial: StudyTrial) -> str:
-    """The configuration's run in TensorBoard: one for all its rungs."""
-    return BASELINE if trial.place is None else f"{trial.place[0]:04d}"
 
 
 def _outcome(running: Running) -> Outcome:
@@ -386,4 +333,3 @@ def _outcome(running: Running) -> Outcome:
     if failure is not None:
         return Outcome("lost", total_seconds=seconds, error=f"its process ended: {failure}")
     return running.future.result()
-

@@ -93,7 +93,9 @@ def _labels(trial: TrainedTrial) -> str:
         "trial_id": trial.trial_id,
         "study": trial.config.study.name,
     }
-    return "# Class names in id order, and the image size (height, width) of the models in this folder.\n" + to_toml(table)
+    return "# Class names in id order, and the image size (height, width) of the models in this folder.\n" + to_toml(
+        table
+    )
 
 
 def _export_keras(model: keras.Model, path: Path) -> Path:

@@ -104,6 +104,7 @@ class StudyOracle(HyperbandOracle):
         self.schedule = schedule
         self.verbose = 0
         self.trials: dict[str, StudyTrial] = {}
+        self.ongoing_trials: dict[str, StudyTrial] = {}
         self._admit = admit
         self._config_id = config_id
         self._exhausted = False
@@ -306,7 +307,7 @@ class StudyOracle(HyperbandOracle):
         current = started[-1] if started else self.schedule.brackets[0]
         self._brackets = [self._stock_bracket(bracket) for bracket in open_brackets if bracket in started]
         self._current_bracket, self._current_iteration = current.number, current.iteration
-        return super().get_state()  # type: ignore[no-any-return]
+        return super().get_state()
 
     def _is_open(self, bracket: Bracket) -> bool:
         last = len(bracket.rungs) - 1

@@ -92,7 +92,7 @@ def _bracket_table(schedule: Schedule) -> Table:
         table.add_row("baseline", "", "1", f"1-{schedule.max_epochs}", str(schedule.max_epochs))
     for bracket in schedule.brackets:
         for number, rung in enumerate(bracket.rungs):
-            name = f"{bracket.iteration + 1}.{bracket.number}" if number == 0 else ""
+            name = bracket.name if number == 0 else ""
             trained = rung.size * (rung.last_epoch - rung.first_epoch)
             epochs = f"{rung.first_epoch + 1}-{rung.last_epoch}"
             table.add_row(name, str(number), str(rung.size), epochs, str(trained))
@@ -118,7 +118,7 @@ def _cost_table(prepared: Prepared, sizes: Sequence[tuple[Cost, Values]]) -> Tab
     for column in ("network", "parameters", "MACs", "configuration"):
         table.add_column(column, justify="left" if column in ("network", "configuration") else "right")
     for name, (cost, values) in (("smallest", ordered[0]), ("median", _median(sizes)), ("largest", ordered[-1])):
-        shown = ", ".join(f"{key}={value}" for key, value in values.items() if key not in ("learning_rate",))
+        shown = ", ".join(f"{key}={value}" for key, value in values.items() if key != "learning_rate")
         table.add_row(name, f"{cost.parameters / 1e6:.2f} M", f"{cost.macs / 1e9:.2f} G", shown)
     baseline, _ = prepared.space.baseline()
     from deeplab import cost as network_cost

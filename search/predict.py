@@ -86,7 +86,7 @@ def load_predictor(model: Path) -> tuple[Predictor, tuple[int, int]]:
         try:
             network = keras.saving.load_model(model, compile=False)
         # Keras raises errors of many kinds for a damaged or foreign file; the user needs the one fact.
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             raise UserError(f"{model} cannot be loaded as a Keras model: {error}") from None
         return _keras_predictor(network), _image_size(network.input_shape, model)
     raise UserError(f"{model} is no model: expected a .keras file, a SavedModel folder or a study folder.")
@@ -123,7 +123,9 @@ def _saved_model_predictor(folder: Path) -> tuple[Predictor, tuple[int, int]]:
 
 def _image_size(shape: tuple[int | None, ...], model: Path) -> tuple[int, int]:
     if len(shape) != 4 or shape[3] != 3 or shape[1] is None or shape[2] is None:
-        raise UserError(f"{model} takes {shape}; expected a model of RGB images of one size, [batch, height, width, 3].")
+        raise UserError(
+            f"{model} takes {shape}; expected a model of RGB images of one size, [batch, height, width, 3]."
+        )
     return shape[1], shape[2]
 
 

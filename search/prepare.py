@@ -47,7 +47,9 @@ def prepare(
     space = read_space(config, str(path))
     metrics = [name for name in metric_names(dataset.class_names) if name.startswith("val_")]
     if config.study.objective not in metrics:
-        raise UserError(f"{path}: [study] objective: given {config.study.objective!r}; allowed are {', '.join(metrics)}.")
+        raise UserError(
+            f"{path}: [study] objective: given {config.study.objective!r}; allowed are {', '.join(metrics)}."
+        )
     if weights:
         check_weights(config, space)
     return Prepared(config, dataset, space)
@@ -82,7 +84,9 @@ def check_weights(config: StudyConfig, space: Space) -> None:
     named = set(weights) if isinstance(weights, dict) else set()
     unknown = sorted(named - set(ENCODERS))
     if unknown:
-        raise UserError(f"[space] encoder_weights: no such encoder: {', '.join(unknown)}; there are {', '.join(ENCODERS)}.")
+        raise UserError(
+            f"[space] encoder_weights: no such encoder: {', '.join(unknown)}; there are {', '.join(ENCODERS)}."
+        )
     from deeplab import check_encoder_weights
 
     for encoder in space.encoders():

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
+
+from search.errors import UserError
 
 
 def quiet_environment() -> None:
@@ -34,7 +37,16 @@ def quiet_import() -> Iterator[None]:
 
 
 def load_tensorflow() -> None:
-    """Import TensorFlow and Keras without their start-up messages."""
+    """Import TensorFlow and Keras without their start-up messages.
+
+    Raises:
+        UserError: TensorFlow is not installed.
+    """
+    if importlib.util.find_spec("tensorflow") is None:
+        raise UserError(
+            "TensorFlow is not installed. Install the build for this machine beside the project: "
+            "pip install -e '.[gpu]' with an NVIDIA GPU, pip install -e '.[cpu]' without (`make` chooses by itself)."
+        )
     with quiet_import():
         import keras  # noqa: F401
         import tensorflow  # noqa: F401

@@ -54,7 +54,9 @@ def _search(study: Study, prepared: Prepared, console: SearchConsole) -> Snapsho
             driver = Driver(study, prepared.config, prepared.space, prepared.dataset, executor, console)
             return driver.run()
     except Interrupted:
-        raise Interrupted(f"interrupted; everything is kept in {study.folder}. Continue with:\n  {_command()}") from None
+        raise Interrupted(
+            f"interrupted; everything is kept in {study.folder}. Continue with:\n  {_command()}"
+        ) from None
     except SearchStopped as error:
         raise SearchStopped(f"{error}\nEverything is kept in {study.folder}; continue with:\n  {_command()}") from None
     finally:
@@ -80,7 +82,9 @@ def _conclude(console: SearchConsole, study: Study, snapshot: Snapshot) -> None:
     best = snapshot.best
     if best is None:
         raise SearchStopped(f"no trial completed; the reasons are in {study.trials_csv}")
-    chosen = [f"{name[3:]} = {value}" for name, value in best.items() if name.startswith("hp:") and value not in ("", None)]
+    chosen = [
+        f"{name[3:]} = {value}" for name, value in best.items() if name.startswith("hp:") and value not in ("", None)
+    ]
     if best["trial_id"] != BASELINE and chosen:
         out.print("  " + ", ".join(chosen), soft_wrap=True)
     out.print()

@@ -31,6 +31,11 @@ class Bracket:
     first_config: int
     rungs: tuple[Rung, ...]
 
+    @property
+    def name(self) -> str:
+        """The bracket as people are shown it; the iteration is named from the second on."""
+        return f"{self.number}" if self.iteration == 0 else f"{self.number} (iteration {self.iteration + 1})"
+
 
 @dataclass(frozen=True)
 class Schedule:

@@ -17,10 +17,9 @@ FAILURES = ("diverged", "out_of_memory", "failed", "lost")
 
 @dataclass(frozen=True)
 class RungView:
-    """One rung: how many of its trials are done, running and failed."""
+    """One rung of the bracket `name`: how many of its trials are done, running and failed."""
 
-    iteration: int
-    bracket: int
+    name: str
     rung: int
     last_epoch: int
     size: int
@@ -100,7 +99,7 @@ def take_snapshot(study: Study, rows: Sequence[Mapping[str, Any]], workers: int)
         trials_total=schedule.trials,
         epochs_done=done + in_flight,
         epochs_total=total,
-        seconds_left=_seconds_left(typed, running, total - done - in_flight, workers),
+        seconds_left=_seconds_left(typed, total - done - in_flight, workers),
         workers=workers,
     )
 
@@ -162,13 +161,12 @@ def _rungs(schedule: Schedule, rows: Sequence[Mapping[str, Any]]) -> list[RungVi
             place = (bracket.iteration, bracket.number, number)
             failed = sum(counts[(*place, status)] for status in FAILURES)
             done = counts[(*place, "completed")] + failed
-            views.append(RungView(*place, rung.last_epoch, rung.size, done, counts[(*place, "running")], failed))
+            running = counts[(*place, "running")]
+            views.append(RungView(bracket.name, number, rung.last_epoch, rung.size, done, running, failed))
     return views
 
 
-def _seconds_left(
-    rows: Sequence[Mapping[str, Any]], running: Sequence[Mapping[str, Any]], epochs: float, workers: int
-) -> float | None:
+def _seconds_left(rows: Sequence[Mapping[str, Any]], epochs: float, workers: int) -> float | None:
     """Remaining epochs at the measured seconds per epoch, the start of the trials included."""
     finished = [row for row in rows if row["status"] == "completed" and row["total_seconds"]]
     trained = sum(_epochs(row) for row in finished)

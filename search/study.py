@@ -66,7 +66,9 @@ class Study:
             "versions": versions(),
         }
         table = to_table(config) | {"frozen": frozen}
-        header = "# The configuration of this study, frozen before its first trial. Don't edit: `run` compares with it.\n"
+        header = (
+            "# The configuration of this study, frozen before its first trial. Don't edit: `run` compares with it.\n"
+        )
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_atomically(self.config_file, header + to_toml(table))
@@ -102,7 +104,9 @@ class Study:
         while not nearest.exists():
             nearest = nearest.parent
         if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-            raise UserError(f"{self.folder} cannot be written: no permission for {nearest}. Choose another --directory.")
+            raise UserError(
+                f"{self.folder} cannot be written: no permission for {nearest}. Choose another --directory."
+            )
 
     def move_aside(self) -> Path | None:
         """Rename the folder of an old study so that a new one can take its place; returns the new name."""
@@ -155,7 +159,9 @@ class Study:
     def _check_free(self) -> None:
         if self.folder.exists() and not self.folder.is_dir():
             raise UserError(f"{self.folder} is a file; expected a folder for the study. Choose another name.")
-        others = [entry.name for entry in self.folder.iterdir() if entry.name != ".lock"] if self.folder.exists() else []
+        others = (
+            [entry.name for entry in self.folder.iterdir() if entry.name != ".lock"] if self.folder.exists() else []
+        )
         if others:
             shown = ", ".join(sorted(others)[:5])
             raise UserError(

@@ -48,7 +48,7 @@ def trained_trial(study: Study, trial_id: str | None) -> TrainedTrial:
     if state is None:
         raise UserError(f"{study.folder} has no trial {trial_id!r}; it has {', '.join(known)}.")
     space = read_space(config, str(study.config_file))
-    from search.driver import configuration_of
+    from search.best import configuration_of
 
     architecture, _ = configuration_of(space, trial_id, state["hyperparameters"]["values"])
     frozen = study.frozen()

@@ -7,6 +7,7 @@ import resource
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,9 +66,11 @@ class Trainer:
         keras.config.set_dtype_policy(precision_policy(recipe.precision))
         self.recipe = recipe
         self.dataset = dataset
-        pipeline = {"image_size": image_size, "batch_size": recipe.batch_size, "seed": seed, "cache": cache}
-        self.train_data = Pipeline(dataset, "train", training=True, augment=recipe.augment, **pipeline)
-        self.val_data = Pipeline(dataset, "val", training=False, **pipeline)
+        pipeline = partial(
+            Pipeline, dataset, image_size=image_size, batch_size=recipe.batch_size, seed=seed, cache=cache
+        )
+        self.train_data = pipeline("train", training=True, augment=recipe.augment)
+        self.val_data = pipeline("val", training=False)
         self.model = build_model(
             architecture, image_size, dataset.classes, encoder_weights=encoder_weights, output="logits", atrous="fast"
         )

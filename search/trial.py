@@ -111,7 +111,7 @@ def run_trial(spec: TrialSpec) -> Outcome:
             status = _TrialRun(spec, folder).run()
             error = "the loss is not finite" if status == "diverged" else None
         # This is the boundary of the process: every failure is reported as the trial's outcome, and logged whole.
-        except Exception as failure:
+        except Exception as failure:  # noqa: BLE001
             traceback.print_exc()
             status = "out_of_memory" if _is_out_of_memory(failure) else "failed"
             error = _one_line(failure)
@@ -172,7 +172,7 @@ class _TrialRun:
             encoder_weights=None if weights else spec.encoder_weights,
             seed=spec.seed,
             cache=spec.cache,
-            progress=lambda *report: self._progress(*report, self._epoch),
+            progress=lambda phase, step, steps, rate: self._progress(phase, step, steps, rate, self._epoch),
         )
         if weights is not None:
             trainer.restore(weights)

@@ -44,7 +44,7 @@ class LocalExecutor:
 
     def shutdown(self) -> None:
         """End every process that still runs, and wait for it."""
-        self._pool.stop()
+        self._pool.stop()  # type: ignore[no-untyped-call]  # pebble
         self._pool.join()
 
 
@@ -61,7 +61,9 @@ def share_devices(workers: int | None, gpus: Sequence[str], cores: int) -> list[
     if not gpus:
         return [Device(f"cpu{number}", None, threads) for number in range(count)]
     # More workers than GPUs share them in turn, as the user asked.
-    return [Device(f"gpu{gpus[number % len(gpus)]}.{number}", gpus[number % len(gpus)], threads) for number in range(count)]
+    return [
+        Device(f"gpu{gpus[number % len(gpus)]}.{number}", gpus[number % len(gpus)], threads) for number in range(count)
+    ]
 
 
 def list_gpus() -> list[str]:
