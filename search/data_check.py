@@ -21,7 +21,9 @@ def check_data(path: Path, overrides: Sequence[str]) -> None:
     Raises:
         UserError: something would break training; warnings alone raise nothing.
     """
-    dataset = open_data(load_config(path, overrides))
+    config = load_config(path, overrides)
+    # Not strict: what shows in the folder's listing is reported together with what shows in the files.
+    dataset = open_data(config, **({"strict": False} if config.data.format == "folder" else {}))
     console = Console(highlight=False)
     bar = (TextColumn("reading"), BarColumn(), MofNCompleteColumn(), TextColumn("images"), TimeRemainingColumn())
     with Progress(*bar, console=console, transient=True) as progress:

@@ -20,7 +20,7 @@ from search.quiet import load_tensorflow
 from search.study import free_bytes, versions
 
 # What the project needs beside what a study records, and what it uses where it is there.
-NEEDED = ("pandas", "pebble", "filelock", "pillow", "pydantic", "rich", "typer", "tomli-w")
+NEEDED = ("pebble", "filelock", "pillow", "pydantic", "rich", "typer", "tomli-w")
 
 
 def show_doctor() -> None:

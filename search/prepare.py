@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from datasets import DataError, Dataset, open_dataset
 from deeplab import ENCODERS, EncoderWeightsError
@@ -55,10 +55,10 @@ def prepare(
     return Prepared(config, dataset, space)
 
 
-def open_data(config: StudyConfig) -> Dataset:
+def open_data(config: StudyConfig, **options: Any) -> Dataset:
     """The data set of a study. Raises UserError with all that is found wrong without reading images."""
     try:
-        return open_dataset(config.data.format, seed=config.study.seed, **config.data.options())
+        return open_dataset(config.data.format, seed=config.study.seed, **config.data.options(), **options)
     except DataError as error:
         raise UserError(f"[data] {error}") from None
 
