@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import sys
+import contextlib
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 from search.errors import UserError
+from search.quiet import load_tensorflow
 from search.study import open_study
 
 
 def serve(folders: Sequence[Path], *, host: str, port: int) -> None:
-    """Become a TensorBoard that shows these studies, until it is interrupted.
+    """Serve a TensorBoard that shows these studies, until it is interrupted.
 
     Raises:
-        UserError: a folder holds no study, or two have one name.
+        UserError: a folder holds no study, two have one name, or the port is taken.
     """
     logs = {study.folder.resolve().name: study.tensorboard for study in map(open_study, folders)}
     if len(logs) < len(folders):
@@ -26,6 +27,17 @@ def serve(folders: Sequence[Path], *, host: str, port: int) -> None:
         source = ["--logdir_spec", ",".join(f"{name}:{path}" for name, path in logs.items())]
     # A configuration's promotions write files of their own into its run; all of them are read.
     options = ["--host", host, "--port", str(port), "--reload_multifile", "true", "--reload_interval", "5"]
-    command = [sys.executable, "-m", "tensorboard.main", *source, *options]
-    sys.stdout.flush()
-    os.execv(sys.executable, command)
+    # A promotion replaces its configuration's row of the table, which only this loader sees while it runs.
+    options += ["--load_fast", "false", "--detect_file_replacement", "true"]
+    load_tensorflow()
+    from tensorboard import default, program
+
+    server = program.TensorBoard(plugins=default.get_plugins())
+    server.configure(argv=["tensorboard", *source, *options])
+    try:
+        url = server.launch()
+    except program.TensorBoardServerException as error:
+        raise UserError(f"TensorBoard cannot serve on {host}:{port}: {error.msg}. Choose another --port.") from None
+    print(f"TensorBoard shows {', '.join(logs)} at {url}  (Ctrl-C ends it)", flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        threading.Event().wait()

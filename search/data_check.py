@@ -9,10 +9,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from datasets import DataStatistics, SplitStatistics
+from datasets import Dataset, DataStatistics, Problem, SplitStatistics
 from search.config import load_config
 from search.errors import UserError
 from search.prepare import open_data
+
+# Mistakes that a refusal names one by one.
+MOST_LISTED = 10
 
 
 def check_data(path: Path, overrides: Sequence[str]) -> None:
@@ -25,22 +28,52 @@ def check_data(path: Path, overrides: Sequence[str]) -> None:
     # Not strict: what shows in the folder's listing is reported together with what shows in the files.
     dataset = open_data(config, **({"strict": False} if config.data.format == "folder" else {}))
     console = Console(highlight=False)
-    bar = (TextColumn("reading"), BarColumn(), MofNCompleteColumn(), TextColumn("images"), TimeRemainingColumn())
-    with Progress(*bar, console=console, transient=True) as progress:
-        task = progress.add_task("reading", total=None)
-        problems = dataset.check(lambda done, total: progress.update(task, completed=done, total=total))
+    problems = _read_all(dataset, console)
     statistics = dataset.statistics()
     console.print(_split_table(statistics))
     console.print(_class_table(statistics))
     for problem in problems:
         style = "red" if problem.severity == "error" else "yellow"
-        where = f"{problem.path}: " if problem.path is not None and str(problem.path) not in problem.message else ""
-        console.print(f"{problem.severity}: {where}{problem.message}", style=style, soft_wrap=True)
+        console.print(f"{problem.severity}: {_located(problem)}", style=style, soft_wrap=True)
     errors = sum(problem.severity == "error" for problem in problems)
     warnings = len(problems) - errors
     if errors:
         raise UserError(f"the data have {errors} error{'s' * (errors > 1)} that would break training (listed above).")
     console.print(f"no errors, {warnings or 'no'} warning{'s' * (warnings != 1)}", style="bold green")
+
+
+def check_new_data(dataset: Dataset, console: Console) -> list[str]:
+    """Read all the data once before a study is made of them; returns what may bias training.
+
+    Data that are drawn hold no surprises and are not read.
+
+    Raises:
+        UserError: something would break training.
+    """
+    if dataset.format == "synthetic":
+        return []
+    problems = _read_all(dataset, console)
+    errors = [_located(problem) for problem in problems if problem.severity == "error"]
+    if errors:
+        more = [f"and {len(errors) - MOST_LISTED} more: see deeplab-search data check"] * (len(errors) > MOST_LISTED)
+        listed = "\n".join(f"  - {error}" for error in [*errors[:MOST_LISTED], *more])
+        raise UserError(f"the data have {len(errors)} error{'s' * (len(errors) > 1)}:\n{listed}")
+    return [_located(problem) for problem in problems]
+
+
+def _read_all(dataset: Dataset, console: Console) -> list[Problem]:
+    """Every problem of the data, with progress while they are read."""
+    bar = (TextColumn("reading"), BarColumn(), MofNCompleteColumn(), TextColumn("images"), TimeRemainingColumn())
+    with Progress(*bar, console=console, transient=True) as progress:
+        task = progress.add_task("reading", total=None)
+        return dataset.check(lambda done, total: progress.update(task, completed=done, total=total))
+
+
+def _located(problem: Problem) -> str:
+    """A problem's message, with its file where the message does not name it."""
+    if problem.path is None or str(problem.path) in problem.message:
+        return problem.message
+    return f"{problem.path}: {problem.message}"
 
 
 def _split_table(statistics: DataStatistics) -> Table:

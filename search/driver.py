@@ -100,6 +100,7 @@ class Driver:
     def _resume(self) -> None:
         for trial in self.oracle.ongoing_trials.values():
             self._console.say(f"trial {trial.trial_id} continues after its last whole epoch")
+            self._created(trial)  # killed before this, it has no size yet
         baseline = self.config.hyperband.baseline
         if baseline and BASELINE not in self.oracle.trials:
             architecture, recipe = self.space.baseline()
@@ -137,7 +138,6 @@ class Driver:
     def _created(self, trial: StudyTrial) -> None:
         architecture, _ = self.configuration(trial)
         size = cost(architecture, self.config.data.image_size, self.dataset.classes)
-        trial.record |= {"status": "queued", "created": time.time()}
         trial.record |= {"parameters": size.parameters, "macs": size.macs}
         self.oracle.save_trial(trial)
 

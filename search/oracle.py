@@ -6,6 +6,7 @@ lost file or the order in which workers finish changes nothing, and `oracle.json
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -130,7 +131,7 @@ class StudyOracle(HyperbandOracle):
         hyperparameters = self.hyperparameters.copy()
         hyperparameters.values = values
         trial = StudyTrial(hyperparameters, trial_id)
-        trial.record = {"config_id": config_id, "attempts": 0}
+        trial.record = {"config_id": config_id, "status": "queued", "attempts": 0, "created": time.time()}
         self.trials[trial_id] = trial
         self.start_order.append(trial_id)
         self.ongoing_trials[tuner_id] = trial

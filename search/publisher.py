@@ -38,7 +38,7 @@ class Publisher:
         columns: dict[str, list[Any]] = {
             name: list(dimension.choices) for name, dimension in self._space.searched.items()
         }
-        columns |= {name: [] for name in PLACE}
+        columns |= {name: [] for name in ("config_id", *PLACE)}
         write_hparams_layout(self._study.tensorboard, columns, [*self._metrics, "best/seconds"])
 
     def publish(self, trial: StudyTrial) -> None:
@@ -56,11 +56,11 @@ class Publisher:
         place = (values.get("tuner/bracket"), values.get("tuner/round"), values.get("tuner/iteration"))
         numbers = (*place, values["tuner/epochs"], trial.record["parameters"], trial.record["macs"])
         hparams = {name: value for name, value in values.items() if not name.startswith("tuner/")}
-        hparams |= dict(zip(PLACE, numbers, strict=True))
+        hparams |= {"config_id": trial.record["config_id"], **dict(zip(PLACE, numbers, strict=True))}
         metrics = {tag: at_best[name] for tag, name in self._metrics.items() if name in at_best}
         metrics["best/seconds"] = trial.record["total_seconds"]
         run = self._study.tensorboard / run_name(trial)
-        write_hparams(run, trial.record["config_id"], hparams, metrics, trial.best_step or 0, time.time())
+        write_hparams(run, run.name, hparams, metrics, trial.best_step or 0, time.time())
 
     def _prune(self, ranking: list[StudyTrial]) -> None:
         """Remove the checkpoints that no promotion, resumption or export can need."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from search.config import StudyConfig
 from search.console import SearchConsole, best_line, rung_table, trial_table
+from search.data_check import check_new_data
 from search.errors import Interrupted, SearchStopped
 from search.executors import Executor
 from search.prepare import Prepared, prepare
@@ -29,17 +30,21 @@ def run_study(path: Path, overrides: Sequence[str], directory: str | None, *, fr
     config, fingerprint = prepared.config, prepared.dataset.fingerprint()
     study = Study(config.folder)
     study.check_writable()
+    is_new = fresh or not study.exists
+    if not (fresh and study.exists):
+        study.check_startable(config, fingerprint)
+    notes = list(prepared.space.notes)
+    if is_new:
+        notes += check_new_data(prepared.dataset, console.console)
     if fresh and study.exists:
         with study.lock():
             pass
         console.say(f"the old study is kept in {study.move_aside()}")
-    study.check_startable(config, fingerprint)
-    is_new = not study.exists
-    study.folder.mkdir(parents=True, exist_ok=True)
+    study.make_folder()
     with study.lock():
         if is_new:
             study.create(config, prepared.dataset)
-        for note in prepared.space.notes:
+        for note in notes:
             console.say(f"note: {note}", "yellow")
         snapshot = _search(study, prepared, console)
     _conclude(console, study, snapshot)

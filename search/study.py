@@ -69,11 +69,21 @@ class Study:
         header = (
             "# The configuration of this study, frozen before its first trial. Don't edit: `run` compares with it.\n"
         )
+        self.make_folder()
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
             write_atomically(self.config_file, header + to_toml(table))
         except OSError as error:
-            raise UserError(f"{self.folder} cannot be written: {error.strerror}. Choose another --directory.") from None
+            raise self._unwritable(error) from None
+
+    def make_folder(self) -> None:
+        """Make the study's folder where there is none. Raises UserError where it can't be written."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._unwritable(error) from None
+
+    def _unwritable(self, error: OSError) -> UserError:
+        return UserError(f"{self.folder} cannot be written: {error.strerror}. Choose another --directory.")
 
     def check_startable(self, config: StudyConfig, fingerprint: str) -> None:
         """Refuse to start or continue here if the folder is something else, or another study.

@@ -50,20 +50,20 @@ class TrialEvents:
 
 
 def write_hparams(
-    run: Path, config_id: str, hparams: Mapping[str, Any], metrics: Mapping[str, float], step: int, wall_time: float
+    run: Path, name: str, hparams: Mapping[str, Any], metrics: Mapping[str, float], step: int, wall_time: float
 ) -> None:
     """Write a configuration's HParams row: hyperparameters and place in the search, with the metrics to compare.
 
     Args:
         run: the configuration's folder.
-        config_id: the row's name.
+        name: the row's.
         hparams: values by name; those that the configuration does not have are absent.
         metrics: the metrics' values at the best epoch.
         step: the best epoch.
         wall_time: when the trial ended, in seconds since 1970.
     """
     shown = {name: value for name, value in hparams.items() if value is not None}
-    row = hparams_summary.hparams_pb(shown, trial_id=config_id, start_time_secs=wall_time)
+    row = hparams_summary.hparams_pb(shown, trial_id=name, start_time_secs=wall_time)
     event = event_pb2.Event(wall_time=wall_time, summary=row)
     _write_events(run, "hparams", [event, _scalar_event(step, metrics, wall_time)])
 
