@@ -7,10 +7,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from datasets import DataError
 from search.config import StudyConfig
 from search.console import SearchConsole, best_line, rung_table, trial_table
 from search.data_check import check_new_data
-from search.errors import Interrupted, SearchStopped
+from search.errors import Interrupted, SearchStopped, UserError
 from search.executors import Executor
 from search.prepare import Prepared, prepare
 from search.snapshot import Snapshot
@@ -27,7 +28,11 @@ def run_study(path: Path, overrides: Sequence[str], directory: str | None, *, fr
     """
     console = SearchConsole()
     prepared = prepare(path, overrides, directory)
-    config, fingerprint = prepared.config, prepared.dataset.fingerprint()
+    config = prepared.config
+    try:
+        fingerprint = prepared.dataset.fingerprint()
+    except DataError as error:
+        raise UserError(f"[data] {error}") from None
     study = Study(config.folder)
     study.check_writable()
     is_new = fresh or not study.exists
@@ -83,7 +88,7 @@ def _conclude(console: SearchConsole, study: Study, snapshot: Snapshot) -> None:
     out.print()
     out.print(trial_table(snapshot, limit=10))
     out.print()
-    out.print(best_line(snapshot).replace("best so far", "best configuration"), style="bold green", soft_wrap=True)
+    out.print(best_line(snapshot), style="bold green", soft_wrap=True)
     best = snapshot.best
     if best is None:
         raise SearchStopped(f"no trial completed; the reasons are in {study.trials_csv}")
