@@ -149,11 +149,16 @@ class Space:
 
     def admits(self, values: Mapping[str, Value]) -> bool:
         """Whether every searched rate of the point reaches the feature map; fixed rates are the user's own choice."""
-        if not {"aspp_branches", "aspp_rate", "output_stride", *GAPS} & set(self.searched):
-            return True
         point = {**self.fixed, **values}
-        rates = _rates(point)
-        return not rates or rates[-1] < _side(self.image_size, int(point["output_stride"]))
+        side = _side(self.image_size, int(point["output_stride"]))
+        rate = least = 0
+        for name in ("aspp_rate", *GAPS)[: int(point["aspp_branches"])]:
+            rate += int(point[name])
+            least += int(min(self.searched[name].values())) if name in self.searched else int(point[name])
+            # A fixed step that no searched one before it could make room for is used as it is.
+            if rate >= side and (name in self.searched or least < side):
+                return False
+        return True
 
     def baseline(self) -> tuple[Architecture, Recipe]:
         """The tutorial's choices with the study's encoder and recipe."""
@@ -336,9 +341,9 @@ def _drop_degenerate_rates(
             kept = searched[name].below(side - smallest)
             if kept is None:
                 problems.append(
-                    f"[space] {name}: nothing is left of the range: at {image_size[0]}x{image_size[1]} the feature map's "
-                    f"longer side is {side}, and a dilation rate must be smaller. Allow smaller rates, fewer "
-                    f"branches, a larger image or a smaller output stride."
+                    f"[space] {name}: nothing is left of the range: at {image_size[0]}x{image_size[1]} the feature "
+                    f"map's longer side is {side}, and a dilation rate must be smaller. Allow smaller rates, fewer "
+                    "branches, a larger image or a smaller output stride."
                 )
                 break
             if kept != searched[name]:
