@@ -83,6 +83,7 @@ class Driver:
             Interrupted: the user stopped it.
         """
         self.study.stop_file.unlink(missing_ok=True)
+        self.study.finished_file.unlink(missing_ok=True)
         self._publisher.start()
         with self._interruptible():
             self._resume()
@@ -93,6 +94,7 @@ class Driver:
         if self._interrupts:
             raise Interrupted
         self._publisher.ledger.write_trials(self.oracle)
+        self.study.finished_file.touch()
         return self._snapshot()
 
     # Starting
@@ -264,7 +266,7 @@ class Driver:
 
     def _snapshot(self) -> Snapshot:
         rows = [self._publisher.ledger.trial_row(self.oracle.trials[trial_id]) for trial_id in self.oracle.start_order]
-        return take_snapshot(self.study, rows, len(self._executor.devices))
+        return take_snapshot(self.study, self.config, rows, len(self._executor.devices))
 
     # Interrupting
 
