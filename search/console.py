@@ -69,7 +69,7 @@ def render(snapshot: Snapshot) -> RenderableType:
 def summary_line(snapshot: Snapshot) -> str:
     """Trials, epochs and the time left, in one line."""
     left = f"about {duration(snapshot.seconds_left)} left" if snapshot.seconds_left else ""
-    if snapshot.finished == len(snapshot.trials) and snapshot.seconds_left == 0:
+    if snapshot.is_over:
         left = "finished"
     epochs = f"{snapshot.epochs_done:.0f}/{snapshot.epochs_total} epochs"
     parts = [snapshot.name, f"{snapshot.finished}/{snapshot.trials_total} trials", epochs, left]
@@ -110,7 +110,9 @@ def best_line(snapshot: Snapshot) -> str:
     best, baseline = snapshot.best, snapshot.baseline
     if best is None:
         return "best so far: none yet"
-    line = f"best so far: {best['trial_id']}  {snapshot.objective} {best['score']:.4f}"
+    line = (
+        f"{'best' if snapshot.is_over else 'best so far'}: {best['trial_id']}  {snapshot.objective} {best['score']:.4f}"
+    )
     if baseline is None:
         return line
     if best["trial_id"] == BASELINE:
@@ -136,6 +138,7 @@ def trial_line(row: Mapping[str, Any], objective: str) -> str:
 def trial_table(snapshot: Snapshot, limit: int = 20) -> Table:
     """The trials, the best first, with what they cost."""
     table = Table(title="trials, best first", title_justify="left", title_style="bold", box=None, header_style="dim")
+    table.padding = (0, 2, 0, 0)
     for column in ("trial", "bracket", "rung", "status"):
         table.add_column(column)
     for column in (snapshot.objective, "epoch", "size", "MACs"):
@@ -150,6 +153,7 @@ def trial_table(snapshot: Snapshot, limit: int = 20) -> Table:
         epoch = "" if row["best_epoch"] is None else str(row["best_epoch"])
         table.add_row(row["trial_id"], *place, row["status"], score, epoch, size, macs)
     if len(ranked) > limit:
+        table.caption_justify = "left"
         table.caption = f"and {len(ranked) - limit} more in trials.csv"
     return table
 

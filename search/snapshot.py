@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from search.config import StudyConfig
 from search.files import read_csv, read_json
 from search.schedule import Schedule, make_schedule
 from search.study import BASELINE, Study
@@ -38,6 +39,7 @@ class Snapshot:
             `images_per_second`, `worker`, `time`.
         epochs_done, epochs_total: over the whole schedule.
         seconds_left: at the measured speed; None before anything is measured.
+        is_over: whether nothing more will be run, be it less than planned because the space held no more.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Snapshot:
     epochs_total: int
     seconds_left: float | None
     workers: int
+    is_over: bool
 
     @property
     def finished(self) -> int:
@@ -74,21 +77,22 @@ class Snapshot:
         return rows[0] if rows else None
 
 
-def take_snapshot(study: Study, rows: Sequence[Mapping[str, Any]], workers: int) -> Snapshot:
+def take_snapshot(study: Study, config: StudyConfig, rows: Sequence[Mapping[str, Any]], workers: int) -> Snapshot:
     """The state of a search.
 
     Args:
         study: supplies the running trials' progress files.
+        config: of the study.
         rows: of `trials.csv`, as values or text.
         workers: trials that run at a time, for the time left.
     """
-    config = study.config()
     schedule = make_schedule(config.hyperband)
     typed = tuple(_typed(row) for row in rows)
     running = tuple(_progress(study, row) for row in typed if row["status"] == "running")
     done = sum(_epochs(row) for row in typed if row["status"] not in ("queued", "running"))
     in_flight = sum(_epochs_in_flight(report) for report in running)
-    total = _epochs_total(schedule, typed)
+    is_over = study.finished_file.exists()
+    total = round(done) if is_over else schedule.epochs
     return Snapshot(
         name=config.study.name,
         objective=config.study.objective,
@@ -96,18 +100,19 @@ def take_snapshot(study: Study, rows: Sequence[Mapping[str, Any]], workers: int)
         rungs=tuple(_rungs(schedule, typed)),
         trials=typed,
         running=running,
-        trials_total=schedule.trials,
+        trials_total=len(typed) if is_over else schedule.trials,
         epochs_done=done + in_flight,
         epochs_total=total,
         seconds_left=_seconds_left(typed, total - done - in_flight, workers),
         workers=workers,
+        is_over=is_over,
     )
 
 
 def snapshot_from_disk(study: Study) -> Snapshot:
     """The state of a search from its folder alone, while it runs or after."""
     config = study.config()
-    return take_snapshot(study, read_csv(study.trials_csv), config.workers.count or 1)
+    return take_snapshot(study, config, read_csv(study.trials_csv), config.workers.count or 1)
 
 
 def best_row(rows: Sequence[Mapping[str, Any]], direction: str) -> Mapping[str, Any] | None:
@@ -142,15 +147,6 @@ def _epochs(row: Mapping[str, Any]) -> int:
 def _epochs_in_flight(report: Mapping[str, Any]) -> float:
     inside = report["step"] / report["steps"] if report["phase"] == "train" and report["steps"] else 0.0
     return float(report["epoch"] - report["first_epoch"] + (1.0 if report["phase"] == "validate" else inside))
-
-
-def _epochs_total(schedule: Schedule, rows: Sequence[Mapping[str, Any]]) -> int:
-    """The schedule's epochs, without those of configurations that the space could not supply."""
-    started = {(row["iteration"], row["bracket"], row["rung"]) for row in rows}
-    is_over = bool(rows) and all(row["status"] not in ("queued", "running") for row in rows)
-    if is_over and not started - {(None, None, None)}:
-        return sum(_epochs(row) for row in rows)
-    return schedule.epochs
 
 
 def _rungs(schedule: Schedule, rows: Sequence[Mapping[str, Any]]) -> list[RungView]:

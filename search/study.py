@@ -35,6 +35,7 @@ class Study:
         self.best_file = folder / "best.toml"
         self.tensorboard = folder / "tensorboard"
         self.stop_file = folder / ".stop"
+        self.finished_file = folder / ".finished"
         self.driver_file = folder / "driver.json"
 
     def trial(self, trial_id: str) -> Path:
