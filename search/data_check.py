@@ -64,7 +64,7 @@ def check_new_data(dataset: Dataset, console: Console) -> list[str]:
 def _read_all(dataset: Dataset, console: Console) -> list[Problem]:
     """Every problem of the data, with progress while they are read."""
     bar = (TextColumn("reading"), BarColumn(), MofNCompleteColumn(), TextColumn("images"), TimeRemainingColumn())
-    with Progress(*bar, console=console, transient=True) as progress:
+    with Progress(*bar, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("reading", total=None)
         return dataset.check(lambda done, total: progress.update(task, completed=done, total=total))
 
