@@ -155,8 +155,8 @@ def load_config(path: Path, overrides: Sequence[str] = (), directory: str | None
     table.pop("frozen", None)
     for override in overrides:
         _apply_override(table, override)
-    if directory is not None:
-        table.setdefault("study", {})["directory"] = directory
+    if directory is not None and isinstance(table.setdefault("study", {}), dict):
+        table["study"]["directory"] = directory
     return parse_config(table, str(path))
 
 
@@ -283,6 +283,8 @@ def _problem(detail: Mapping[str, Any]) -> str:
         return f"{key}: missing." if rest else f"{key}: the table is missing."
     if kind == "extra_forbidden":
         return f"{key}: unknown key; {_known_keys(section, bool(rest))}."
+    if kind in ("model_type", "dict_type"):
+        return f"{key}: given {_shown(given)}; expected a table."
     message = str(detail["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     return f"{key}: given {_shown(given)}; {message}."
 
