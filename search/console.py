@@ -57,9 +57,9 @@ class SearchConsole:
 
 def render(snapshot: Snapshot) -> RenderableType:
     """The whole picture: totals, rungs as bars, running trials, the best so far, failures."""
-    parts: list[RenderableType] = [Text(summary_line(snapshot), style="bold"), rung_table(snapshot)]
+    parts: list[RenderableType] = ["", Text(summary_line(snapshot), style="bold"), "", rung_table(snapshot), ""]
     if snapshot.running:
-        parts.append(running_table(snapshot))
+        parts += [running_table(snapshot), ""]
     parts.append(Text(best_line(snapshot), style="green" if snapshot.best else ""))
     if snapshot.failures:
         parts.append(Text(failure_line(snapshot), style="red"))

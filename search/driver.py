@@ -17,6 +17,7 @@ from datasets import Dataset
 from deeplab import Architecture, cost
 from recipe import Recipe
 from search.best import config_id, configuration_of
+from search.checkpoint import TrainingState, read_state
 from search.config import StudyConfig
 from search.console import SearchConsole, trial_line
 from search.errors import Interrupted, SearchStopped
@@ -195,8 +196,10 @@ class Driver:
         futures = [running.future for running in self._running]
         concurrent.futures.wait(futures, timeout=POLL, return_when=concurrent.futures.FIRST_COMPLETED)
         for running in list(self._running):
+            # Asked first: what a trial wrote before it was done is gathered now at the latest.
+            is_done = running.future.done()
             self._gather(running.trial)
-            if running.future.done():
+            if is_done:
                 self._running.remove(running)
                 self._settle(running)
             else:
@@ -215,25 +218,33 @@ class Driver:
         age = time.time() - running.started
         if limits.trial_minutes is not None and age > 60 * limits.trial_minutes:
             running.ended_because = f"took longer than {limits.trial_minutes:g} minutes (trial_minutes)"
-        progress = self.study.trial(running.trial.trial_id) / "progress.json"
-        with contextlib.suppress(FileNotFoundError):
-            still = time.time() - max(progress.stat().st_mtime, running.started)
-            if limits.epoch_stall_minutes is not None and still > 60 * limits.epoch_stall_minutes:
-                running.ended_because = f"no step for {limits.epoch_stall_minutes:g} minutes (epoch_stall_minutes)"
+        still = time.time() - self._last_sign(running)
+        if limits.epoch_stall_minutes is not None and still > 60 * limits.epoch_stall_minutes:
+            running.ended_because = f"no step for {limits.epoch_stall_minutes:g} minutes (epoch_stall_minutes)"
         if running.ended_because is not None:
             running.future.cancel()
+
+    def _last_sign(self, running: Running) -> float:
+        """When the trial last reported a step, or started."""
+        progress = self.study.trial(running.trial.trial_id) / "progress.json"
+        try:
+            return max(progress.stat().st_mtime, running.started)
+        except FileNotFoundError:
+            return running.started
 
     # Finishing
 
     def _settle(self, running: Running) -> None:
         """Fold an attempt's outcome into the oracle and the results."""
-        trial, outcome = running.trial, _outcome(running)
+        trial, outcome = running.trial, self._outcome(running)
         record = trial.record
         record["total_seconds"] = round(record.get("total_seconds", 0.0) + outcome.total_seconds, 3)
         if outcome.status == "interrupted" or (self._interrupts > 1 and outcome.status == "lost"):
             self.oracle.save_trial(trial)
             return
-        if outcome.status == "lost" and record["attempts"] <= self.config.limits.retries:
+        # Losses alone count: being stopped and continued is nobody's fault.
+        record["losses"] = record.get("losses", 0) + (outcome.status == "lost")
+        if outcome.status == "lost" and record["losses"] <= self.config.limits.retries:
             self._console.say(f"trial {trial.trial_id} lost: {outcome.error}; it will be tried again", "yellow")
             self.oracle.save_trial(trial)
             return
@@ -245,6 +256,20 @@ class Driver:
         self._publisher.publish(trial)
         self._say_finished(trial)
         self._stop_if_pointless()
+
+    def _outcome(self, running: Running) -> Outcome:
+        """The outcome of an attempt; where its process was lost, what its last whole epoch left."""
+        failure = None if running.future.cancelled() else running.future.exception()
+        if running.ended_because is None and failure is None and not running.future.cancelled():
+            return running.future.result()
+        state = read_state(self.study.trial(running.trial.trial_id) / "last") or TrainingState()
+        return Outcome(
+            "lost",
+            rows=state.rows,
+            train_seconds=state.train_seconds,
+            total_seconds=time.time() - running.started,
+            error=running.ended_because or (f"its process ended: {failure}" if failure else "ended by the driver"),
+        )
 
     def _say_finished(self, trial: StudyTrial) -> None:
         row = self._publisher.ledger.trial_row(trial)
@@ -322,16 +347,3 @@ def configuration_seed(study_seed: int, number: int | None) -> int:
     """The seed of one configuration's weights, data order and augmentation; None is the baseline."""
     entropy = [study_seed, 0] if number is None else [study_seed, 1, number]
     return int(np.random.SeedSequence(entropy).generate_state(1)[0] >> 1)
-
-
-def _outcome(running: Running) -> Outcome:
-    """The outcome of an attempt, also where its process was lost."""
-    seconds = time.time() - running.started
-    if running.ended_because is not None:
-        return Outcome("lost", total_seconds=seconds, error=running.ended_because)
-    if running.future.cancelled():
-        return Outcome("lost", total_seconds=seconds, error="ended by the driver")
-    failure = running.future.exception()
-    if failure is not None:
-        return Outcome("lost", total_seconds=seconds, error=f"its process ended: {failure}")
-    return running.future.result()

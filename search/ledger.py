@@ -80,7 +80,7 @@ class Ledger:
             "best_epoch": trial.best_step if trial.score is not None else None,
             "first_epoch": values["tuner/initial_epoch"] + 1,
             "last_epoch": values["tuner/epochs"],
-            **trial.record,
+            **{name: value for name, value in trial.record.items() if name in TRIAL_COLUMNS},
         }
         row |= {f"hp:{name}": value for name, value in values.items() if not name.startswith("tuner/")}
         return row | {f"metric:{name}": value for name, value in metrics_at_best(trial).items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shlex
 import sys
 from collections.abc import Sequence
@@ -69,6 +70,10 @@ def _search(study: Study, prepared: Prepared, console: SearchConsole) -> Snapsho
         ) from None
     except SearchStopped as error:
         raise SearchStopped(f"{error}\nEverything is kept in {study.folder}; continue with:\n  {_command()}") from None
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise SearchStopped(f"no space left for {study.folder}. Make room; continue with:\n  {_command()}") from None
     finally:
         executor.shutdown()
 
