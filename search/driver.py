@@ -10,25 +10,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from types import FrameType
 
-import keras_tuner
-import numpy as np
-
 from datasets import Dataset
-from deeplab import Architecture, cost
-from recipe import Recipe
+from deeplab import cost
 from search.best import config_id, configuration_of
 from search.checkpoint import TrainingState, read_state
 from search.config import StudyConfig
 from search.console import SearchConsole, trial_line
 from search.errors import Interrupted, SearchStopped
 from search.executors import Executor
-from search.ledger import epoch_columns
-from search.oracle import StudyOracle, StudyTrial, Values
-from search.publisher import Publisher, run_name
-from search.schedule import make_schedule
+from search.limits import make_oracle
+from search.oracle import StudyTrial
+from search.publisher import Publisher
 from search.snapshot import Snapshot, take_snapshot
+from search.specification import make_specification
 from search.study import BASELINE, Study, now
-from search.trial import Device, Outcome, TrialSpec
+from search.trial import Device, Outcome
 from space import Space
 
 # How often running trials are looked at, in seconds.
@@ -139,7 +135,7 @@ class Driver:
         return trial
 
     def _created(self, trial: StudyTrial) -> None:
-        architecture, _ = self.configuration(trial)
+        architecture, _ = configuration_of(self.space, trial.trial_id, trial.hyperparameters.values)
         size = cost(architecture, self.config.data.image_size, self.dataset.classes)
         trial.record |= {"parameters": size.parameters, "macs": size.macs}
         self.oracle.save_trial(trial)
@@ -150,45 +146,15 @@ class Driver:
         record.setdefault("started", now())
         self.oracle.save_trial(trial)
         (self.study.trial(trial.trial_id) / "progress.json").unlink(missing_ok=True)
-        future = self._executor.submit(self.specification(trial, device))
+        future = self._executor.submit(
+            make_specification(self.study, self.config, self.space, self.dataset, trial, device)
+        )
         self._running.append(Running(trial, device, future, time.time()))
         values = trial.hyperparameters.values
         rung = "baseline" if trial.place is None else f"bracket {values['tuner/bracket']}, rung {values['tuner/round']}"
         first, last = values["tuner/initial_epoch"] + 1, values["tuner/epochs"]
         self._console.say(f"trial {trial.trial_id} starts  {rung}, epochs {first}-{last}, on {device.worker}")
         self._publisher.ledger.write_trials(self.oracle)
-
-    def configuration(self, trial: StudyTrial) -> tuple[Architecture, Recipe]:
-        """The network and recipe that a trial trains."""
-        return configuration_of(self.space, trial.trial_id, trial.hyperparameters.values)
-
-    def specification(self, trial: StudyTrial, device: Device) -> TrialSpec:
-        """All that the trial's process needs."""
-        architecture, recipe = self.configuration(trial)
-        values, config = trial.hyperparameters.values, self.config
-        number = trial.place[0] if trial.place else None
-        return TrialSpec(
-            study=str(self.study.folder),
-            trial_id=trial.trial_id,
-            config_id=trial.record["config_id"],
-            run=run_name(trial),
-            parent_id=trial.parent_id,
-            first_epoch=values["tuner/initial_epoch"],
-            last_epoch=values["tuner/epochs"],
-            max_epochs=config.hyperband.max_epochs,
-            architecture=architecture.model_dump(),
-            recipe=recipe.model_dump(),
-            encoder_weights=config.weights_of(architecture.encoder),
-            data_format=config.data.format,
-            data=config.data.options(),
-            cache=config.data.cache,
-            data_seed=config.study.seed,
-            seed=configuration_seed(config.study.seed, number),
-            objective=self._objective,
-            direction=config.study.direction,
-            columns=epoch_columns(self.dataset.class_names),
-            device=device,
-        )
 
     # Waiting
 
@@ -315,35 +281,3 @@ class Driver:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-def make_oracle(config: StudyConfig, space: Space, dataset: Dataset) -> StudyOracle:
-    """The oracle of a study, not yet attached to its folder."""
-    limits = config.limits
-
-    def admit(values: Values) -> bool:
-        if not space.admits(values):
-            return False
-        if limits.max_parameters is None and limits.max_macs is None:
-            return True
-        size = cost(space.architecture(values), config.data.image_size, dataset.classes)
-        fits = limits.max_parameters is None or size.parameters <= limits.max_parameters
-        return fits and (limits.max_macs is None or size.macs <= limits.max_macs)
-
-    return StudyOracle(
-        keras_tuner.Objective(config.study.objective, config.study.direction),
-        space.hyperparameters(),
-        make_schedule(config.hyperband),
-        factor=config.hyperband.factor,
-        iterations=config.hyperband.iterations,
-        min_epochs=config.hyperband.min_epochs,
-        seed=config.study.seed,
-        admit=admit,
-        config_id=lambda values: config_id(space.architecture(values), space.recipe_of(values)),
-    )
-
-
-def configuration_seed(study_seed: int, number: int | None) -> int:
-    """The seed of one configuration's weights, data order and augmentation; None is the baseline."""
-    entropy = [study_seed, 0] if number is None else [study_seed, 1, number]
-    return int(np.random.SeedSequence(entropy).generate_state(1)[0] >> 1)

@@ -43,7 +43,7 @@ def show_plan(path: Path, overrides: Sequence[str], *, probe: bool) -> None:
         UserError: the study file, its data or its space are wrong.
     """
     prepared = prepare(path, overrides, weights=False)
-    from search.driver import make_oracle
+    from search.limits import make_oracle
 
     console = Console(highlight=False)
     schedule = make_schedule(prepared.config.hyperband)

@@ -1,0 +1,52 @@
+"""From a trial of the oracle to all that its process needs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from datasets import Dataset
+from search.best import configuration_of
+from search.config import StudyConfig
+from search.ledger import epoch_columns
+from search.oracle import StudyTrial
+from search.publisher import run_name
+from search.study import Study
+from search.trial import Device, TrialSpec
+from space import Space
+
+
+def make_specification(
+    study: Study, config: StudyConfig, space: Space, dataset: Dataset, trial: StudyTrial, device: Device
+) -> TrialSpec:
+    """Everything that decides what a trial does, and the device it does it on."""
+    architecture, recipe = configuration_of(space, trial.trial_id, trial.hyperparameters.values)
+    values = trial.hyperparameters.values
+    number = trial.place[0] if trial.place else None
+    return TrialSpec(
+        study=str(study.folder),
+        trial_id=trial.trial_id,
+        config_id=trial.record["config_id"],
+        run=run_name(trial),
+        parent_id=trial.parent_id,
+        first_epoch=values["tuner/initial_epoch"],
+        last_epoch=values["tuner/epochs"],
+        max_epochs=config.hyperband.max_epochs,
+        architecture=architecture.model_dump(),
+        recipe=recipe.model_dump(),
+        encoder_weights=config.weights_of(architecture.encoder),
+        data_format=config.data.format,
+        data=config.data.options(),
+        cache=config.data.cache,
+        data_seed=config.study.seed,
+        seed=configuration_seed(config.study.seed, number),
+        objective=config.study.objective,
+        direction=config.study.direction,
+        columns=epoch_columns(dataset.class_names),
+        device=device,
+    )
+
+
+def configuration_seed(study_seed: int, number: int | None) -> int:
+    """The seed of one configuration's weights, data order and augmentation; None is the baseline."""
+    entropy = [study_seed, 0] if number is None else [study_seed, 1, number]
+    return int(np.random.SeedSequence(entropy).generate_state(1)[0] >> 1)
