@@ -24,7 +24,7 @@ class SearchConsole:
     """Shows a search while it runs. Use as a context manager around it."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(highlight=False)
+        self.console = console or make_console()
         self._live = Live(console=self.console, refresh_per_second=4, transient=True) if self._is_terminal else None
         self._reported = time.monotonic()
 
@@ -53,6 +53,11 @@ class SearchConsole:
         elif time.monotonic() - self._reported >= PLAIN_INTERVAL:
             self.say(summary_line(snapshot))
             self._reported = time.monotonic()
+
+
+def make_console() -> Console:
+    """The terminal, for text that is shown as it is: names and paths may hold brackets and colons."""
+    return Console(highlight=False, markup=False, emoji=False)
 
 
 def render(snapshot: Snapshot) -> RenderableType:

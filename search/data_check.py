@@ -11,6 +11,7 @@ from rich.table import Table
 
 from datasets import Dataset, DataStatistics, Problem, SplitStatistics
 from search.config import load_config
+from search.console import make_console
 from search.errors import UserError
 from search.prepare import open_data
 
@@ -27,7 +28,7 @@ def check_data(path: Path, overrides: Sequence[str]) -> None:
     config = load_config(path, overrides)
     # Not strict: what shows in the folder's listing is reported together with what shows in the files.
     dataset = open_data(config, **({"strict": False} if config.data.format == "folder" else {}))
-    console = Console(highlight=False)
+    console = make_console()
     problems = _read_all(dataset, console)
     statistics = dataset.statistics()
     console.print(_split_table(statistics))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from search.config import to_toml
+from search.console import make_console
 from search.errors import UserError
 from search.files import write_atomically
 from search.quiet import load_tensorflow
@@ -58,7 +59,7 @@ def export_study(folder: Path, *, trial_id: str | None, formats: str, target: Pa
         written.append(_export_keras(model, target / "model.keras"))
     if "savedmodel" in names:
         written.append(_export_saved_model(model, saved_model))
-    _say(Console(highlight=False), trial, written)
+    _say(make_console(), trial, written)
 
 
 def _say(console: Console, trial: TrainedTrial, written: list[Path]) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from search.console import duration
+from search.console import duration, make_console
 from search.executors.local import list_gpus, share_devices
 from search.prepare import Prepared, prepare
 from search.schedule import Schedule, make_schedule
@@ -45,7 +45,7 @@ def show_plan(path: Path, overrides: Sequence[str], *, probe: bool) -> None:
     prepared = prepare(path, overrides, weights=False)
     from search.limits import make_oracle
 
-    console = Console(highlight=False)
+    console = make_console()
     schedule = make_schedule(prepared.config.hyperband)
     console.print(_title(prepared, schedule), style="bold")
     console.print(_bracket_table(schedule))

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from rich.console import Console
 from rich.progress import track
 
 from datasets import DataError, read_image, resize_image
 from datasets.colors import class_colors, overlay
+from search.console import make_console
 from search.errors import UserError
 from search.quiet import load_tensorflow
 from search.study import Study
@@ -42,7 +42,7 @@ def predict_images(model: Path, images: Sequence[Path], target: Path) -> None:
         target.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{target} cannot be written: {error.strerror}. Choose another --to.") from None
-    console = Console(highlight=False)
+    console = make_console()
     for path in track(files, "segmenting", console=console, transient=True):
         image = _read(path)
         mask = segment(predictor, image, size)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console
-
 from search.console import (
     best_line,
     failure_line,
+    make_console,
     rung_table,
     running_table,
     summary_line,
@@ -27,7 +26,7 @@ def show_status(folder: Path) -> None:
     """
     study = open_study(folder)
     snapshot = snapshot_from_disk(study)
-    console = Console(highlight=False)
+    console = make_console()
     driven = study.is_driven()
     console.print(summary_line(snapshot), style="bold")
     if not driven and snapshot.running:
