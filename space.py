@@ -13,6 +13,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import keras_tuner
+from pydantic import ValidationError
 
 from deeplab import Architecture, build_model, feature_map_size
 from dimensions import CATALOGUE, MAX_BRANCHES, Dimension, SpaceError, Value, parse_dimension
@@ -181,15 +182,15 @@ class Space:
         return layers if isinstance(layers, str) else "+".join(layers)
 
     def _check_taps(self) -> None:
-        """Build an `Architecture` for each encoder, output stride and tap: a wrong layer name shows here."""
+        """Build an `Architecture` for each encoder, output stride and pair of taps: a wrong layer name shows here."""
         problems: list[str] = []
-        for encoder, stride in product(self._choices("encoder"), self._choices("output_stride")):
-            for tap in TAPS:
-                for value in self._choices(tap):
-                    try:
-                        Architecture(**{"encoder": encoder, "output_stride": stride, tap: _split_tap(tap, value)})
-                    except ValueError as error:
-                        problems.append(f"[space] {tap}: {first_line(error)}")
+        names = [name for name in ("encoder", "output_stride", *TAPS) if self._choices(name)]
+        for choice in product(*(self._choices(name) for name in names)):
+            fields: dict[str, Any] = {name: _split_tap(name, value) for name, value in zip(names, choice, strict=True)}
+            try:
+                Architecture(**fields)
+            except ValidationError as error:
+                problems.append(f"[space] {error.errors()[0]['loc'][0]}: {first_line(error)}")
         if problems:
             raise SpaceError(list(dict.fromkeys(problems)))
 
@@ -300,8 +301,8 @@ def _side(image_size: tuple[int, int], output_stride: int) -> int:
     return max(feature_map_size(image_size, output_stride))
 
 
-def _split_tap(tap: str, value: Value) -> str | tuple[str, ...]:
-    return tuple(str(value).split("+")) if tap == "low_level_tap" else str(value)
+def _split_tap(tap: str, value: Value) -> Value | tuple[str, ...]:
+    return tuple(str(value).split("+")) if tap == "low_level_tap" else value
 
 
 def _resolves(architecture: Architecture, tap: str, value: Value) -> bool:

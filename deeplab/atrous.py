@@ -40,6 +40,11 @@ class AtrousRewriter:
 
     def __call__(self, layer: Any, *args: Any, **kwargs: Any) -> keras.KerasTensor:
         """Calls the copy of `layer`, dilated where its input is denser than it was."""
+        if isinstance(layer, keras.Sequential):
+            (output,) = args
+            for inner in layer.layers:
+                output = self(inner, output)
+            return output
         grid = self._grid_of(args)
         if isinstance(layer, keras.layers.ZeroPadding2D):
             output = _copy(layer)(*args, **kwargs)
@@ -66,6 +71,8 @@ class AtrousRewriter:
         changes: dict[str, Any] = {"strides": 1} if dense else {}
         if window == 1:
             return _copy(layer, **changes)(x), after
+        if isinstance(layer, keras.layers.AveragePooling2D):
+            return _average(layer, x, grid), after
         if not isinstance(layer, (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)):
             raise NotImplementedError(f"no dilated form of {type(layer).__name__} {layer.name!r}")
         if grid.dilation > 1:
@@ -90,9 +97,21 @@ class AtrousRewriter:
         return _copy(layer, **changes)
 
 
+def _average(layer: keras.layers.AveragePooling2D, x: keras.KerasTensor, grid: _Grid) -> keras.KerasTensor:
+    """Mean over a window whose cells lie `dilation` apart: of as many shifted maps, for Keras has no such layer."""
+    window, reach = layer.pool_size[0], (layer.pool_size[0] - 1) * grid.dilation
+    padded = keras.layers.ZeroPadding2D(((0, reach), (0, reach)), name=f"{layer.name}_pad")(x)
+    shifts = [(row * grid.dilation, column * grid.dilation) for row in range(window) for column in range(window)]
+    shifted = [
+        keras.layers.Cropping2D(((row, reach - row), (column, reach - column)), name=f"{layer.name}_{row}_{column}")(
+            padded
+        )
+        for row, column in shifts
+    ]
+    return keras.layers.Average(name=layer.name)(shifted)
+
+
 def _copy(layer: Any, **changes: Any) -> Any:
-    if not isinstance(layer, keras.layers.Layer):
-        return layer  # an operation without state
     return type(layer).from_config({**layer.get_config(), **changes})
 
 

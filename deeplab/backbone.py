@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import warnings
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,7 +21,48 @@ def application(entry: Encoder, **arguments: Any) -> keras.Model:
     with warnings.catch_warnings():
         # MobileNets warn that ImageNet weights of 224x224 are taken for other sizes; they are the ones wanted.
         warnings.filterwarnings("ignore", message=".*input_shape. is undefined or non-square")
-        return constructor(**{**defaults, **entry.arguments, **arguments})
+        network = constructor(**{**defaults, **entry.arguments, **arguments})
+    if entry.start is not None:
+        network = _from_layer(network, entry.start)
+    _give_stable_names(network)
+    return network
+
+
+def leaves(model: keras.Model) -> list[Any]:
+    """A model's layers, those of nested sequential ones in their place."""
+    nested = [leaves(layer) if isinstance(layer, keras.Sequential) else [layer] for layer in model.layers]
+    return [layer for layers in nested for layer in layers]
+
+
+def automatic_name(name: str, kind: str) -> int | None:
+    """The number in a name that Keras gave a layer by itself (`conv2d_7`: 7, `conv2d`: 0); `None` of any other name."""
+    match = re.fullmatch(rf"{kind}(?:_(\d+))?", name)
+    return int(match[1] or 0) if match else None
+
+
+def _from_layer(network: keras.Model, start: str) -> keras.Model:
+    part = keras.Model(network.get_layer(start).input, network.output)
+    clone = keras.models.clone_model(part)
+    clone.set_weights(part.get_weights())
+    return clone
+
+
+def _give_stable_names(network: keras.Model) -> None:
+    """Renames what Keras numbers through a whole process: the network's first may be `conv2d_7`."""
+    numbered: dict[str, list[tuple[int, Any]]] = defaultdict(list)
+    for operation in network.operations:
+        kind = _snake_case(type(operation).__name__)
+        number = automatic_name(operation.name, kind)
+        if number is not None and not isinstance(operation, keras.layers.InputLayer):
+            numbered[kind].append((number, operation))
+    for kind, found in numbered.items():
+        for rank, (_, operation) in enumerate(sorted(found, key=lambda pair: pair[0])):
+            operation.name = f"encoder_{kind}_{rank}"
+
+
+def _snake_case(name: str) -> str:
+    """As Keras makes a layer's name of its class's."""
+    return re.sub("([a-z])([A-Z])", r"\1_\2", re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)).lower()
 
 
 def feature_maps(
@@ -41,7 +84,8 @@ def feature_maps(
     Returns:
         One tensor `[B, H/stride, W/stride, C]` for each name.
     """
-    part = keras.Model(network.inputs, [network.get_layer(name).output for name in layers])
+    known = {operation.name: operation for operation in network.operations}
+    part = keras.Model(network.inputs, [known[name].output for name in layers])
     rewriter = AtrousRewriter(image, output_stride, conv2d)
     # `keras.models.clone_model` walks the graph the same way, but only from input layers.
     part._run_through_graph([image], operation_fn=lambda layer: layer, call_fn=rewriter)

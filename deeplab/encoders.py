@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 OUTPUT_STRIDES = (8, 16, 32)
 
-Preprocessing = Literal["caffe", "tf", "torch", "none"]
+Preprocessing = Literal["caffe", "tf", "tf128", "torch"]
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,11 @@ class Encoder:
         taps: well-known tap layers and their natural strides, shallowest first. The last one of each stride is a stage:
             `stage1` has stride 2, `stage5` stride 32.
         low_level: default low-level taps, deepest first.
-        preprocessing: what the network expects of an RGB image in 0-255, in the terms of keras.applications: "caffe"
-            (BGR, mean subtracted), "tf" (-1..1), "torch" (0..1, normalised), "none" (0-255, it scales by itself).
-        arguments: further arguments of the constructor.
+        preprocessing: how an RGB image in 0-255 is scaled, in the terms of keras.applications: "caffe" (BGR, mean
+            subtracted), "tf" (x / 127.5 - 1), "tf128" (x / 128 - 1), "torch" (0..1, mean and deviation normalised).
+        arguments: further arguments of the constructor. Networks that could scale images by themselves are told not to:
+            the zeros that fill an image up must come after the scaling.
+        start: the first layer used, where the constructor cannot be told so.
     """
 
     name: str
@@ -35,12 +37,13 @@ class Encoder:
     low_level: tuple[str, ...]
     preprocessing: Preprocessing
     arguments: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    start: str | None = None
 
     @property
     def stages(self) -> dict[str, str]:
-        """`stage1` .. `stage5` -> the last layer at stride 2, 4, 8, 16, 32."""
+        """`stage1` .. `stage5` -> the last layer at stride 2, 4, 8, 16, 32, as far as the network has these strides."""
         last = {stride: layer for layer, stride in self.taps.items()}
-        return {f"stage{index}": last[2**index] for index in range(1, 6)}
+        return {f"stage{index}": last[2**index] for index in range(1, 6) if 2**index in last}
 
     def default_aspp_tap(self, output_stride: int) -> str:
         """The end of stage 4, as in the tutorial; of stage 5 where the output stride is 32."""
@@ -48,41 +51,92 @@ class Encoder:
 
 
 def _entry(
-    name: str,
-    taps: dict[str, int],
-    preprocessing: Preprocessing,
-    low_level: str | None = None,
-    **arguments: Any,
+    name: str, preprocessing: Preprocessing, *stages: str, start: str | None = None, **arguments: Any
 ) -> Encoder:
-    last_at_stride_4 = [layer for layer, stride in taps.items() if stride == 4][-1]
+    """An entry from its last layers at strides .., 4, 8, 16, 32."""
+    taps = {layer: 2 ** (5 - place) for place, layer in enumerate(reversed(stages))}
     return Encoder(
         name=name,
-        taps=MappingProxyType(taps),
-        low_level=(low_level or last_at_stride_4,),
+        taps=MappingProxyType(dict(reversed(taps.items()))),
+        low_level=(stages[-4],),
         preprocessing=preprocessing,
         arguments=MappingProxyType(arguments),
+        start=start,
     )
 
 
+def _resnet(depth: int, stage3: int, stage4: int) -> Encoder:
+    """He et al. 2016. The tutorial's low-level tap is not the end of stage 2 but the block before."""
+    taps = {"conv1_relu": 2, "conv2_block2_out": 4, "conv2_block3_out": 4, f"conv3_block{stage3}_out": 8}
+    taps |= {f"conv4_block{stage4}_out": 16, "conv5_block3_out": 32}
+    return Encoder(f"ResNet{depth}", MappingProxyType(taps), ("conv2_block2_out",), "caffe")
+
+
+def _resnet_v2(depth: int, stage3: int, stage4: int) -> Encoder:
+    """Keras strides in a stage's last block, so a stage's map is that block's pre-activation."""
+    last = [f"conv{stage}_block{block}_preact_relu" for stage, block in ((2, 3), (3, stage3), (4, stage4))]
+    return _entry(f"ResNet{depth}V2", "tf", "conv1_conv", *last, "post_relu")
+
+
+def _efficientnet(name: str, *blocks: str) -> Encoder:
+    # Keras adds a scaling layer where ImageNet weights are asked for, and only there: the same weights from a file
+    # would belong to another network. Its normalisation is left out instead, and done as preprocessing.
+    return _entry(name, "torch", *blocks, "top_activation", start="stem_conv_pad")
+
+
+def _efficientnet_v2(name: str, *blocks: str) -> Encoder:
+    scaling: Preprocessing = "torch" if name[-2] == "B" else "tf128"
+    return _entry(name, scaling, *blocks, "top_activation", include_preprocessing=False)
+
+
+def _convnext(name: str, *blocks: int) -> Encoder:
+    last = [f"encoder_add_{block}" for block in blocks]
+    return _entry(name, "torch", *last, "encoder_layer_normalization_0", include_preprocessing=False)
+
+
 _ENTRIES = (
+    _resnet(50, 4, 6),
+    _resnet(101, 4, 23),
+    _resnet(152, 8, 36),
+    _resnet_v2(50, 4, 6),
+    _resnet_v2(101, 4, 23),
+    _resnet_v2(152, 8, 36),
+    _entry("MobileNet", "tf", *(f"conv_pw_{block}_relu" for block in (1, 3, 5, 11, 13))),
+    _entry("MobileNetV2", "tf", "expanded_conv_project_BN", "block_2_add", "block_5_add", "block_12_add", "out_relu"),
     _entry(
-        "ResNet50",
-        {
-            "conv1_relu": 2,
-            "conv2_block2_out": 4,
-            "conv2_block3_out": 4,
-            "conv3_block4_out": 8,
-            "conv4_block6_out": 16,
-            "conv5_block3_out": 32,
-        },
-        "caffe",
-        low_level="conv2_block2_out",
-    ),
-    _entry(
-        "MobileNetV2",
-        {"expanded_conv_project_BN": 2, "block_2_add": 4, "block_5_add": 8, "block_12_add": 16, "out_relu": 32},
+        "MobileNetV3Small",
         "tf",
+        "encoder_activation_0",
+        "expanded_conv_project_bn",
+        "expanded_conv_2_add",
+        "expanded_conv_7_add",
+        "encoder_activation_17",
+        include_preprocessing=False,
     ),
+    _entry(
+        "MobileNetV3Large",
+        "tf",
+        "expanded_conv_add",
+        "expanded_conv_2_add",
+        "expanded_conv_5_add",
+        "expanded_conv_11_add",
+        "encoder_activation_19",
+        include_preprocessing=False,
+    ),
+    _efficientnet("EfficientNetB0", "block1a_project_bn", "block2b_add", "block3b_add", "block5c_add"),
+    _efficientnet("EfficientNetB1", "block1b_add", "block2c_add", "block3c_add", "block5d_add"),
+    _efficientnet("EfficientNetB2", "block1b_add", "block2c_add", "block3c_add", "block5d_add"),
+    _efficientnet("EfficientNetB3", "block1b_add", "block2c_add", "block3c_add", "block5e_add"),
+    _efficientnet("EfficientNetB4", "block1b_add", "block2d_add", "block3d_add", "block5f_add"),
+    _efficientnet_v2("EfficientNetV2B0", "block1a_project_activation", "block2b_add", "block3b_add", "block5e_add"),
+    _efficientnet_v2("EfficientNetV2B1", "block1b_add", "block2c_add", "block3c_add", "block5f_add"),
+    _efficientnet_v2("EfficientNetV2B2", "block1b_add", "block2c_add", "block3c_add", "block5f_add"),
+    _efficientnet_v2("EfficientNetV2B3", "block1b_add", "block2c_add", "block3c_add", "block5g_add"),
+    _efficientnet_v2("EfficientNetV2S", "block1b_add", "block2d_add", "block3d_add", "block5i_add"),
+    _entry("DenseNet121", "torch", "conv1_relu", "pool2_relu", "pool3_relu", "pool4_relu", "relu"),
+    _entry("DenseNet169", "torch", "conv1_relu", "pool2_relu", "pool3_relu", "pool4_relu", "relu"),
+    _convnext("ConvNeXtTiny", 2, 5, 14),
+    _convnext("ConvNeXtSmall", 2, 5, 32),
 )
 
 ENCODER_TABLE: Mapping[str, Encoder] = MappingProxyType({entry.name: entry for entry in _ENTRIES})

@@ -138,12 +138,12 @@ class KerasHead:
 
 def preprocess(x: keras.KerasTensor, mode: str) -> keras.KerasTensor:
     """RGB 0-255 `[B, H, W, 3]` to what an encoder expects; the terms are keras.applications' own."""
-    if mode == "none":
-        return x
     scale: float | list[float]
     offset: float | list[float]
     if mode == "tf":
         scale, offset = 1 / 127.5, -1.0
+    elif mode == "tf128":
+        scale, offset = 1 / 128, -1.0
     elif mode == "torch":
         mean, deviation = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
         scale = [1 / (255 * s) for s in deviation]
@@ -152,7 +152,7 @@ def preprocess(x: keras.KerasTensor, mode: str) -> keras.KerasTensor:
         x = keras.ops.flip(x, axis=-1)  # RGB -> BGR
         scale, offset = 1.0, [-103.939, -116.779, -123.68]
     else:
-        raise ValueError(f"unknown preprocessing {mode!r}; known: caffe, tf, torch, none")
+        raise ValueError(f"unknown preprocessing {mode!r}; known: caffe, tf, tf128, torch")
     # In half precision the subtraction of the mean would lose bits of the pixel values.
     return keras.layers.Rescaling(scale, offset, dtype="float32", name="preprocessing")(x)
 

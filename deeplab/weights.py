@@ -11,7 +11,7 @@ import h5py
 import keras
 import numpy as np
 
-from .backbone import application
+from .backbone import application, automatic_name, leaves
 from .encoders import Encoder, encoder_entry
 from .errors import EncoderWeightsError
 
@@ -62,7 +62,7 @@ def load_encoder(entry: Encoder, weights: str | Path | None) -> keras.Model:
 
 def copy_weights(source: keras.Model, target: keras.Model) -> None:
     """Copies the weights of each layer that both models have by name."""
-    known = {layer.name: layer for layer in source.layers}
+    known = {layer.name: layer for layer in leaves(source)}
     for layer in target.layers:
         if layer.weights and layer.name in known:
             layer.set_weights(known[layer.name].get_weights())
@@ -117,21 +117,27 @@ def _text(value: str | bytes) -> str:
 
 def _assign(network: keras.Model, found: LayerWeights, encoder: str, path: Path) -> None:
     wrong = f"encoder weights {str(path)!r} are not those of {encoder}"
-    for layer in _leaves(network):
+    for layer in leaves(network):
         variables = [*layer.trainable_weights, *layer.non_trainable_weights]
         if not variables:
             continue
-        if layer.name not in found:
+        name = _name_in_file(layer.name, found)
+        if name is None:
             held = ", ".join([name for name, arrays in found.items() if arrays][:5]) or "none"
             raise EncoderWeightsError(f"{wrong}: layer {layer.name!r} is missing; the file's first layers: {held}")
         expected = [tuple(variable.shape) for variable in variables]
-        given = [array.shape for array in found[layer.name]]
+        given = [array.shape for array in found[name]]
         if expected != given:
             raise EncoderWeightsError(f"{wrong}: layer {layer.name!r} has shapes {given} in the file, {expected} here")
-        for variable, array in zip(variables, found[layer.name], strict=True):
+        for variable, array in zip(variables, found[name], strict=True):
             variable.assign(array)
 
 
-def _leaves(model: keras.Model) -> list[Any]:
-    nested = [_leaves(layer) if isinstance(layer, keras.Sequential) else [layer] for layer in model.layers]
-    return [layer for layers in nested for layer in layers]
+def _name_in_file(name: str, found: LayerWeights) -> str | None:
+    """The file's name of a layer: its own, or, for one that Keras named, that of the same rank among its kind."""
+    if not name.startswith("encoder_"):
+        return name if name in found else None
+    kind, rank = name.removeprefix("encoder_").rsplit("_", 1)
+    numbers = {other: automatic_name(other, kind) for other in found}
+    same_kind = sorted((number, other) for other, number in numbers.items() if number is not None)
+    return same_kind[int(rank)][1] if int(rank) < len(same_kind) else None

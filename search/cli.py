@@ -144,7 +144,7 @@ for _name in PLANNED_COMMANDS:
 def main() -> None:
     """Run the command line. Exit status: 0 done, 1 the search could not finish, 2 wrong input, 130 interrupted."""
     quiet_environment()
-    errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+    errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
     try:
         app()
     except UserError as error:

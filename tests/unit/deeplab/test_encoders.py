@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import itertools
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from deeplab import ENCODERS
-from deeplab.backbone import application, feature_maps
+from deeplab.backbone import application, feature_maps, leaves
 from deeplab.encoders import encoder_entry
 from deeplab.layers import preprocess
 from deeplab.profile import ancestors, encoder_profile
@@ -22,10 +23,18 @@ SIDE = 64
 
 @functools.cache
 def network(encoder: str) -> keras.Model:
-    """The application with random weights and normalisations that do something."""
+    """The application with random weights, normalisations that do something and constant squeeze-and-excitation.
+
+    That gate depends on the mean of a map, which is another one over a denser map: it is no part of the equivalence.
+    """
     model = application(encoder_entry(encoder))
     random = np.random.default_rng(0)
-    for layer in model.layers:
+    for layer in leaves(model):
+        if layer.weights and ("_se_" in layer.name or "squeeze_excite" in layer.name):
+            kernel, bias = layer.get_weights()
+            layer.set_weights([0 * kernel, random.normal(1, 0.1, bias.shape)])
+        if layer.name.endswith("_layer_scale"):  # ConvNeXt's blocks start as (almost) nothing
+            layer.set_weights([random.uniform(0.5, 1.5, weight.shape) for weight in layer.get_weights()])
         if isinstance(layer, keras.layers.BatchNormalization):
             gamma, beta, mean, variance = layer.get_weights()
             layer.set_weights(
@@ -73,7 +82,8 @@ def test_the_table_matches_the_network(encoder: str) -> None:
 def test_output_stride_32_is_the_application_itself(encoder: str) -> None:
     layers = list(encoder_entry(encoder).taps)
     source = network(encoder)
-    original = keras.Model(source.input, [source.get_layer(name).output for name in layers])
+    outputs = {operation.name: operation.output for operation in source.operations}
+    original = keras.Model(source.input, [outputs[name] for name in layers])
     for ours, theirs in zip(dilated(encoder, 32, layers)(image()), original(image()), strict=True):
         assert_close(ours, theirs)
 
@@ -81,23 +91,51 @@ def test_output_stride_32_is_the_application_itself(encoder: str) -> None:
 @pytest.mark.parametrize("output_stride", [8, 16])
 @pytest.mark.parametrize("encoder", ENCODERS)
 def test_dilation_keeps_each_position_that_the_stride_kept(encoder: str, output_stride: int) -> None:
-    layers = list(encoder_entry(encoder).stages.values())
-    strided = dilated(encoder, 32, layers)(image())
-    dense = dilated(encoder, output_stride, layers)(image())
-    for index, (few, many) in enumerate(zip(strided, dense, strict=True), start=1):
-        step = max(2**index // output_stride, 1)
-        assert many.shape[1] == SIDE // min(2**index, output_stride)
+    strides = dict(encoder_entry(encoder).taps)
+    strided = dilated(encoder, 32, list(strides))(image())
+    dense = dilated(encoder, output_stride, list(strides))(image())
+    for stride, few, many in zip(strides.values(), strided, dense, strict=True):
+        step = max(stride // output_stride, 1)
+        assert many.shape[1] == SIDE // min(stride, output_stride)
         assert_close(many[:, ::step, ::step], few)
 
 
-@pytest.mark.parametrize("encoder", ENCODERS)
+MODULES = {
+    "ResNet50": "resnet50",
+    "ResNet50V2": "resnet_v2",
+    "MobileNet": "mobilenet",
+    "MobileNetV2": "mobilenet_v2",
+    "MobileNetV3Small": "mobilenet_v3",
+    "EfficientNetB0": "efficientnet",
+    "EfficientNetV2B0": "efficientnet_v2",
+    "EfficientNetV2S": "efficientnet_v2",
+    "DenseNet121": "densenet",
+    "ConvNeXtTiny": "convnext",
+}
+
+
+@pytest.mark.parametrize("encoder", MODULES)
 def test_preprocessing_is_that_of_the_application(encoder: str) -> None:
     entry = encoder_entry(encoder)
-    pixels = np.random.default_rng(2).uniform(0, 255, (1, 4, 5, 3)).astype("float32")
-    x = keras.Input((4, 5, 3))
-    ours = keras.Model(x, preprocess(x, entry.preprocessing))(pixels) if entry.preprocessing != "none" else pixels
-    module = getattr(keras.applications, MODULES[encoder])
-    np.testing.assert_allclose(ours, module.preprocess_input(pixels.copy()), atol=1e-4)
-
-
-MODULES = {"ResNet50": "resnet50", "MobileNetV2": "mobilenet_v2"}
+    theirs = getattr(keras.applications, encoder)(include_top=False, weights=None, input_shape=(SIDE, SIDE, 3))
+    for layer in theirs.layers:
+        if isinstance(layer, keras.layers.Normalization) and layer.weights:
+            # EfficientNet, as its ImageNet weights and the scaling that Keras adds for them come out.
+            layer.set_weights([np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225]) ** 2, np.array(0)])
+            layer.finalize_state()
+    ours = network(encoder)
+    copied = [layer for layer in theirs.layers if not isinstance(layer, keras.layers.Normalization)]
+    for source, target in zip(reversed(copied), reversed(ours.layers), strict=False):
+        if target.weights:
+            target.set_weights(source.get_weights())
+    image = keras.Input((SIDE, SIDE, 3))
+    (tap,) = feature_maps(ours, preprocess(image, entry.preprocessing), entry.low_level, 32, keras.layers.Conv2D)
+    model = keras.Model(image, tap)
+    copy_weights(ours, model)
+    pixels = np.random.default_rng(2).uniform(0, 255, (1, SIDE, SIDE, 3)).astype("float32")
+    module = importlib.import_module(f"keras.applications.{MODULES[encoder]}")
+    outputs = dict(
+        zip([o.name for o in ours.operations[::-1]], [o.output for o in theirs.operations[::-1]], strict=False)
+    )
+    expected = keras.Model(theirs.input, outputs[entry.low_level[0]])(module.preprocess_input(pixels.copy()))
+    assert_close(model(pixels), expected)
