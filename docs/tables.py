@@ -1,0 +1,248 @@
+"""Keep the tables of docs/study-files.md equal to the code: `python docs/tables.py --write` brings them up to date.
+
+A table lies between `<!-- table: NAME -->` and `<!-- end -->`. Types, defaults and bounds come from the pydantic models
+and from `dimensions.CATALOGUE`; what a key means is said here, and `tests/unit/test_docs.py` wants every key explained.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from deeplab import ENCODERS, TUTORIAL
+from deeplab.encoders import encoder_entry
+from dimensions import CATALOGUE, Entry
+from search.cli import PLANNED_COMMANDS
+from search.config import FREE_KEYS, NOT_AVAILABLE, NOT_AVAILABLE_VALUES, StudyConfig
+from search.export import PLANNED_FORMATS
+from space import CONDITIONS
+
+PAGE = Path(__file__).with_name("study-files.md")
+BLOCK = re.compile(r"(<!-- table: (?P<name>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+STAGES = ("stage2", "stage3", "stage4", "stage5")
+
+SECTIONS: dict[str, type[BaseModel]] = {
+    name: field.annotation
+    for name, field in StudyConfig.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+}
+
+MEANINGS: dict[str, str] = {
+    "study.name": "Name of the study and of its folder.",
+    "study.directory": "Where study folders are kept, from the working directory. `--directory` replaces it.",
+    "study.seed": "Decides what is drawn, the initial weights, the order of the images, the augmentation and the "
+    "synthetic scenes.",
+    "study.objective": "What is compared. `val_loss` is minimised, everything else maximised.",
+    "data.format": "Kind of data set, see [Data](#data).",
+    "data.path": "The data's folder, from the working directory. Format `folder` needs it.",
+    "data.image_size": "Size to train at. Images are resized to it: bilinear, masks nearest neighbour.",
+    "data.classes": "Outputs of the network; 1 is binary. None: what the data say.",
+    "data.ignore_index": "Mask value that neither loss nor metric counts. None: what the data say, else 255.",
+    "data.cache": "Keep the resized images in memory; a split that needs more than 4 GiB is read anew each epoch.",
+    "data.train_images": "Scenes to draw, format `synthetic` alone. None: 64.",
+    "data.val_images": "The same for validation. None: 16.",
+    "data.test_images": "The same for the test split. None: 16.",
+    "hyperband.max_epochs": "Epochs of the configurations that get to the end.",
+    "hyperband.factor": "One of so many configurations goes on to the next rung.",
+    "hyperband.iterations": "Times that the whole schedule runs, each with new configurations.",
+    "hyperband.min_epochs": "Brackets whose first rung would train less than this are left out.",
+    "hyperband.sampler": "How configurations are drawn.",
+    "hyperband.baseline": "Train the tutorial's choices too, straight to `max_epochs`, to compare with.",
+    "recipe.optimizer": "Optimizer; `sgd` has momentum 0.9.",
+    "recipe.learning_rate": "At the first step.",
+    "recipe.weight_decay": "Decoupled: each step takes `learning_rate * weight_decay` of every trainable weight.",
+    "recipe.schedule": "`poly`: falls to 0 over `max_epochs` as `(1 - step / steps) ** 0.9`; `constant`: stays.",
+    "recipe.loss": "Softmax cross-entropy, sigmoid for one class; ignored pixels are left out.",
+    "recipe.batch_size": "Images a step.",
+    "recipe.freeze_encoder_epochs": "The encoder's weights stay as they are in so many first epochs.",
+    "recipe.augment": "`flip`: left-right. `standard`: and zoom and shift. `strong`: and brightness, contrast, "
+    "saturation.",
+    "recipe.precision": "`auto`: bfloat16 on GPUs of compute capability 8.0 on, float16 from 7.0 on, else float32.",
+    "limits.max_parameters": "Larger networks are not drawn.",
+    "limits.max_macs": "Networks with more multiply-accumulates for one image are not drawn.",
+    "limits.trial_minutes": "An attempt at a trial is ended after this time, and counts as lost.",
+    "limits.epoch_stall_minutes": "An attempt without a step in this time is ended, and counts as lost.",
+    "limits.retries": "Times that a lost trial is tried again, from its last whole epoch.",
+    "limits.abort_after_failures": "The search stops where none has completed and so many trials failed.",
+    "workers.executor": "Where trials run: processes on this machine.",
+    "workers.count": "Trials at a time; `--workers` replaces it. None: one per GPU, or one.",
+    "workers.gpus_per_trial": "GPUs a trial owns, where there are any.",
+    "space.encoder": "The encoder, see [Encoders](#encoders).",
+    "space.output_stride": "Image pixels per cell of the map that the ASPP reads; late strides become dilation.",
+    "space.aspp_tap": "Encoder layer that feeds the ASPP: `stage4`, `stage5` or a layer's name.",
+    "space.aspp_filters": "Channels of each ASPP branch and of their projection.",
+    "space.aspp_branches": "Number of dilated 3x3 branches.",
+    "space.aspp_rate": "Smallest dilation rate, in cells of the map.",
+    "space.aspp_pooling": "Image-pooling branch or none.",
+    "space.aspp_separable": "Depthwise-separable convolutions in the dilated branches.",
+    "space.aspp_dropout": "Dropout rate after the ASPP's projection.",
+    "space.low_level_filters": "Channels that each low-level tap is projected to; 0: no skip connection.",
+    "space.low_level_tap": "Encoder layers that the decoder fuses, deepest first: `stage2`, or `stage3+stage2`.",
+    "space.decoder_depth": "3x3 convolutions after each fusion.",
+    "space.decoder_filters": "Their channels.",
+    "space.decoder_separable": "Depthwise-separable convolutions in the decoder.",
+    "space.decoder_double_relu": "A ReLU before the decoder's normalisations as well as after them.",
+    "space.normalization": "Of the head: `batch`, or `group` for batches too small for batch statistics.",
+    **{f"space.aspp_gap_{branch}": f"Step from rate {branch - 1} to rate {branch}." for branch in range(2, 6)},
+}
+# What validators check beyond types and bounds.
+ALLOWED_BY_HAND = {
+    "study.name": "letters, digits, `.`, `_`, `-`; a letter or digit first; at most 100",
+    "study.directory": "a folder",
+    "study.objective": "`val_loss`, `val_mean_iou`, `val_pixel_accuracy`, `val_iou_<class>`",
+    "data.path": "a folder",
+    "data.image_size": "each 32 to 8192",
+    "hyperband.min_epochs": "1 to `max_epochs`",
+}
+DEFAULTS_BY_HAND = {
+    "aspp_tap": f"the encoder's own (`{TUTORIAL.aspp_tap}`)",
+    "low_level_tap": f"the encoder's own (`{'+'.join(TUTORIAL.low_level_tap)}`)",
+}
+
+
+def section_table(section: str) -> str:
+    """The keys of one table of the study file."""
+    rows = []
+    for name, field in SECTIONS[section].model_fields.items():
+        key = f"{section}.{name}"
+        rows.append((f"`{name}`", _type(field.annotation), _default(field), _allowed(key, field), MEANINGS[key]))
+    return _table(("key", "type", "default", "allowed", "meaning"), rows)
+
+
+def hyperparameter_table() -> str:
+    """What `[space]` may name."""
+    rows = []
+    for name, entry in CATALOGUE.items():
+        meaning = MEANINGS.get(f"space.{name}") or f"See [recipe](#recipe). {MEANINGS[f'recipe.{name}']}"
+        if name in CONDITIONS:
+            parent, least = CONDITIONS[name]
+            meaning += f" Only where `{parent}` is {least} or more."
+        tutorial = DEFAULTS_BY_HAND.get(name) or _toml(entry.tutorial)
+        rows.append((f"`{name}`", _kind(entry.kind), tutorial, _entry_allowed(name, entry), meaning))
+    return _table(("hyperparameter", "type", "tutorial", "allowed", "meaning"), rows)
+
+
+def encoder_table() -> str:
+    """The encoders with the layers that their stages and default taps name."""
+    rows = []
+    for name in ENCODERS:
+        entry = encoder_entry(name)
+        stages = (f"`{entry.stages[stage]}`" if stage in entry.stages else "-" for stage in STAGES)
+        rows.append((f"`{name}`", *stages, f"`{'+'.join(entry.low_level)}`"))
+    strides = (f"`{stage}` (stride {2 ** int(stage[-1])})" for stage in STAGES)
+    return _table(("encoder", *strides, "low-level tap"), rows)
+
+
+def refused_table() -> str:
+    """What is planned, named in the design, and refused for now."""
+    rows = [(f"`[{key.partition('.')[0]}] {key.partition('.')[2]}`", what) for key, what in NOT_AVAILABLE.items()]
+    for (key, value), instead in NOT_AVAILABLE_VALUES.items():
+        section, _, name = key.partition(".")
+        rows.append((f'`[{section}] {name} = "{value}"`', f"available: {instead}"))
+    rows += [(f"command `{command}`", "") for command in PLANNED_COMMANDS]
+    rows += [(f"`export --format {name}`", "available: keras, savedmodel") for name in PLANNED_FORMATS]
+    return _table(("not available", "what it is, or what there is instead"), rows)
+
+
+def free_keys() -> str:
+    """The keys that may change while a study goes on."""
+    return "".join(f"- `[{key.partition('.')[0]}] {key.partition('.')[2]}`\n" for key in sorted(FREE_KEYS))
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    **{name: lambda section=name: section_table(section) for name in SECTIONS},  # type: ignore[misc]
+    "hyperparameters": hyperparameter_table,
+    "encoders": encoder_table,
+    "refused": refused_table,
+    "free": free_keys,
+}
+
+
+def updated(text: str) -> str:
+    """The page with every table as the code has it."""
+    return BLOCK.sub(lambda block: f"{block[1]}{TABLES[block['name']]()}{block[3]}", text)
+
+
+def main() -> int:
+    """Write the page, or say whether it agrees with the code."""
+    text = PAGE.read_text(encoding="utf-8")
+    if "--write" in sys.argv[1:]:
+        PAGE.write_text(updated(text), encoding="utf-8")
+        return 0
+    if updated(text) != text:
+        print(f"{PAGE} differs from the code; run: python docs/tables.py --write", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def _type(annotation: Any) -> str:
+    if get_origin(annotation) in (Union, UnionType):
+        annotation = next(part for part in get_args(annotation) if part is not type(None))
+    if get_origin(annotation) is Literal:
+        annotation = type(get_args(annotation)[0])
+    if get_origin(annotation) is tuple:
+        return "`[height, width]`"
+    return _kind(annotation.__name__)
+
+
+def _kind(name: str) -> str:
+    return {"int": "whole number", "float": "number", "bool": "true or false", "str": "text"}[name]
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "**required**"
+    return "none" if field.default is None else _toml(field.default)
+
+
+def _allowed(key: str, field: FieldInfo) -> str:
+    if key in ALLOWED_BY_HAND:
+        return ALLOWED_BY_HAND[key]
+    if get_origin(field.annotation) is Literal:
+        return ", ".join(_toml(value) for value in get_args(field.annotation))
+    if field.annotation is bool:
+        return ""
+    bounds = []
+    for bound in field.metadata:
+        match bound:
+            case Ge(ge=least):
+                bounds.append(f"{least} or more")
+            case Gt(gt=least):
+                bounds.append(f"above {least}")
+            case Le(le=most):
+                bounds.append(f"at most {most}")
+            case Lt(lt=most):
+                bounds.append(f"below {most}")
+    return ", ".join(bounds)
+
+
+def _entry_allowed(name: str, entry: Entry) -> str:
+    if name == "encoder":
+        return "[these](#encoders)"
+    if entry.allowed:
+        return ", ".join(_toml(value) for value in entry.allowed)
+    if entry.kind in ("bool", "str"):
+        return ""
+    return f"{entry.low:g} or more" if entry.high == float("inf") else f"{entry.low:g} to {entry.high:g}"
+
+
+def _toml(value: Any) -> str:
+    return f"`{json.dumps(value)}`"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

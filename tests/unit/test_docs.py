@@ -1,0 +1,115 @@
+"""The documentation says what the code does: its tables, columns, examples and links."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from dimensions import CATALOGUE
+from docs import tables
+from recipe import Recipe
+from search.config import parse_config
+from search.errors import UserError
+from search.ledger import TRIAL_COLUMNS, epoch_columns
+from search.publisher import KEEP_BEST, PLACE
+from search.trial import Status
+from space import Space
+
+DOCS = Path(tables.__file__).parent
+PAGES = sorted(DOCS.glob("*.md"))
+STUDY: dict[str, Any] = {
+    "study": {"name": "a"},
+    "data": {"format": "synthetic", "image_size": [512, 512]},
+    "hyperband": {"max_epochs": 9},
+}
+
+
+def read(page: str) -> str:
+    return (DOCS / page).read_text(encoding="utf-8")
+
+
+def section(page: str, title: str) -> str:
+    """A section's text, up to the next heading."""
+    return re.split(r"^#+ ", read(page).split(f" {title}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def first_column(text: str) -> tuple[str, ...]:
+    return tuple(re.findall(r"^\| `([^`]+)`", text, re.MULTILINE))
+
+
+def test_tables_agree_with_the_code():
+    text = tables.PAGE.read_text(encoding="utf-8")
+    assert tables.updated(text) == text, "run: python docs/tables.py --write"
+    assert sorted(block["name"] for block in tables.BLOCK.finditer(text)) == sorted(tables.TABLES)
+
+
+def test_every_key_is_explained_and_no_other():
+    keys = {f"{name}.{key}" for name, model in tables.SECTIONS.items() for key in model.model_fields}
+    in_recipe = Recipe.model_fields.keys()
+    keys |= {f"space.{name}" for name in CATALOGUE if name not in in_recipe}
+    assert set(tables.MEANINGS) == keys
+    assert set(tables.ALLOWED_BY_HAND) <= keys
+
+
+@pytest.mark.parametrize(
+    ("key", "allowed", "refused"),
+    [
+        ("study.name", ["a", "0.b_c-D", "a" * 100], ["", ".a", "a b", "a/b", "a" * 101]),
+        ("study.objective", ["val_loss"], ["loss"]),
+        ("data.image_size", [[32, 8192]], [[31, 64], [64, 8193]]),
+        ("hyperband.min_epochs", [1, 9], [0, 10]),
+    ],
+)
+def test_what_is_allowed_by_hand_is_what_the_code_allows(key, allowed, refused):
+    name, field = key.split(".")
+    for value in allowed:
+        parse_config(STUDY | {name: {**STUDY[name], field: value}}, "study")
+    for value in refused:
+        with pytest.raises(UserError):
+            parse_config(STUDY | {name: {**STUDY[name], field: value}}, "study")
+
+
+@pytest.mark.parametrize("source", re.findall(r"```toml\n(.*?)```", read("study-files.md"), re.DOTALL))
+def test_examples_are_study_files(source):
+    config = parse_config(STUDY | tomllib.loads(source), "example")
+    Space.parse(config.ranges(), recipe=config.recipe, image_size=config.data.image_size)
+
+
+def test_columns_are_those_of_the_csv_files():
+    trials = first_column(section("results.md", "`trials.csv`"))
+    assert trials == (*TRIAL_COLUMNS, "hp:<name>", "metric:<name>")
+    assert first_column(section("results.md", "`epochs.csv`")) == epoch_columns(["<class>"])
+
+
+def test_statuses_are_those_of_a_trial():
+    never_shown = {"interrupted"}  # such a trial stays `running`, and goes on
+    assert (
+        set(first_column(section("results.md", "Statuses"))) == {"queued", "running", *get_args(Status)} - never_shown
+    )
+
+
+def test_hparams_columns_and_kept_checkpoints_are_named():
+    board = section("results.md", "TensorBoard")
+    assert all(f"`{name}`" in board for name in PLACE)
+    assert f"the {KEEP_BEST} best trials" in section("results.md", "Checkpoints")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)", page.read_text(encoding="utf-8")):
+        linked = page.parent / target if target else page
+        assert linked.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", linked.read_text(encoding="utf-8"), re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_modules_that_are_named_exist(page):
+    root = DOCS.parent
+    for name in re.findall(r"`((?:deeplab|search|datasets|tests|docs)/[\w/]+\.py)`", page.read_text(encoding="utf-8")):
+        assert (root / name).is_file(), name
