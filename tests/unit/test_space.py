@@ -1,0 +1,258 @@
+"""The space: hyperparameters -> network and recipe -> hyperparameters, conditions, and rates that would see padding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras_tuner
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from deeplab import TUTORIAL, Architecture, feature_map_size
+from dimensions import CATALOGUE, Dimension, SpaceError, parse_dimension
+from recipe import Recipe
+from search.oracle import draw_values
+from space import CONDITIONS, DeepLabHyperModel, Space, as_space
+from tests.unit.deeplab.strategies import architectures
+
+
+def parse(image_size: tuple[int, int] = (512, 512), **table: Any) -> Space:
+    return Space.parse(table, recipe=Recipe(), image_size=image_size)
+
+
+def problems(image_size: tuple[int, int] = (512, 512), **table: Any) -> list[str]:
+    with pytest.raises(SpaceError) as caught:
+        parse(image_size, **table)
+    return caught.value.problems
+
+
+def whole(low: int, high: int) -> st.SearchStrategy[Any]:
+    """A fixed value, a choice, a range, with a step or logarithmic."""
+    ends = st.lists(st.integers(low, high), min_size=2, max_size=2, unique=True).map(sorted)
+    ranges = ends.map(lambda ends: {"min": ends[0], "max": ends[1]})
+    stepped = st.builds(lambda ends, step: {**ends, "step": step}, ranges, st.integers(1, 4))
+    logarithmic = ranges.map(lambda ends: {"min": max(ends["min"], 1), "max": max(ends["max"], 1), "sampling": "log"})
+    return st.integers(low, high) | st.lists(st.integers(low, high), min_size=1, max_size=4) | stepped | logarithmic
+
+
+FLAG = st.sampled_from([True, False, [True, False]])
+TABLES = st.fixed_dictionaries(
+    {},
+    optional={
+        "encoder": st.lists(st.sampled_from(["ResNet50", "MobileNetV2"]), min_size=1, max_size=2, unique=True),
+        "output_stride": st.lists(st.sampled_from([8, 16]), min_size=1, unique=True),
+        "aspp_tap": st.just(["stage5", "stage4"]),
+        "aspp_filters": whole(1, 512),
+        "aspp_branches": whole(0, 5),
+        "aspp_rate": whole(1, 9),
+        **{f"aspp_gap_{branch}": whole(1, 9) for branch in range(2, 6)},
+        "aspp_pooling": FLAG,
+        "aspp_separable": FLAG,
+        "aspp_dropout": st.sampled_from([0.5, [0.0, 0.5], {"min": 0, "max": 0.5}, {"min": 0, "max": 0.5, "step": 0.1}]),
+        "low_level_filters": whole(0, 64),
+        "low_level_tap": st.sampled_from(["stage1", ["stage1", "stage2"], ["stage2", ["stage2", "stage1"]]]),
+        "decoder_depth": whole(0, 4),
+        "decoder_filters": whole(1, 512),
+        "decoder_separable": FLAG,
+        "decoder_double_relu": FLAG,
+        "normalization": st.sampled_from(["group", ["batch", "group"]]),
+        "optimizer": st.just(["adamw", "sgd"]),
+        "learning_rate": st.just({"min": 1e-4, "max": 1e-2, "sampling": "log"}),
+        "batch_size": whole(1, 32),
+    },
+)
+
+
+def has_parent(name: str, table: dict[str, Any]) -> bool:
+    """Whether some point of the space has this hyperparameter."""
+    parent, least = CONDITIONS.get(name, ("", 0))
+    if not parent:
+        return True
+    tutorial = CATALOGUE[parent].tutorial
+    dimension = parse_dimension(parent, table.get(parent, tutorial), tutorial)
+    values: Any = dimension.values() if isinstance(dimension, Dimension) else [dimension]
+    return bool(max(values) >= least)
+
+
+@settings(max_examples=150, deadline=None)
+@given(table=TABLES, image_size=st.sampled_from([(96, 128), (333, 511), (512, 512)]))
+def test_points_and_configurations_are_a_bijection(table: dict[str, Any], image_size: tuple[int, int]) -> None:
+    table = {name: given for name, given in table.items() if has_parent(name, table)}
+    try:
+        space = parse(image_size, **table)
+    except SpaceError as error:
+        assume("nothing is left of the range" not in str(error))
+        raise
+    hp = space.hyperparameters()
+    assert {hyperparameter.name for hyperparameter in hp.space} == set(space.searched)
+    for number in range(10):
+        values = draw_values(hp, [1, number])
+        architecture, recipe = space.architecture(values), space.recipe_of(values)
+        assert space.values(architecture, recipe) == values
+        point = {**space.fixed, **values}
+        assert list(architecture.aspp_rates) == sorted(set(architecture.aspp_rates))
+        for name in space.searched:
+            parent, least = CONDITIONS.get(name, ("", 0))
+            assert (name in values) == (not parent or point[parent] >= least)
+        own_rates = {"aspp_rate", *(f"aspp_gap_{k}" for k in range(2, 6))} & set(space.fixed)
+        if space.admits(values) and not own_rates and architecture.aspp_rates:
+            assert architecture.aspp_rates[-1] < max(feature_map_size(image_size, architecture.output_stride))
+
+
+@given(architecture=architectures(), optimizer=st.sampled_from(["adamw", "sgd"]), rate=st.floats(1e-6, 1))
+def test_a_configuration_is_a_space_of_one_point(architecture: Architecture, optimizer: Any, rate: float) -> None:
+    recipe = Recipe(optimizer=optimizer, learning_rate=rate, batch_size=3, augment="none")
+    space = parse((64, 64), **as_space(architecture, recipe))
+    assert not space.searched
+    assert (space.architecture({}), space.recipe_of({})) == (architecture, recipe)
+    assert space.admits({}), "fixed rates are the user's own choice"
+
+
+def test_an_empty_space_is_the_tutorial() -> None:
+    space = parse()
+    assert (space.architecture({}), space.recipe_of({})) == (TUTORIAL, Recipe())
+    assert space.hyperparameters().space == []
+    assert draw_values(space.hyperparameters(), [0, 0]) == {}
+    assert space.baseline() == (TUTORIAL, Recipe())
+
+
+def test_an_encoder_alone_brings_its_own_taps() -> None:
+    space = parse(encoder="MobileNetV2")
+    assert space.architecture({}) == Architecture(encoder="MobileNetV2") == space.baseline()[0]
+    assert space.encoders() == ["MobileNetV2"]
+
+
+def test_the_baseline_keeps_encoder_and_recipe_alone() -> None:
+    recipe = Recipe(optimizer="sgd", batch_size=2)
+    table = {"encoder": ["MobileNetV2", "ResNet50"], "aspp_filters": [8, 16], "learning_rate": [0.1, 0.2]}
+    space = Space.parse(table, recipe=recipe, image_size=(64, 64))
+    architecture, trained = space.baseline()
+    assert architecture == TUTORIAL, "the tutorial's own encoder, where the list holds it"
+    assert trained == Recipe(optimizer="sgd", batch_size=2, learning_rate=0.1)
+    assert space.values(architecture, trained) == {
+        "encoder": "ResNet50",
+        "aspp_filters": 256,
+        "learning_rate": 0.1,
+    }, "outside the ranges it has a row all the same"
+
+
+def test_defaults_of_the_whole_space_are_the_tutorial() -> None:
+    space = parse(aspp_filters=[64, 256], aspp_branches={"min": 0, "max": 5}, aspp_rate={"min": 1, "max": 9})
+    assert space.architecture(space.hyperparameters().values) == TUTORIAL
+
+
+def test_every_mistake_of_a_space_is_reported() -> None:
+    found = problems(aspp_filter=3, aspp_filters="x", aspp_rate=[])
+    assert [problem.split(":")[0] for problem in found] == [
+        "[space] aspp_filter",
+        "[space] aspp_filters",
+        "[space] aspp_rate",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (
+            {"aspp_gap_3": [1, 2], "aspp_branches": 2},
+            "aspp_gap_3: exists only where aspp_branches is at least 3; aspp_branches is 2.",
+        ),
+        ({"aspp_gap_5": 2}, "aspp_gap_5: exists only where aspp_branches is at least 5; aspp_branches is 3."),
+        ({"aspp_separable": True, "aspp_branches": [0]}, "aspp_separable: exists only where aspp_branches"),
+        ({"decoder_filters": 8, "decoder_depth": 0}, "decoder_filters: exists only where decoder_depth"),
+        ({"low_level_tap": "stage1", "low_level_filters": 0}, "low_level_tap: exists only where low_level_filters"),
+        ({"aspp_tap": "conv9"}, "aspp_tap: ResNet50 has no layer 'conv9' to tap. Stages: "),
+        (
+            {"encoder": ["ResNet50", "MobileNetV2"], "aspp_tap": "conv4_block6_out"},
+            "aspp_tap: MobileNetV2 has no layer",
+        ),
+        ({"low_level_tap": ["stage2", "stage5"]}, "low_level_tap: low-level tap 'conv5_block3_out' (stride 32) must"),
+    ],
+)
+def test_what_no_point_could_have_is_refused(table: dict[str, Any], message: str) -> None:
+    (problem,) = problems(**table)
+    assert problem.startswith(f"[space] {message}")
+
+
+def test_taps_are_checked_together() -> None:
+    space = parse(aspp_tap="stage5", low_level_tap=["stage4", "stage2"])
+    assert space.architecture({"low_level_tap": "stage4"}).low_level_tap == ("conv4_block6_out",)
+    (problem,) = problems(aspp_tap=["stage5", "stage4"], low_level_tap=["stage4", "stage2"])
+    assert problem.startswith("[space] low_level_tap: low-level tap 'conv4_block6_out'")
+
+
+def test_rates_that_reach_padding_alone_are_not_offered() -> None:
+    space = parse((96, 128), aspp_branches=[1, 2], aspp_rate={"min": 2, "max": 18}, aspp_gap_2=[1, 3, 5, 6])
+    assert space.searched["aspp_rate"].values() == tuple(range(2, 8)), "the map is 6x8"
+    assert space.searched["aspp_gap_2"].values() == (1, 3, 5)
+    assert [note.split(";")[0].split(" are")[0] for note in space.notes] == [
+        "aspp_rate: values from 8 on",
+        "aspp_gap_2: values from 6 on",
+    ]
+    point = {"aspp_branches": 2, "aspp_rate": 4}
+    assert space.admits(point | {"aspp_gap_2": 3})
+    assert not space.admits(point | {"aspp_gap_2": 5})
+
+
+def test_nothing_left_of_a_range_is_refused() -> None:
+    (problem,) = problems((96, 128), aspp_rate=[8, 12])
+    assert problem.startswith(
+        "[space] aspp_rate: nothing is left of the range: at 96x128 the feature map's longer side is"
+    )
+    table = {"aspp_rate": [5, 6], "aspp_gap_2": [1, 2], "aspp_gap_3": [2, 3]}
+    (problem,) = problems((96, 128), **table)
+    assert problem.startswith("[space] aspp_gap_3: ")
+    assert parse((96, 128), **table, output_stride=8).notes == ()
+
+
+def test_fixed_rates_that_reach_padding_alone_draw_a_warning() -> None:
+    space = parse((96, 128), aspp_filters=[8, 16])
+    assert [note.split(" on ")[0] for note in space.notes] == [
+        "aspp_gap_2: the fixed dilation rate 12 reaches only padding",
+        "aspp_gap_3: the fixed dilation rate 18 reaches only padding",
+    ]
+    assert space.admits({"aspp_filters": 8})
+
+
+def test_fixed_rates_do_not_empty_a_space() -> None:
+    strides = parse((128, 128), output_stride=[8, 16])
+    assert all(strides.admits({"output_stride": stride}) for stride in (8, 16))
+    branches = parse((96, 128), aspp_branches=[1, 2, 3])
+    assert all(branches.admits({"aspp_branches": count}) for count in (1, 2, 3))
+    first = parse((96, 128), aspp_branches=2, aspp_rate=[1, 2])
+    assert [first.admits({"aspp_rate": rate}) for rate in (1, 2)] == [True, False], "1 + 6 fits a side of 8"
+
+
+def data() -> Any:
+    images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3)).astype("float32")
+    return tf.data.Dataset.from_tensor_slices((images, (images[..., 0] > 127).astype("int32"))).batch(2)
+
+
+@pytest.fixture
+def eager() -> Iterator[None]:
+    """One step of a large graph costs less than its tracing."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+# A real step of training each: the slow test here.
+@pytest.mark.usefixtures("eager")
+@pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning:keras_tuner")
+@pytest.mark.parametrize(
+    ("tuner", "size"), [(keras_tuner.RandomSearch, {"max_trials": 1}), (keras_tuner.Hyperband, {"max_epochs": 1})]
+)
+def test_stock_tuners_use_the_hypermodel(tuner: Any, size: dict[str, int], tmp_path: Path) -> None:
+    space = parse((64, 64), encoder="MobileNetV2", aspp_branches=0, aspp_filters=[4, 8], decoder_depth=[0, 1])
+    model = DeepLabHyperModel(space, classes=2, encoder_weights=None, total_steps=2)
+    objective = keras_tuner.Objective("val_mean_iou", "max")
+    search = tuner(model, objective, directory=tmp_path, project_name="stock", seed=1, **size)
+    search.search(data(), validation_data=data(), epochs=1, shuffle=False, verbose=0)
+    (trial,) = search.oracle.get_best_trials(1)
+    assert 0 <= trial.score <= 1
+    assert space.architecture(trial.hyperparameters.values).aspp_filters in (4, 8)
