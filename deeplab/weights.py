@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import os
 import zipfile
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import h5py
 import keras
 import numpy as np
+from filelock import FileLock
 
 from .backbone import application, automatic_name, leaves
 from .encoders import Encoder, encoder_entry
@@ -70,12 +73,25 @@ def copy_weights(source: keras.Model, target: keras.Model) -> None:
 
 def _imagenet(entry: Encoder) -> keras.Model:
     try:
-        return application(entry, weights="imagenet")
+        with _download_lock(entry.name):
+            return application(entry, weights="imagenet")
     except Exception as error:  # Keras raises a bare Exception where a download fails
         raise EncoderWeightsError(
             f"ImageNet weights of {entry.name} could not be had: {error}. Fetch that file by other means and give its "
-            f"path as the encoder's weights, or put it into {Path.home() / '.keras' / 'models'}"
+            f"path as the encoder's weights, or put it into {_cache()}"
         ) from error
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
+
+
+def _download_lock(name: str) -> AbstractContextManager[Any]:
+    """Two processes that ask at once must not write one file; where nothing can be written, nothing is downloaded."""
+    cache = _cache()
+    with suppress(OSError):
+        cache.mkdir(parents=True, exist_ok=True)
+    return FileLock(cache / f"{name}.lock") if os.access(cache, os.W_OK) else nullcontext()
 
 
 def _read(path: Path) -> LayerWeights:
