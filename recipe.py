@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 if TYPE_CHECKING:
     import keras
@@ -16,6 +16,7 @@ class Recipe(BaseModel):
     `schedule = "poly"` is DeepLab's decay, `learning_rate * (1 - step / total_steps) ** 0.9` (Chen et al. 2017,
     "Rethinking Atrous Convolution", section 4.1). `total_steps` is that of the study's `max_epochs` at every rung, so
     that a configuration follows one curve from its first epoch to its last, however often it is promoted.
+    `weight_decay` is decoupled (AdamW, and SGD with momentum 0.9); plain `adam` has none.
 
     Raises:
         pydantic.ValidationError: a value outside what is allowed.
@@ -32,6 +33,12 @@ class Recipe(BaseModel):
     freeze_encoder_epochs: int = Field(default=0, ge=0)
     augment: Literal["none", "flip", "standard", "strong"] = "flip"
     precision: Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"] = "auto"
+
+    @field_validator("weight_decay")
+    @classmethod
+    def _adam_has_none(cls, value: float, info: ValidationInfo) -> float:
+        # Adam with decoupled weight decay is AdamW: one name for each, so that no recipe has two.
+        return 0.0 if info.data.get("optimizer") == "adam" else value
 
 
 def compile_model(model: keras.Model, recipe: Recipe, *, classes: int, ignore_index: int, total_steps: int) -> None:

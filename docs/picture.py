@@ -1,4 +1,7 @@
-"""Draw the picture of a finished search that the README shows: `python docs/picture.py results/demo docs/search.svg`."""
+"""Draw the README's picture of a finished search.
+
+`python docs/picture.py results/demo docs/search.svg`
+"""
 
 from __future__ import annotations
 

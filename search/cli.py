@@ -31,7 +31,9 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Replace a value of the file, as in hyperband.max_epochs=9."),
 ]
-Directory = Annotated[str | None, typer.Option(help="Where study folders are kept.  [default: the file's, 'results']")]
+Directory = Annotated[
+    str | None, typer.Option(help="Where study folders are kept.  \\[default: the file's, 'results']")
+]
 
 
 @app.command()
@@ -39,7 +41,7 @@ def run(
     study: StudyFile,
     set_: Overrides = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Trials at a time.  [default: one per GPU, or 1 without]")
+        int | None, typer.Option(min=1, help="Trials at a time.  \\[default: one per GPU, or 1 without]")
     ] = None,
     executor: Annotated[str | None, typer.Option(help="Where trials run: local.")] = None,
     directory: Directory = None,
@@ -91,9 +93,9 @@ def board(
 @app.command()
 def export(
     folder: StudyFolder,
-    trial: Annotated[str | None, typer.Option(help="The trial to export.  [default: the best]")] = None,
+    trial: Annotated[str | None, typer.Option(help="The trial to export.  \\[default: the best]")] = None,
     format_: Annotated[str, typer.Option("--format", help="Comma-separated: keras, savedmodel.")] = "keras,savedmodel",
-    to: Annotated[Path | None, typer.Option(help="Where the files go.  [default: DIR/export]")] = None,
+    to: Annotated[Path | None, typer.Option(help="Where the files go.  \\[default: DIR/export]")] = None,
 ) -> None:
     """Write a trial's best network as models that load without this project."""
     from search.export import export_study

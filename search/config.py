@@ -15,8 +15,8 @@ from recipe import Recipe
 from search.errors import UserError
 
 NOT_AVAILABLE = {
-    "study.on_end": "commands at the end of a search",
-    "hyperband.start": "starting configurations",
+    "study.on_end": "a command at the end of a search",
+    "hyperband.start": "a list of starting configurations",
     "limits.max_latency_ms": "a latency limit",
     "workers.address": "a cluster address",
 }
@@ -238,7 +238,7 @@ def _apply_override(table: dict[str, Any], override: str) -> None:
 
 def _unavailable(table: Mapping[str, Any]) -> list[str]:
     flat = {key: value for key, value in flatten(table).items() if isinstance(key, str)}
-    problems = [f"{_bracket(key)}: {what} are not available." for key, what in NOT_AVAILABLE.items() if key in flat]
+    problems = [f"{_bracket(key)}: {what} is not available." for key, what in NOT_AVAILABLE.items() if key in flat]
     for (key, value), instead in NOT_AVAILABLE_VALUES.items():
         if flat.get(key) == value:
             problems.append(f"{_bracket(key)}: {value!r} is not available; available: {instead}.")

@@ -149,7 +149,7 @@ def trial_table(snapshot: Snapshot, limit: int = 20) -> Table:
     for column in (snapshot.objective, "epoch", "size", "MACs"):
         table.add_column(column, justify="right", no_wrap=True)
     sign = -1 if snapshot.direction == "max" else 1
-    ranked = sorted(snapshot.trials, key=lambda row: (row["score"] is None, sign * (row["score"] or 0.0)))
+    ranked = sorted(snapshot.trials, key=lambda row: (row["status"] != "completed", sign * (row["score"] or 0.0)))
     for row in ranked[:limit]:
         score = "" if row["score"] is None else f"{row['score']:.4f}"
         place = ("" if row[key] is None else str(row[key]) for key in ("bracket", "rung"))

@@ -7,7 +7,7 @@ import contextlib
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType
 
 from datasets import Dataset
@@ -214,11 +214,12 @@ class Driver:
             self._console.say(f"trial {trial.trial_id} lost: {outcome.error}; it will be tried again", "yellow")
             self.oracle.save_trial(trial)
             return
+        if outcome.status == "completed" and outcome.score is None:
+            outcome = replace(outcome, status="failed", error=f"{self._objective} was never a number")
         record |= {"status": outcome.status, "finished": now(), "error": outcome.error}
         record["train_seconds"] = round(outcome.train_seconds, 3)
         self.oracle.report(trial.trial_id, outcome.rows, self._publisher.ledger.metrics)
-        completed = outcome.status == "completed"
-        self.oracle.finish(trial.trial_id, "COMPLETED" if completed else "FAILED", outcome.error)
+        self.oracle.finish(trial.trial_id, "COMPLETED" if outcome.status == "completed" else "FAILED", outcome.error)
         self._publisher.publish(trial)
         self._say_finished(trial)
         self._stop_if_pointless()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import keras_tuner
@@ -202,9 +203,12 @@ class StudyOracle(HyperbandOracle):
 
     # Drawing
 
-    def preview(self) -> list[Values]:
-        """The configurations that the brackets will draw, in order; fewer than planned where the space has no more."""
-        taken: set[str] = set()
+    def preview(self, taken: AbstractSet[str] = frozenset()) -> list[Values]:
+        """The configurations that the brackets will draw, in order; fewer than planned where the space has no more.
+
+        `taken` holds the ids of configurations that are not drawn, such as the baseline's.
+        """
+        taken = set(taken)
         found = []
         for number in range(self.schedule.configurations):
             drawn = self._draw(number, taken)

@@ -43,6 +43,7 @@ def show_plan(path: Path, overrides: Sequence[str], *, probe: bool) -> None:
         UserError: the study file, its data or its space are wrong.
     """
     prepared = prepare(path, overrides, weights=False)
+    from search.best import config_id
     from search.limits import make_oracle
 
     console = make_console()
@@ -53,7 +54,7 @@ def show_plan(path: Path, overrides: Sequence[str], *, probe: bool) -> None:
         console.print(f"note: {note}", style="yellow")
     oracle = make_oracle(prepared.config, prepared.space, prepared.dataset)
     with console.status("drawing the configurations"):
-        drawn = oracle.preview()
+        drawn = oracle.preview({config_id(*prepared.space.baseline())} if schedule.baseline else set())
     console.print(_size_line(drawn, schedule))
     sizes = [(cost_of(prepared, values), values) for values in drawn]
     if sizes:

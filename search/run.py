@@ -50,6 +50,7 @@ def run_study(path: Path, overrides: Sequence[str], directory: str | None, *, fr
     with study.lock():
         if is_new:
             study.create(config, prepared.dataset)
+        study.grow(config)
         for note in notes:
             console.say(f"note: {note}", "yellow")
         snapshot = _search(study, prepared, console)

@@ -58,14 +58,24 @@ class Study:
 
     def create(self, config: StudyConfig, dataset: Dataset) -> None:
         """Write `study.toml`, once, before the first trial. Raises UserError where the folder can't be written."""
-        frozen = {
-            "created": now(),
-            "data_fingerprint": dataset.fingerprint(),
-            "class_names": list(dataset.class_names),
-            "outputs": dataset.classes,
-            "ignore_index": dataset.ignore_index,
-            "versions": versions(),
-        }
+        self._write_config(
+            config,
+            {
+                "created": now(),
+                "data_fingerprint": dataset.fingerprint(),
+                "class_names": list(dataset.class_names),
+                "outputs": dataset.classes,
+                "ignore_index": dataset.ignore_index,
+                "versions": versions(),
+            },
+        )
+
+    def grow(self, config: StudyConfig) -> None:
+        """Take over a larger number of iterations, the one setting that decides on trials and may change."""
+        if config.hyperband.iterations > self.config().hyperband.iterations:
+            self._write_config(config, self.frozen())
+
+    def _write_config(self, config: StudyConfig, frozen: dict[str, Any]) -> None:
         table = to_table(config) | {"frozen": frozen}
         header = (
             "# The configuration of this study, frozen before its first trial. Don't edit: `run` compares with it.\n"

@@ -138,6 +138,7 @@ class _TrialRun:
 
     def run(self) -> Status:
         state = read_state(self.folder / "last") or TrainingState(epoch=self.spec.first_epoch)
+        self._mend_best(state)
         self._open_history(state)
         if state.epoch >= self.spec.last_epoch:
             return "completed"
@@ -201,6 +202,12 @@ class _TrialRun:
         if is_best:
             copy_checkpoint(self.folder / "last", self.folder / "best", state)
         self._add_history(row)
+
+    def _mend_best(self, state: TrainingState) -> None:
+        """Copy the best epoch's checkpoint where a kill came between the two: it is the last one then."""
+        best = read_state(self.folder / "best")
+        if state.best_epoch == state.epoch and (best is None or best.epoch != state.epoch):
+            copy_checkpoint(self.folder / "last", self.folder / "best", state)
 
     def _open_history(self, state: TrainingState) -> None:
         """`epochs.csv` and the events follow from the checkpoint: mend them where a kill came between the writes."""
