@@ -81,6 +81,7 @@ class Driver:
         """
         self.study.stop_file.unlink(missing_ok=True)
         self.study.finished_file.unlink(missing_ok=True)
+        self.study.sweep()
         self._publisher.start()
         with self._interruptible():
             self._resume()
@@ -91,6 +92,7 @@ class Driver:
         if self._interrupts:
             raise Interrupted
         self._publisher.ledger.write_trials(self.oracle)
+        self._publisher.ledger.rebuild_epochs(self.oracle)  # in the trials' order, however they came
         self.study.finished_file.touch()
         return self._snapshot()
 

@@ -129,6 +129,11 @@ class Study:
                 f"{self.folder} cannot be written: no permission for {nearest}. Choose another --directory."
             )
 
+    def sweep(self) -> None:
+        """Remove files that a killed process left half written; only while nobody else drives the study."""
+        for path in self.folder.rglob(".*.tmp"):
+            path.unlink(missing_ok=True)
+
     def move_aside(self) -> Path | None:
         """Rename the folder of an old study so that a new one can take its place; returns the new name."""
         if not self.exists:
