@@ -36,6 +36,8 @@ def predict_images(model: Path, images: Sequence[Path], target: Path) -> None:
         UserError: no such model or image, an unreadable image, or two images of one name.
     """
     files = find_images(images)
+    for path in track(files, "reading", console=Console(stderr=True), transient=True, disable=len(files) == 1):
+        _read(path)  # a damaged one is found before anything is written
     load_tensorflow()
     predictor, size = load_predictor(model)
     try:

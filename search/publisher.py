@@ -38,7 +38,7 @@ class Publisher:
         columns: dict[str, list[Any]] = {
             name: list(dimension.choices) for name, dimension in self._space.searched.items()
         }
-        columns |= {name: [] for name in ("config_id", *PLACE)}
+        columns |= {name: [] for name in PLACE}
         write_hparams_layout(self._study.tensorboard, columns, [*self._metrics, "best/seconds"])
 
     def publish(self, trial: StudyTrial) -> None:

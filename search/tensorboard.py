@@ -1,7 +1,7 @@
 """TensorBoard logs: one run a configuration, its rungs on one epoch axis, and one HParams row.
 
 Written as event files by TensorBoard's own record writer, so no training backend is involved. Each trial has one event
-file a split in its configuration's run; the driver has one for the HParams row.
+file in its configuration's run; the driver has one beside them for the HParams row.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tensorboard.compat.proto import event_pb2, summary_pb2
+from tensorboard.plugins.hparams import api_pb2
 from tensorboard.plugins.hparams import summary_v2 as hparams_summary
 from tensorboard.plugins.scalar.metadata import create_summary_metadata
 from tensorboard.summary.writer.record_writer import RecordWriter
@@ -20,33 +21,32 @@ from tensorboard.util import tensor_util
 
 from search.files import write_atomically
 
-TRAIN, VALIDATION = "train", "validation"
 _NO_SCALARS = ("trial_id", "config_id", "epoch", "time")
+_COSTS = ("learning_rate", "seconds", "images_per_second", "peak_memory_mb")
 
 
 class TrialEvents:
-    """The event files of one trial: `<run>/train` and `<run>/validation`, with equal tags in both.
+    """The event file of one trial, in its configuration's run.
 
     Args:
         run: the configuration's folder, shared by its trials.
-        trial_id: names the event files.
-        rows: the epochs so far, as in `epochs.csv`, with `time` in seconds since 1970. Where the files don't hold
-            exactly these (after a kill between two writes), they are replaced.
+        trial_id: names the event file.
+        rows: the epochs so far, as in `epochs.csv`, with `time` in seconds since 1970. Where the file doesn't hold
+            exactly these (after a kill between two writes), it is replaced.
+        first_epoch: epochs that the trial's parents have done.
     """
 
     def __init__(self, run: Path, trial_id: str, rows: Sequence[Mapping[str, Any]], first_epoch: int) -> None:
-        self._files = {split: run / split / _file_name(first_epoch, trial_id) for split in (TRAIN, VALIDATION)}
-        for split, path in self._files.items():
-            content = _records([_version(), *(_epoch_event(row, split) for row in rows)])
-            if not path.exists() or path.read_bytes() != content:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_atomically(path, content)
+        self._file = run / _file_name(first_epoch, trial_id)
+        content = _records([_version(), *(_epoch_event(row) for row in rows)])
+        if not self._file.exists() or self._file.read_bytes() != content:
+            run.mkdir(parents=True, exist_ok=True)
+            write_atomically(self._file, content)
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Append the scalars of one epoch; a TensorBoard that runs already shows them."""
-        for split, path in self._files.items():
-            with path.open("ab") as file:
-                file.write(_records([_epoch_event(row, split)]))
+        with self._file.open("ab") as file:
+            file.write(_records([_epoch_event(row)]))
 
 
 def write_hparams(
@@ -68,34 +68,50 @@ def write_hparams(
     _write_events(run, "hparams", [event, _scalar_event(step, metrics, wall_time)])
 
 
-def write_hparams_layout(folder: Path, hparams: Mapping[str, Sequence[Any]], metrics: Iterable[str]) -> None:
-    """Declare the HParams table's columns: each hyperparameter with its values (empty: any number), and the metrics."""
+def write_hparams_layout(folder: Path, hparams: Mapping[str, Sequence[Any] | None], metrics: Iterable[str]) -> None:
+    """Declare the columns of the HParams table.
+
+    Args:
+        folder: of all runs.
+        hparams: each hyperparameter with the values to choose from; none: any number, on a numeric axis.
+        metrics: tags of the metrics.
+    """
     columns = [
-        hparams_summary.HParam(name, hparams_summary.Discrete(values) if values else None)
+        hparams_summary.HParam(name, hparams_summary.Discrete(values) if values else _Number())
         for name, values in hparams.items()
     ]
     layout = hparams_summary.hparams_config_pb(columns, [hparams_summary.Metric(tag) for tag in metrics], 0.0)
     _write_events(folder, "layout", [event_pb2.Event(wall_time=0.0, summary=layout)])
 
 
-def _epoch_event(row: Mapping[str, Any], split: str) -> event_pb2.Event:
-    return _scalar_event(row["epoch"], _split(row, split), row["time"])
+class _Number(hparams_summary.RealInterval):  # type: ignore[misc, unused-ignore]  # tensorboard has no types
+    """Any number: a type without bounds, because TensorBoard hides what lies outside, as the baseline may."""
+
+    def __init__(self) -> None:
+        super().__init__(0.0, 0.0)
+
+    def update_hparam_info(self, hparam_info: Any) -> None:
+        hparam_info.type = api_pb2.DATA_TYPE_FLOAT64
 
 
-def _split(row: Mapping[str, Any], split: str) -> dict[str, float]:
-    values = {name: value for name, value in row.items() if name not in _NO_SCALARS and value is not None}
-    if split == VALIDATION:
-        return {name.removeprefix("val_"): value for name, value in values.items() if name.startswith("val_")}
-    return {name: value for name, value in values.items() if not name.startswith("val_")}
+def _epoch_event(row: Mapping[str, Any]) -> event_pb2.Event:
+    scalars = {_tag(name): value for name, value in row.items() if name not in _NO_SCALARS and value is not None}
+    return _scalar_event(row["epoch"], scalars, row["time"])
+
+
+def _tag(name: str) -> str:
+    """TensorBoard groups charts by what stands before the slash."""
+    if name in _COSTS:
+        return f"trial/{name}"
+    return f"validation/{name.removeprefix('val_')}" if name.startswith("val_") else f"train/{name}"
 
 
 def _scalar_event(step: int, scalars: Mapping[str, float], wall_time: float) -> event_pb2.Event:
-    values = [_scalar(name, value) for name, value in scalars.items() if math.isfinite(value)]
+    values = [_scalar(tag, value) for tag, value in scalars.items() if math.isfinite(value)]
     return event_pb2.Event(wall_time=wall_time, step=step, summary=summary_pb2.Summary(value=values))
 
 
-def _scalar(name: str, value: float) -> summary_pb2.Summary.Value:
-    tag = f"iou/{name.removeprefix('iou_')}" if name.startswith("iou_") else name
+def _scalar(tag: str, value: float) -> summary_pb2.Summary.Value:
     metadata = create_summary_metadata(display_name="", description="")
     return summary_pb2.Summary.Value(tag=tag, tensor=tensor_util.make_tensor_proto(float(value)), metadata=metadata)
 

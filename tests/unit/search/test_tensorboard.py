@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
-from tensorboard.plugins.hparams import metadata, plugin_data_pb2
+from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 from tensorboard.util import tensor_util
 
-from search.tensorboard import TRAIN, VALIDATION, TrialEvents, write_hparams, write_hparams_layout
+from search.tensorboard import TrialEvents, write_hparams, write_hparams_layout
 
 Points = list[tuple[int, float]]
 
@@ -37,20 +37,23 @@ def near(points: list[tuple[int, float]]) -> Any:
     return [pytest.approx(point) for point in points]
 
 
-def test_scalars_of_both_splits_under_equal_tags(tmp_path: Path) -> None:
+def test_an_epoch_is_a_point_of_each_curve(tmp_path: Path) -> None:
     events = TrialEvents(tmp_path, "0000-0", [], 0)
     for epoch in (1, 2):
-        events.add(row(epoch))
-    train, validation = scalars(tmp_path / TRAIN), scalars(tmp_path / VALIDATION)
-    assert train.keys() == validation.keys() == {"loss", "iou/sky"}
-    assert train["loss"] == near([(1, 1.0), (2, 0.5)])
-    assert validation["loss"] == near([(1, 2.0), (2, 1.0)])
-    assert validation["iou/sky"] == near([(1, 0.25), (2, 0.25)])
+        events.add(row(epoch, seconds=7.0))
+    found = scalars(tmp_path)
+    tags = {"train/loss", "train/iou_sky", "validation/loss", "validation/iou_sky", "trial/seconds"}
+    assert found.keys() == tags
+    assert found["train/loss"] == near([(1, 1.0), (2, 0.5)])
+    assert found["validation/loss"] == near([(1, 2.0), (2, 1.0)])
+    assert found["validation/iou_sky"] == near([(1, 0.25), (2, 0.25)])
 
 
 def test_values_that_are_not_finite_are_left_out(tmp_path: Path) -> None:
     TrialEvents(tmp_path, "0000-0", [row(1, loss=math.nan, iou_sky=math.inf), row(2)], 0)
-    assert scalars(tmp_path / TRAIN) == {"loss": near([(2, 0.5)]), "iou/sky": near([(2, 0.5)])}
+    found = scalars(tmp_path)
+    assert found["train/loss"] == near([(2, 0.5)])
+    assert found["train/iou_sky"] == near([(2, 0.5)])
 
 
 def test_a_promotion_continues_the_run(tmp_path: Path) -> None:
@@ -61,14 +64,14 @@ def test_a_promotion_continues_the_run(tmp_path: Path) -> None:
     for epoch in range(4, 12):
         last.add(row(epoch))
     expected = [(epoch, 1 / epoch) for epoch in range(1, 12)]
-    assert scalars(tmp_path / TRAIN)["loss"] == near(expected)
+    assert scalars(tmp_path)["train/loss"] == near(expected)
 
 
 @pytest.mark.parametrize("damage", ["torn", "ahead", "behind", "none"])
 def test_the_files_are_brought_into_line_with_the_epochs(tmp_path: Path, damage: str) -> None:
     events = TrialEvents(tmp_path, "0000-0", [], 0)
     events.add(row(1))
-    (path,) = (tmp_path / TRAIN).iterdir()
+    (path,) = tmp_path.iterdir()
     if damage != "behind":
         events.add(row(2))
     if damage == "torn":
@@ -80,8 +83,8 @@ def test_the_files_are_brought_into_line_with_the_epochs(tmp_path: Path, damage:
     if damage == "none":
         assert path.stat().st_ino == before.st_ino, "a file that is right stays, for a TensorBoard that reads it"
     again.add(row(3))
-    for split, first in ((TRAIN, 1), (VALIDATION, 2)):
-        assert scalars(tmp_path / split)["loss"] == near([(epoch, first / epoch) for epoch in (1, 2, 3)])
+    for split, first in (("train", 1), ("validation", 2)):
+        assert scalars(tmp_path)[f"{split}/loss"] == near([(epoch, first / epoch) for epoch in (1, 2, 3)])
 
 
 def plugin_content(run: Path, tag: str) -> plugin_data_pb2.HParamsPluginData:
@@ -103,8 +106,11 @@ def test_a_row_of_the_hparams_table(tmp_path: Path) -> None:
 def test_columns_of_the_hparams_table(tmp_path: Path) -> None:
     write_hparams_layout(tmp_path, {"encoder": ["ResNet50", "MobileNetV2"], "rung": []}, ["best/val_mean_iou"])
     experiment = plugin_content(tmp_path, metadata.EXPERIMENT_TAG).experiment
-    columns = {info.name: sorted(info.domain_discrete) for info in experiment.hparam_infos}
-    assert columns == {"encoder": ["MobileNetV2", "ResNet50"], "rung": []}
+    columns = {info.name: (sorted(info.domain_discrete), info.type) for info in experiment.hparam_infos}
+    assert columns == {
+        "encoder": (["MobileNetV2", "ResNet50"], api_pb2.DATA_TYPE_STRING),
+        "rung": ([], api_pb2.DATA_TYPE_FLOAT64),
+    }
     assert [info.name.tag for info in experiment.metric_infos] == ["best/val_mean_iou"]
 
 
@@ -115,5 +121,4 @@ def test_runs_of_a_study_are_its_configurations(tmp_path: Path) -> None:
     multiplexer = EventMultiplexer()
     multiplexer.AddRunsFromDirectory(str(tmp_path))
     multiplexer.Reload()
-    runs = {"0000", "0001", "baseline"}
-    assert set(multiplexer.Runs()) == runs | {f"{run}/{split}" for run in runs for split in (TRAIN, VALIDATION)}
+    assert set(multiplexer.Runs()) == {"0000", "0001", "baseline"}
