@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,9 @@ def predict_images(model: Path, images: Sequence[Path], target: Path) -> None:
         UserError: no such model or image, an unreadable image, or two images of one name.
     """
     files = find_images(images)
-    for path in track(files, "reading", console=Console(stderr=True), transient=True, disable=len(files) == 1):
+    console = make_console()
+    progress = partial(track, console=console, transient=True, disable=not console.is_terminal)
+    for path in progress(files, "reading"):
         _read(path)  # a damaged one is found before anything is written
     load_tensorflow()
     predictor, size = load_predictor(model)
@@ -44,8 +47,7 @@ def predict_images(model: Path, images: Sequence[Path], target: Path) -> None:
         target.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{target} cannot be written: {error.strerror}. Choose another --to.") from None
-    console = make_console()
-    for path in track(files, "segmenting", console=console, transient=True):
+    for path in progress(files, "segmenting"):
         image = _read(path)
         mask = segment(predictor, image, size)
         _write_mask(mask, target / f"{path.stem}.png")
