@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from datasets import open_dataset
+from search.data_check import check_new_data
+from search.errors import UserError
+from tests.integration.program import Result, Table, deeplab_search, listing, running, write_study
+
+
+@contextmanager
+def untouched(folder: Path) -> Iterator[None]:
+    before = listing(folder)
+    yield
+    assert listing(folder) == before
+
+
+def assert_refused(result: Result, *said: str) -> None:
+    """Exit status 2 and one message on standard error that says all of `said`; no traceback, nothing on stdout."""
+    assert result.status == 2, result.all
+    assert result.err.startswith("deeplab-search: "), result.all
+    assert "Traceback" not in result.err
+    assert result.out == ""
+    missing = [words for words in said if words not in result.err]
+    assert not missing, result.all
+
+
+def refuse(tmp_path: Path, command: str, *arguments: str | Path, said: tuple[str, ...]) -> None:
+    with untouched(tmp_path):
+        result = deeplab_search(*command.split(), *arguments, cwd=tmp_path)
+    assert_refused(result, *said)
+
+
+@pytest.mark.parametrize("command", ["run", "plan", "data check"])
+def test_study_file_that_is_missing(tmp_path: Path, command: str) -> None:
+    refuse(tmp_path, command, "none.toml", said=("none.toml does not exist",))
+
+
+def test_study_file_that_is_a_folder(tmp_path: Path) -> None:
+    refuse(tmp_path, "run", tmp_path, said=(str(tmp_path), "cannot be read"))
+
+
+def test_study_file_that_is_not_toml(tmp_path: Path) -> None:
+    (tmp_path / "broken.toml").write_text('[study]\nname = "x\n')
+    refuse(tmp_path, "run", "broken.toml", said=("broken.toml is not TOML", "line 2"))
+
+
+def test_every_mistake_in_the_sections_is_in_one_message(tmp_path: Path, tiny: Table) -> None:
+    file = write_study(
+        tmp_path / "wrong.toml",
+        tiny,
+        study={"nmae": "x", "name": "with/slash"},
+        data={"image_size": [64]},
+        hyperband={"max_epochs": "nine", "factor": 1},
+        sapce={"encoder": "ResNet50"},
+    )
+    said = ("wrong.toml: 6 mistakes", "nmae: unknown key", "name: given 'with/slash'", "image_size", "given 'nine'")
+    refuse(tmp_path, "run", file, said=(*said, "factor: given 1", "[sapce]: unknown key; there are [study]"))
+
+
+def test_every_mistake_in_the_space_is_in_one_message(tmp_path: Path, tiny: Table) -> None:
+    space = {
+        "encoder": ["MobileNetV2", "ResNet999"],
+        "aspp_filters": {"min": 64, "max": 32},
+        "decoder_depth": 2.5,
+        "learning_rate": {"min": 0, "max": 1, "sampling": "log"},
+        "filters": 3,
+    }
+    said = (
+        "5 mistakes",
+        "'ResNet999'; allowed are",
+        "min (=64) must not be above max (=32)",
+        "given 2.5",
+        "filters: no",
+    )
+    refuse(tmp_path, "run", write_study(tmp_path / "wrong.toml", tiny, space=space), said=said)
+
+
+def test_epochs_that_contradict(tmp_path: Path, tiny: Table) -> None:
+    file = write_study(tmp_path / "wrong.toml", tiny, hyperband={"min_epochs": 4})
+    refuse(tmp_path, "run", file, said=("min_epochs (=4) must not be above max_epochs (=3)",))
+
+
+@pytest.mark.parametrize("section", [{"hyperband": {"sampler": "tpe"}}, {"workers": {"executor": "ray"}}])
+def test_what_is_planned_is_refused_and_not_ignored(tmp_path: Path, tiny: Table, section: dict[str, Any]) -> None:
+    refuse(tmp_path, "run", write_study(tmp_path / "new.toml", tiny, **section), said=("is not available",))
+
+
+@pytest.mark.parametrize("command", ["report", "train", "evaluate", "summary"])
+def test_planned_commands_are_refused_and_not_ignored(tmp_path: Path, command: str) -> None:
+    refuse(tmp_path, command, "x.toml", "--any", "option", said=(command, "is not available"))
+
+
+@pytest.mark.parametrize("override", ["hyperband.max_epochs", "max_epochs=3", "study.name.deeper=3"])
+def test_set_without_a_key_and_value(tmp_path: Path, tiny: Table, override: str) -> None:
+    refuse(
+        tmp_path, "run", write_study(tmp_path / "s.toml", tiny), "--set", override, said=(f"--set: given '{override}'",)
+    )
+
+
+def test_objective_that_no_trial_measures(tmp_path: Path, tiny: Table) -> None:
+    file = write_study(tmp_path / "wrong.toml", tiny, study={"objective": "val_dice"})
+    refuse(tmp_path, "run", file, said=("given 'val_dice'; allowed are", "val_mean_iou"))
+
+
+def damage_missing_folder(data: Path) -> tuple[str, ...]:
+    shutil.rmtree(data)
+    return (str(data), "does not exist")
+
+
+def damage_empty_split(data: Path) -> tuple[str, ...]:
+    for image in (data / "val" / "images").iterdir():
+        image.unlink()
+    return (str(data / "val" / "images"), "holds no .jpg")
+
+
+def damage_image_without_mask(data: Path) -> tuple[str, ...]:
+    (data / "train" / "masks" / "2.png").unlink()
+    return (str(data / "train" / "images" / "2.png"), "has no mask")
+
+
+def damage_files(data: Path) -> tuple[str, ...]:
+    """Nothing that the listing shows: sizes that differ, a value that is no class, half an image."""
+    Image.new("L", (48, 41)).save(data / "train" / "masks" / "1.png")
+    Image.fromarray(np.full((40, 48), 7, np.uint8)).save(data / "val" / "masks" / "0.png")
+    image = data / "train" / "images" / "3.png"
+    image.write_bytes(image.read_bytes()[: image.stat().st_size // 2])
+    return (
+        "the data have 3 errors",
+        f"its mask {data / 'train' / 'masks' / '1.png'} 41x48; they must be of one size",
+        f"{data / 'val' / 'masks' / '0.png'} holds the values 7; expected class ids 0 to 1",
+        f"Cannot read image {image}: image file is truncated",
+    )
+
+
+def damage_dangling_link(data: Path) -> tuple[str, ...]:
+    image = data / "train" / "images" / "3.png"
+    image.unlink()
+    image.symlink_to("gone.png")
+    return (str(image),)
+
+
+def damage_classes_file(data: Path) -> tuple[str, ...]:
+    (data / "classes.json").write_text(json.dumps({"classes": "land"}))
+    return (str(data / "classes.json"),)
+
+
+DAMAGES = [value for name, value in list(globals().items()) if name.startswith("damage_")]
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__.removeprefix("damage_"))
+def test_data_that_would_break_training(
+    tmp_path: Path, folder_data: Path, folder_study: Path, damage: Callable[[Path], tuple[str, ...]]
+) -> None:
+    said = damage(folder_data)
+    refuse(tmp_path, "run", folder_study, said=said)
+    with untouched(tmp_path):
+        checked = deeplab_search("data", "check", folder_study, cwd=tmp_path)
+    assert checked.status == 2, checked.all
+    assert "Traceback" not in checked.all
+    assert all(words in checked.out + checked.err for words in said), checked.all
+
+
+def test_many_broken_files_are_counted_and_not_all_listed(folder_data: Path) -> None:
+    for number in range(20):
+        for kind in ("images", "masks"):
+            (folder_data / "train" / kind / f"new{number}.png").write_bytes(b"no image")
+    data = open_dataset("folder", path=folder_data, image_size=(64, 64), classes=1)
+    with pytest.raises(UserError, match="the data have 20 errors") as refused:
+        check_new_data(data, Console(quiet=True))
+    assert str(refused.value).count("\n  - Cannot read image") == 10
+    assert "and 10 more: see deeplab-search data check" in str(refused.value)
+
+
+def test_encoder_weights_that_are_missing(tmp_path: Path, tiny: Table) -> None:
+    file = write_study(tmp_path / "s.toml", tiny, space={"encoder_weights": "gone.weights.h5"})
+    refuse(tmp_path, "run", file, said=("encoder_weights", "gone.weights.h5", "no such file"))
+
+
+def test_encoder_weights_of_another_encoder(tmp_path: Path, tiny: Table, shared_data: Path) -> None:
+    weights = str(shared_data / "weights" / "mobilenetv2_1.0_224_slim_notop.weights.h5")
+    space = {"encoder": "ResNet50", "aspp_tap": None, "encoder_weights": weights}
+    file = write_study(tmp_path / "s.toml", tiny, space=space)
+    refuse(tmp_path, "run", file, said=(weights, "are not those of ResNet50"))
+
+
+@pytest.mark.parametrize("directory", ["a-file/below", "/proc"])
+def test_study_folder_that_cannot_be_written(tmp_path: Path, tiny: Table, directory: str) -> None:
+    (tmp_path / "a-file").touch()
+    file = write_study(tmp_path / "s.toml", tiny)
+    refuse(tmp_path, "run", file, "--directory", directory, said=(f"{directory}/tiny cannot be written", "--directory"))
+
+
+def test_study_folder_that_holds_something_else(tmp_path: Path, tiny: Table) -> None:
+    (tmp_path / "results" / "tiny").mkdir(parents=True)
+    (tmp_path / "results" / "tiny" / "thesis.txt").write_text("years of work")
+    file = write_study(tmp_path / "s.toml", tiny)
+    said = ("results/tiny holds something else than a study", "thesis.txt")
+    refuse(tmp_path, "run", file, said=said)
+    refuse(tmp_path, "run", file, "--fresh", said=said)
+
+
+@pytest.mark.parametrize("command", ["status", "board", "export", "predict"])
+def test_folder_that_holds_no_study(tmp_path: Path, command: str) -> None:
+    (tmp_path / "empty").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "image.png")
+    arguments = ("image.png", "--to", "masks") if command == "predict" else ()
+    refuse(tmp_path, command, "empty", *arguments, said=("empty", "expected" if command == "predict" else "no study"))
+
+
+def test_changed_settings_are_listed_with_both_values(study_copy: Path, tiny: Table) -> None:
+    folder = study_copy.parents[1]
+    changes: Table = {"study": {"seed": 4}, "space": {"aspp_filters": [8, 32]}, "recipe": {"weight_decay": 0.5}}
+    file = write_study(folder / "changed.toml", tiny, **changes)
+    listed = (
+        "study.seed: the study has 3, the file says 4",
+        "space.aspp_filters: the study has [8, 16], the file says [8, 32]",
+        "recipe.weight_decay: the study has 0.0001, the file says 0.5",
+    )
+    refuse(folder, "run", file, said=(*listed, "--fresh"))
+
+
+def test_changed_data_are_noticed_on_resume(tmp_path: Path, folder_data: Path, folder_study: Path) -> None:
+    with running("run", folder_study, cwd=tmp_path) as started:
+        started.until((tmp_path / "results" / "own" / "trials.csv").exists)
+    image = folder_data / "train" / "images" / "0.png"
+    Image.fromarray(255 - np.asarray(Image.open(image))).save(image)
+    refuse(tmp_path, "run", folder_study, said=("the data has changed since the study started", "--fresh"))

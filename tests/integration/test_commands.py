@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.integration.program import PROGRAM, Table, deeplab_search, environment, listing, write_study
+
+COMMANDS = ("run", "plan", "status", "board", "export", "predict", "doctor", "data", "data check")
+
+
+def test_help_lists_the_commands_and_each_has_help_of_its_own(tmp_path: Path) -> None:
+    listed = deeplab_search("--help", cwd=tmp_path)
+    assert listed.status == 0
+    for command in COMMANDS:
+        assert command.split()[0] in listed.out
+        own = deeplab_search(*command.split(), "--help", cwd=tmp_path)
+        assert own.status == 0, own.all
+        assert "Usage: deeplab-search" in own.out
+    for command in ("report", "train", "evaluate", "summary"):
+        assert f" {command} " not in listed.out
+
+
+def test_plan_counts_what_the_search_then_runs(study: Path, tiny: Table, tmp_path: Path) -> None:
+    planned = deeplab_search("plan", write_study(tmp_path / "tiny.toml", tiny), cwd=tmp_path)
+    assert planned.status == 0, planned.all
+    trials, epochs = pd.read_csv(study / "trials.csv"), pd.read_csv(study / "epochs.csv")
+    configurations = trials["config_id"].nunique() - 1
+    total = f"tiny: {len(trials) - 1} trials of {configurations} configurations and the baseline, {len(epochs)} epochs"
+    assert total in planned.out
+    drawn = trials[trials["rung"] == 0]
+    for name, size in (("smallest", drawn["parameters"].min()), ("largest", drawn["parameters"].max())):
+        assert any(name in line and f"{size / 1e6:.2f} M" in line for line in planned.out.splitlines()), planned.out
+    assert "images/s in training" in planned.out
+    assert "for the search" in planned.out
+    assert set(listing(tmp_path)) == {"tiny.toml"}
+
+
+def test_status_of_a_finished_study_changes_nothing(study: Path, tmp_path: Path) -> None:
+    before = listing(study)
+    shown = deeplab_search("status", study, cwd=tmp_path)
+    assert shown.status == 0, shown.all
+    trials = pd.read_csv(study / "trials.csv")
+    assert "7/7 trials" in shown.out
+    assert "14/14 epochs" in shown.out
+    for trial, score in zip(trials["trial_id"], trials["score"], strict=True):
+        assert any(trial in line and f"{score:.4f}" in line for line in shown.out.splitlines())
+    assert listing(study) == before
+
+
+def test_data_check_tells_what_the_data_hold(folder_study: Path, tmp_path: Path) -> None:
+    before = listing(tmp_path)
+    checked = deeplab_search("data", "check", folder_study, cwd=tmp_path)
+    assert checked.status == 0, checked.all
+    assert "40x48 (4)" in checked.out
+    assert "train has only 4 images" in checked.out
+    assert "no errors, 2 warnings" in checked.out
+    assert listing(tmp_path) == before
+
+
+def test_doctor_lists_the_machine_and_the_packages(tmp_path: Path) -> None:
+    shown = deeplab_search("doctor", cwd=tmp_path)
+    assert shown.status == 0, shown.all
+    for word in ("Python", "python", "cores", "GPU", "keras-tuner", "disk"):
+        assert word.lower() in shown.out.lower()
+    assert "missing" not in shown.out
+    assert not listing(tmp_path)
+
+
+def test_paths_with_spaces_and_another_folder_to_start_from(study: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "my own studies"
+    shutil.copytree(study.parents[1] / "results", elsewhere / "kept here")
+    shutil.copy(study.parents[1] / "tiny.toml", elsewhere / "my study.toml")
+    again = deeplab_search(
+        "run", "my own studies/my study.toml", "--directory", "my own studies/kept here", cwd=tmp_path
+    )
+    assert again.status == 0, again.all
+    assert "starts" not in again.out
+    assert "deeplab-search export 'my own studies/kept here/tiny'" in again.out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["my own studies"]
+
+
+def test_output_into_a_pipe_that_closes_is_no_failure(study: Path) -> None:
+    command = f"'{PROGRAM}' status '{study}' | head -n 1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert done.stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize("columns", ["20", "80"])
+def test_no_escape_codes_in_a_pipe_and_no_failure_on_narrow_terminals(study: Path, columns: str) -> None:
+    shown = deeplab_search("status", study, cwd=study.parent, COLUMNS=columns, NO_COLOR="1", TERM="dumb")
+    assert shown.status == 0, shown.all
+    assert "\x1b" not in shown.out
+    assert shown.err == ""

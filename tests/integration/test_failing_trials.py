@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from tests.integration.program import Table, deeplab_search, running, write_study
+
+# Every trial is one epoch of its own configuration.
+ONE_EPOCH = {"max_epochs": 1, "baseline": False}
+
+
+def test_a_trial_that_diverges_is_recorded_and_the_search_goes_on(tmp_path: Path, tiny: Table) -> None:
+    # Each step of plain descent at rate 10 multiplies the weights by 1 - 10 x 0.9.
+    space = {"learning_rate": [0.001, 10.0], "aspp_rate": 1}
+    recipe = {"optimizer": "sgd", "weight_decay": 0.9, "schedule": "constant", "batch_size": 1}
+    settings: Table = {"hyperband": {**ONE_EPOCH, "iterations": 3}, "space": space, "recipe": recipe}
+    file = write_study(tmp_path / "s.toml", tiny, data={"train_images": 48}, **settings)
+    done = deeplab_search("run", file, "--workers", "2", cwd=tmp_path)
+    assert done.status == 0, done.all
+    trials = pd.read_csv(tmp_path / "results" / "tiny" / "trials.csv").sort_values("trial_id")
+    print(trials[["trial_id", "status", "error", "hp:learning_rate", "score"]])
+    diverged = trials["hp:learning_rate"] == 10
+    assert list(trials["status"]) == ["diverged" if fast else "completed" for fast in diverged]
+    assert set(trials["status"]) == {"diverged", "completed"}
+    assert set(trials.loc[diverged, "error"]) == {"the loss is not finite"}
+    assert trials.loc[diverged, "score"].isna().all()
+    assert "diverged: the loss is not finite" in done.out
+
+
+def test_a_search_whose_first_trials_all_fail_stops_with_the_reason_and_can_go_on(
+    tmp_path: Path, folder_data: Path, folder_study: Path
+) -> None:
+    arguments = ("run", folder_study, "--set", "limits.abort_after_failures=2", "--set", "hyperband.iterations=3")
+    image = folder_data / "val" / "images" / "0.png"
+    whole = image.read_bytes()
+    with running(*arguments, cwd=tmp_path) as search:
+        search.until(lambda: "trial 0000-0 starts" in search.output)
+        image.write_bytes(whole[:200])
+        assert search.wait() == 1, search.output
+    study = tmp_path / "results" / "own"
+    assert "Traceback" not in search.output
+    assert "the first 2 trials failed, all with the same reason: DataError: " in search.output
+    assert str(image) in search.output
+    assert "The whole traceback is in results/own/trial_0001-0/log.txt" in search.output
+    assert "Traceback" in (study / "trial_0001-0" / "log.txt").read_text()
+    assert "continue with:" in search.output
+
+    trials = pd.read_csv(study / "trials.csv")
+    assert list(trials["status"]) == ["failed", "failed"]
+    assert trials["error"].str.contains("0.png").all()
+    assert trials["score"].isna().all()
+    shown = deeplab_search("status", "results/own", cwd=tmp_path)
+    assert shown.status == 0, shown.all
+    assert "2 failed: 0000-0 failed: DataError" in shown.out
+
+    # The image is whole again: the same command goes on with what is left.
+    image.write_bytes(whole)
+    again = deeplab_search(*arguments, cwd=tmp_path)
+    assert again.status == 0, again.all
+    trials = pd.read_csv(study / "trials.csv")
+    assert list(trials["status"]) == ["failed", "failed", "completed"]
+    assert "best: 0002-0" in again.out

@@ -1,0 +1,184 @@
+"""A search that is killed, killed again, interrupted and continued gives what it gives undisturbed."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.integration.program import (
+    Result,
+    Running,
+    Table,
+    deeplab_search,
+    listing,
+    running,
+    wait_until,
+    write_study,
+)
+
+PROMOTED = "0000-1"
+# What differs between two runs of one search. Everything else must not.
+OF_THE_RUN = ["attempts", "started", "finished", "train_seconds", "total_seconds", "worker"]
+OF_THE_EPOCH = ["seconds", "images_per_second", "peak_memory_mb"]
+
+
+@dataclass
+class Disturbed:
+    """What was seen while a search was killed three times and interrupted, and the folder it ended in."""
+
+    study: Path
+    killed: dict[str, str]
+    outlived: list[int]
+    interrupted: int
+    interruption: str
+    finished_before: set[str]
+    last: Result
+
+
+def trials_of(study: Path) -> pd.DataFrame:
+    return pd.read_csv(study / "trials.csv").set_index("trial_id").sort_index()
+
+
+def epochs_of(study: Path) -> pd.DataFrame:
+    return pd.read_csv(study / "epochs.csv").set_index(["trial_id", "epoch"]).sort_index()
+
+
+def lines(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def whole_epochs(study: Path) -> dict[str, str]:
+    """Every row of every trial's own epochs, by trial and epoch."""
+    rows = {}
+    for path in study.glob("trial_*/epochs.csv"):
+        for line in lines(path)[1:]:
+            trial, _, epoch, *_ = line.split(",")
+            rows[f"{trial}/{epoch}"] = line
+    return rows
+
+
+def in_the_middle_of(study: Path, trial: str) -> bool:
+    """Whether a trial has done its first epoch; another one must follow."""
+    return len(lines(study / f"trial_{trial}" / "epochs.csv")) == 2
+
+
+@pytest.fixture(scope="module")
+def disturbed(tmp_path_factory: pytest.TempPathFactory, tiny: Table) -> Disturbed:
+    folder = tmp_path_factory.mktemp("disturbed")
+    command = ("run", write_study(folder / "tiny.toml", tiny), "--workers")
+    study = folder / "results" / "tiny"
+
+    with running(*command, "2", cwd=folder) as first:
+        first.until(lambda: in_the_middle_of(study, PROMOTED))
+        first.kill()
+    killed = whole_epochs(study)
+
+    with running(*command, "2", cwd=folder) as second:
+        second.until(lambda: len(second.members()) > 2 and "starts" in second.output)
+        os.kill(second.process.pid, signal.SIGKILL)
+        second.process.wait()
+        wait_until(lambda: not second.members(), lambda: f"trials outlive their driver: {second.members()}")
+        outlived = second.members()
+
+    with running(*command, "2", cwd=folder) as third:
+        third.until(lambda: "epoch 3/3" in third.output)
+        os.kill(third.process.pid, signal.SIGINT)
+        interrupted = third.wait()
+    finished = trials_of(study)
+    finished_before = set(finished.index[finished["status"] == "completed"])
+
+    last = deeplab_search(*command, "3", cwd=folder)
+    assert last.status == 0, last.all
+    return Disturbed(study, killed, outlived, interrupted, third.output, finished_before, last)
+
+
+def test_no_finished_epoch_is_lost_or_trained_again(disturbed: Disturbed) -> None:
+    assert f"{PROMOTED}/2" in disturbed.killed
+    assert f"{PROMOTED}/3" not in disturbed.killed
+    assert whole_epochs(disturbed.study).items() >= disturbed.killed.items()
+
+
+def test_no_row_is_doubled_or_missing(disturbed: Disturbed, study: Path) -> None:
+    for name, key in (("trials.csv", ["trial_id"]), ("epochs.csv", ["trial_id", "epoch"])):
+        rows = pd.read_csv(disturbed.study / name)
+        assert not rows.duplicated(key).any()
+        assert len(rows) == len(pd.read_csv(study / name))
+
+
+def test_trials_are_those_of_an_undisturbed_run(disturbed: Disturbed, study: Path) -> None:
+    found, expected = (trials_of(folder).drop(columns=OF_THE_RUN) for folder in (disturbed.study, study))
+    measured = ["score", "best_epoch", *(name for name in found.columns if name.startswith("metric:"))]
+    pd.testing.assert_frame_equal(found.drop(columns=measured), expected.drop(columns=measured))
+    # Trials that ended with the same share of the cores are equal to the last digit, however often they were killed.
+    same = sorted(disturbed.finished_before)
+    assert PROMOTED in same
+    pd.testing.assert_frame_equal(found.loc[same, measured], expected.loc[same, measured], check_exact=True)
+    # With another share of them sums are rounded differently.
+    assert found["score"].to_dict() == pytest.approx(expected["score"].to_dict(), abs=0.02)
+
+
+def test_epochs_are_those_of_an_undisturbed_run(disturbed: Disturbed, study: Path) -> None:
+    same = sorted(disturbed.finished_before)
+    found, expected = (epochs_of(folder).drop(columns=OF_THE_EPOCH).loc[same] for folder in (disturbed.study, study))
+    pd.testing.assert_frame_equal(found, expected, check_exact=True)
+
+
+def test_a_killed_trial_was_tried_again(disturbed: Disturbed) -> None:
+    assert trials_of(disturbed.study)["attempts"].to_dict()[PROMOTED] > 1
+
+
+def test_trials_end_with_their_driver(disturbed: Disturbed) -> None:
+    assert disturbed.outlived == []
+
+
+def test_ctrl_c_ends_with_130_and_the_command_that_continues(disturbed: Disturbed) -> None:
+    assert disturbed.interrupted == 130, disturbed.interruption
+    assert "stopping after the epochs in flight" in disturbed.interruption
+    assert disturbed.interruption.rstrip().endswith(
+        f"deeplab-search run {disturbed.study.parents[1]}/tiny.toml --workers 2"
+    )
+    assert "Traceback" not in disturbed.interruption
+
+
+def test_nothing_is_left_of_an_interrupted_run(disturbed: Disturbed) -> None:
+    left = [name for name in listing(disturbed.study) if "partial" in name or name.endswith(".tmp") or ".stop" in name]
+    assert not left
+
+
+@pytest.fixture
+def search(tmp_path: Path, tiny: Table) -> Iterator[Running]:
+    """A search in its first trials."""
+    with running("run", write_study(tmp_path / "tiny.toml", tiny), cwd=tmp_path) as command:
+        command.until(lambda: "trial baseline starts" in command.output)
+        yield command
+
+
+def test_one_driver_a_study_status_meanwhile_and_ctrl_c_twice(search: Running, tmp_path: Path) -> None:
+    for arguments in (["run", "tiny.toml"], ["run", "tiny.toml", "--fresh"]):
+        second = deeplab_search(*arguments, cwd=tmp_path)
+        assert second.status == 2, second.all
+        assert f"another run drives this study (process {search.process.pid} on " in second.err
+        assert "deeplab-search status results/tiny" in second.err
+
+    shown = deeplab_search("status", "results/tiny", cwd=tmp_path)
+    assert shown.status == 0, shown.all
+    assert "0/7 trials" in shown.out
+    assert "baseline" in shown.out
+    assert "running" in shown.out
+
+    os.kill(search.process.pid, signal.SIGINT)
+    search.until(lambda: "press Ctrl-C again" in search.output)
+    os.kill(search.process.pid, signal.SIGINT)
+    assert search.wait() == 130, search.output
+    assert "Traceback" not in search.output
+    wait_until(lambda: not search.members())
+    assert trials_of(tmp_path / "results" / "tiny").loc["baseline", "status"] in ("queued", "running")
+
+    shown = deeplab_search("status", "results/tiny", cwd=tmp_path)
+    assert "not running now" in shown.out
