@@ -125,6 +125,8 @@ class KerasHead:
 
     def upsample(self, x: keras.KerasTensor, factor: int, name: str) -> keras.KerasTensor:
         """Bilinear, by a whole factor."""
+        if None in x.shape[1:3]:
+            return _upsample_any_size(x, factor, name)
         return keras.layers.UpSampling2D(factor, interpolation="bilinear", name=name)(x)
 
     def dropout(self, x: keras.KerasTensor, rate: float, name: str) -> keras.KerasTensor:
@@ -179,6 +181,21 @@ def crop_to(x: keras.KerasTensor, like: keras.KerasTensor) -> keras.KerasTensor:
     if (height, width) == (full_height, full_width):
         return x
     return keras.layers.Cropping2D(((0, full_height - height), (0, full_width - width)), name="size_crop")(x)
+
+
+def _upsample_any_size(x: keras.KerasTensor, factor: int, name: str) -> keras.KerasTensor:
+    """Bilinear interpolation, by an even factor, of a map whose size is not known when the graph is built.
+
+    Keras resizes bilinearly to known sizes only. Repeated cells under a moving mean of `factor` and then of 2 give the
+    same: a cell's weight falls off linearly, in steps at the centres of pixels.
+    """
+    half = factor // 2
+    x = keras.ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="symmetric")
+    x = keras.layers.UpSampling2D(factor, interpolation="nearest", name=f"{name}_repeat")(x)
+    x = keras.layers.Cropping2D(half, name=f"{name}_crop")(x)
+    for index, window in enumerate([(factor, 1), (1, factor), (2, 1)]):
+        x = keras.layers.AveragePooling2D(window, strides=1, name=f"{name}_mean{index}")(x)
+    return keras.layers.AveragePooling2D((1, 2), strides=1, name=name)(x)
 
 
 def _first(x: keras.KerasTensor, like: keras.KerasTensor) -> keras.KerasTensor:

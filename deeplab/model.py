@@ -39,7 +39,7 @@ def build_model(
 
     Args:
         architecture: the choices that make the network.
-        image_size: (height, width), or (None, None) for any size.
+        image_size: (height, width), or (None, None) for any size; LiteRT needs it known.
         classes: 1 for binary segmentation (sigmoid), else the number of classes (softmax).
         encoder_weights: "imagenet", a file (`.h5`, `.weights.h5`, `.keras`), or `None` for random ones.
         output: "logits" or "probabilities": float32 `[B, H, W, classes]`; "class_ids": int32 `[B, H, W]`, the most
@@ -88,7 +88,8 @@ def _finish(x: keras.KerasTensor, output: Output) -> keras.KerasTensor:
         return keras.layers.Activation("sigmoid" if binary else "softmax", dtype="float32", name="probabilities")(x)
     if binary:
         return keras.ops.cast(keras.ops.greater(keras.ops.squeeze(x, axis=-1), 0.0), "int32")
-    return keras.ops.argmax(x, axis=-1)
+    # Not `argmax`: on TensorFlow, Keras's reads sign bits by an operation that LiteRT does not have.
+    return keras.ops.squeeze(keras.ops.top_k(x, 1)[1], axis=-1)
 
 
 def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -22,11 +22,12 @@ def test_the_tutorial_at_512() -> None:
 @settings(max_examples=8, deadline=None)
 @given(architectures(("MobileNetV2",), max_filters=12))
 def test_cost_is_the_built_models(architecture: Architecture) -> None:
-    model = build_model(architecture, (64, 96), 3)
+    model = build_model(architecture, (64, 96), 3, preprocessing=False)
     counted = cost(architecture, (64, 96), 3)
     assert counted.parameters == model.count_params()
     assert counted.trainable_parameters == sum(math.prod(w.shape) for w in model.trainable_weights)
     assert counted.macs == macs_of(model)
+    assert counted.peak_activation_bytes == 4 * sum(math.prod(op.output.shape[1:]) for op in model.operations)
 
 
 def macs_of(model: keras.Model) -> int:
@@ -52,12 +53,6 @@ def test_macs_of_the_tutorial_by_hand() -> None:
     decoder = at4 * (256 * 48 + 9 * (304 * 256 + 256 * 256) + 256)
     # The tutorial taps the second of stage 2's blocks; the third still feeds stage 3.
     assert cost(TUTORIAL, (512, 512), 1).macs == encoder + aspp + decoder
-
-
-def test_activations_hold_at_least_the_networks_largest_maps() -> None:
-    small, large = (cost(TUTORIAL, size, 1).peak_activation_bytes for size in [(128, 128), (256, 256)])
-    assert large == pytest.approx(4 * small, rel=0.01)
-    assert small > 4 * 64 * 64 * 64 * 3  # conv, norm and ReLU of the first layer alone
 
 
 def test_sides_are_padded_to_the_output_stride() -> None:
