@@ -6,7 +6,7 @@ from typing import Any
 
 import keras_tuner
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from deeplab import TUTORIAL
@@ -105,6 +105,7 @@ def test_the_catalogue_holds_the_tutorials_values() -> None:
         assert CATALOGUE[name].tutorial == value
 
 
+@example(low=1, span=10, step=1, limit=4)
 @given(low=st.integers(1, 20), span=st.integers(0, 20), step=st.integers(1, 5), limit=st.integers(0, 45))
 def test_below_keeps_what_is_smaller(low: int, span: int, step: int, limit: int) -> None:
     before = searched("aspp_rate", {"min": low, "max": low + span + 1, "step": step})

@@ -72,6 +72,15 @@ def test_an_interrupted_save_leaves_the_old_checkpoint_whole(tmp_path: Path, int
     assert len(list(folder.glob("*.weights.h5"))) == 1
 
 
+def test_a_save_that_fails_before_the_switch_leaves_the_old_checkpoint_whole(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, small_model(1.0), state(1))
+    unwritable = TrainingState(2, [{"epoch": object()}])
+    with pytest.raises(TypeError, match="JSON"):
+        save_checkpoint(tmp_path, small_model(2.0), unwritable)
+    assert (tmp_path / "epoch_0002.weights.h5").exists(), "it failed later than the weights"
+    assert (read_state(tmp_path), value_in(tmp_path)) == (state(1), 1.0)
+
+
 @pytest.mark.parametrize("damage", ["no folder", "no weights", "torn state", "empty state"])
 def test_no_whole_checkpoint_is_none(tmp_path: Path, damage: str) -> None:
     if damage != "no folder":
