@@ -28,6 +28,8 @@ class FastDilatedConv2D(keras.layers.Conv2D):
     """
 
     def convolution_op(self, inputs: Any, kernel: Any) -> Any:
+        if self.compute_dtype != "float32":
+            return super().convolution_op(inputs, kernel)  # oneDNN has no dilated gradients in half precision
         import tensorflow as tf
 
         return tf.nn.conv2d(inputs, kernel, strides=1, padding=self.padding.upper(), dilations=self.dilation_rate)
