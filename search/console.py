@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections.abc import Mapping
 from datetime import datetime
@@ -55,9 +57,16 @@ class SearchConsole:
             self._reported = time.monotonic()
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """The reader has gone: what is said from now on goes nowhere. Rich would end the program with status 1."""
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise BrokenPipeError
+
+
 def make_console() -> Console:
     """The terminal, for text that is shown as it is: names and paths may hold brackets and colons."""
-    return Console(highlight=False, markup=False, emoji=False)
+    return _Console(highlight=False, markup=False, emoji=False)
 
 
 def render(snapshot: Snapshot) -> RenderableType:

@@ -71,6 +71,10 @@ def _search(study: Study, prepared: Prepared, console: SearchConsole) -> Snapsho
         ) from None
     except SearchStopped as error:
         raise SearchStopped(f"{error}\nEverything is kept in {study.folder}; continue with:\n  {_command()}") from None
+    except BrokenPipeError:
+        raise SearchStopped(
+            f"nobody reads its output any more.\nEverything is kept in {study.folder}; continue with:\n  {_command()}"
+        ) from None
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import sys
 import threading
@@ -293,6 +294,12 @@ def _is_out_of_memory(error: BaseException) -> bool:
 
 
 def _one_line(error: BaseException) -> str:
-    """The exception's type and the last line of its message."""
-    lines = [line for line in str(error).strip().splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[-1].strip()}" if lines else type(error).__name__
+    """The exception's type and the line of its message that says most.
+
+    TensorFlow wraps an error in a Python function into its traceback, and ends messages with graph nodes and hints.
+    """
+    stripped = (line.strip() for line in str(error).splitlines())
+    lines = [line for line in stripped if line and not line.startswith(("[[", "Hint:"))]
+    inner = [line for line in lines if re.match(r"[\w.]*(Error|Exception): ", line)]
+    reason = (inner or lines)[-1:]
+    return ": ".join([type(error).__name__, *reason])

@@ -14,6 +14,9 @@ from tensorboard.backend.event_processing.plugin_event_multiplexer import EventM
 
 from tests.integration.program import running
 
+# Tags of TensorBoard and the columns of `epochs.csv` that they show.
+LINES = {"train/loss": "loss", "train/mean_iou": "mean_iou", "validation/mean_iou": "val_mean_iou"}
+
 
 @pytest.fixture
 def trials(study: Path) -> pd.DataFrame:
@@ -33,12 +36,11 @@ def run_of(trial: str) -> str:
 def test_tensorboards_own_loader_shows_a_run_a_configuration(study: Path, epochs: pd.DataFrame) -> None:
     loaded = EventMultiplexer().AddRunsFromDirectory(str(study / "tensorboard")).Reload()
     names = {run_of(trial) for trial in epochs["trial_id"]}
-    assert set(loaded.Runs()) >= {f"{name}/{split}" for name in names for split in ("train", "validation")}
-    assert {run.split("/")[0] for run in loaded.Runs()} <= {*names, "."}
+    assert set(loaded.Runs()) == {*names, "."}
     for name in names:
         own = epochs[epochs["trial_id"].map(run_of) == name].sort_values("epoch")
-        for split, column in (("train", "mean_iou"), ("validation", "val_mean_iou"), ("train", "loss")):
-            line = loaded.Tensors(f"{name}/{split}", column.removeprefix("val_"))
+        for tag, column in LINES.items():
+            line = loaded.Tensors(name, tag)
             # The epochs of a promoted configuration are one line, from the first to the last.
             assert [event.step for event in line] == list(own["epoch"])
             values = [event.tensor_proto.float_val[0] for event in line]
@@ -59,12 +61,13 @@ def test_board_serves_the_page_the_curves_and_the_table(
         assert url is not None
         base = url[0]
         assert "<title>TensorBoard</title>" in fetch(base)
-        board.until(lambda: "baseline/validation" in fetch(f"{base}data/plugin/timeseries/tags"))
+        board.until(lambda: "baseline" in fetch(f"{base}data/runs"))
         board.until(lambda: len(session_groups(base)) == trials["config_id"].nunique())
 
         best = trials.loc[trials["score"] == trials["score"].max()].iloc[0]
-        run = f"{run_of(best['trial_id'])}/validation"
-        curve = json.loads(fetch(f"{base}data/plugin/scalars/scalars", tag="mean_iou", run=run))
+        curve = json.loads(
+            fetch(f"{base}data/plugin/scalars/scalars", tag="validation/mean_iou", run=run_of(best["trial_id"]))
+        )
         own = epochs[epochs["config_id"] == best["config_id"]].sort_values("epoch")
         assert [step for _, step, _ in curve] == list(own["epoch"])
         assert [value for *_, value in curve] == pytest.approx(list(own["val_mean_iou"]), rel=1e-5)

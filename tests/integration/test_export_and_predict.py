@@ -115,7 +115,7 @@ def test_export_refuses(study: Path, tmp_path: Path, arguments: list[str], said:
 
 
 def test_export_of_a_trial_whose_checkpoint_is_gone(study: Path, tmp_path: Path) -> None:
-    worst = pd.read_csv(study / "trials.csv").set_index("trial_id")["score"].idxmin()
+    worst = str(pd.read_csv(study / "trials.csv").set_index("trial_id")["score"].idxmin())
     refused = deeplab_search("export", study, "--trial", worst, "--to", tmp_path / "new", cwd=tmp_path)
     assert refused.status == 2, refused.all
     assert "keeps no checkpoint" in refused.err

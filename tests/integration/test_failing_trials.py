@@ -40,19 +40,19 @@ def test_a_search_whose_first_trials_all_fail_stops_with_the_reason_and_can_go_o
         assert search.wait() == 1, search.output
     study = tmp_path / "results" / "own"
     assert "Traceback" not in search.output
-    assert "the first 2 trials failed, all with the same reason: DataError: " in search.output
-    assert str(image) in search.output
+    assert "the first 2 trials failed, all with the same reason: " in search.output
+    assert f"DataError: Cannot read image {image}: image file is truncated" in search.output
     assert "The whole traceback is in results/own/trial_0001-0/log.txt" in search.output
     assert "Traceback" in (study / "trial_0001-0" / "log.txt").read_text()
     assert "continue with:" in search.output
 
     trials = pd.read_csv(study / "trials.csv")
     assert list(trials["status"]) == ["failed", "failed"]
-    assert trials["error"].str.contains("0.png").all()
+    assert trials["error"].str.contains(f"Cannot read image {image}", regex=False).all()
     assert trials["score"].isna().all()
     shown = deeplab_search("status", "results/own", cwd=tmp_path)
     assert shown.status == 0, shown.all
-    assert "2 failed: 0000-0 failed: DataError" in shown.out
+    assert "2 failed: 0000-0 failed: " in shown.out
 
     # The image is whole again: the same command goes on with what is left.
     image.write_bytes(whole)

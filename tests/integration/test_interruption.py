@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,12 @@ import pandas as pd
 import pytest
 
 from tests.integration.program import (
+    PROGRAM,
     Result,
     Running,
     Table,
     deeplab_search,
+    environment,
     listing,
     running,
     wait_until,
@@ -182,3 +185,16 @@ def test_one_driver_a_study_status_meanwhile_and_ctrl_c_twice(search: Running, t
 
     shown = deeplab_search("status", "results/tiny", cwd=tmp_path)
     assert "not running now" in shown.out
+
+
+def test_a_search_whose_output_nobody_reads_says_so_and_is_no_success(tmp_path: Path, tiny: Table) -> None:
+    write_study(tmp_path / "tiny.toml", tiny)
+    command = f"'{PROGRAM}' run tiny.toml | head -n 1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1, done.stderr
+    assert "nobody reads its output" in done.stderr
+    assert done.stderr.rstrip().endswith("deeplab-search run tiny.toml")
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
