@@ -7,7 +7,7 @@ import time
 
 import keras
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 
 from deeplab import TUTORIAL, Architecture, build_model, cost, feature_map_size
 from tests.unit.deeplab.strategies import architectures
@@ -19,7 +19,8 @@ def test_the_tutorial_at_512() -> None:
     assert cost(TUTORIAL, (512, 512), 11).parameters == 17_832_779
 
 
-@settings(max_examples=8, deadline=None)
+# A failure is reported as found: to shrink it would build hundreds of models.
+@settings(max_examples=6, deadline=None, phases=[Phase.reuse, Phase.generate])
 @given(architectures(("MobileNetV2",), max_filters=12))
 def test_cost_is_the_built_models(architecture: Architecture) -> None:
     model = build_model(architecture, (64, 96), 3, preprocessing=False)
