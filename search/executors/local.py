@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 
@@ -19,7 +20,7 @@ PRELOAD = ["search.executors.preload"]
 
 
 class LocalExecutor:
-    """A pool of processes, each of which runs one trial and ends: nothing a trial leaves behind reaches the next.
+    """Runs each trial in a process of its own: nothing a trial leaves behind reaches the next.
 
     Args:
         workers: trials at a time; None for one per GPU, or one on a machine without.
@@ -28,9 +29,10 @@ class LocalExecutor:
     def __init__(self, workers: int | None = None) -> None:
         quiet_environment()
         self._devices = share_devices(workers, list_gpus(), os.cpu_count() or 1)
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(PRELOAD)
-        self._pool = pebble.ProcessPool(max_workers=len(self._devices), max_tasks=1, context=context)
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(PRELOAD)
+        self._futures: list[Future[Outcome]] = []
+        self._ending: list[threading.Thread] = []
 
     @property
     def devices(self) -> Sequence[Device]:
@@ -39,13 +41,31 @@ class LocalExecutor:
 
     def submit(self, spec: TrialSpec) -> Future[Outcome]:
         """Start a trial in a process of its own; see `Executor.submit`."""
-        future: Future[Outcome] = self._pool.schedule(run_trial, args=[spec])
+        self._wait_for_ended()
+        # One pool for all would start the next process ahead, which complains where it is no longer wanted.
+        pool = pebble.ProcessPool(max_workers=1, context=self._context)
+        future: Future[Outcome] = pool.schedule(run_trial, args=[spec])
+        self._futures = [other for other in self._futures if not other.done()] + [future]
+        future.add_done_callback(lambda _: self._end(pool))
         return future
 
     def shutdown(self) -> None:
         """End every process that still runs, and wait for it."""
-        self._pool.stop()  # type: ignore[no-untyped-call]  # pebble
-        self._pool.join()
+        for future in self._futures:
+            future.cancel()
+        self._wait_for_ended()
+
+    def _end(self, pool: pebble.ProcessPool) -> None:
+        """End a pool's process; beside the caller, which may be a thread of the pool itself or a signal handler."""
+        pool.stop()  # type: ignore[no-untyped-call]  # pebble
+        ending = threading.Thread(target=pool.join)
+        self._ending.append(ending)
+        ending.start()
+
+    def _wait_for_ended(self) -> None:
+        """Ended trials hold their devices no longer once this returns."""
+        while self._ending:
+            self._ending.pop().join()
 
 
 def share_devices(workers: int | None, gpus: Sequence[str], cores: int) -> list[Device]:

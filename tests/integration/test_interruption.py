@@ -25,6 +25,9 @@ from tests.integration.program import (
     write_study,
 )
 
+# A whole search, disturbed three times, on a machine that may be busy.
+pytestmark = pytest.mark.timeout(600)
+
 PROMOTED = "0000-1"
 # What differs between two runs of one search. Everything else must not.
 OF_THE_RUN = ["attempts", "started", "finished", "train_seconds", "total_seconds", "worker"]
@@ -188,7 +191,7 @@ def test_one_driver_a_study_status_meanwhile_and_ctrl_c_twice(search: Running, t
 
 
 def test_a_search_whose_output_nobody_reads_says_so_and_is_no_success(tmp_path: Path, tiny: Table) -> None:
-    write_study(tmp_path / "tiny.toml", tiny)
+    write_study(tmp_path / "tiny.toml", tiny, hyperband={"max_epochs": 1, "baseline": False})
     command = f"'{PROGRAM}' run tiny.toml | head -n 1; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(
         ["bash", "-c", command], cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False
