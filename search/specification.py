@@ -36,6 +36,7 @@ def make_specification(
         encoder_weights=config.weights_of(architecture.encoder),
         data_format=config.data.format,
         data=config.data.options(),
+        images={split: dataset.length(split) for split in ("train", "val")},
         cache=config.data.cache,
         data_seed=config.study.seed,
         seed=configuration_seed(config.study.seed, number),

@@ -22,6 +22,7 @@ from search.quiet import load_tensorflow
 from search.study import Study
 
 if TYPE_CHECKING:
+    from datasets import Dataset
     from search.training import Trainer
 
 # The trial's progress file is replaced at most this often, in seconds.
@@ -54,6 +55,7 @@ class TrialSpec:
         architecture, recipe: fields of `Architecture` and `Recipe`.
         encoder_weights: see `deeplab.build_model`.
         data_format, data: arguments of `datasets.open_dataset`.
+        images: how many images each split held when the search started.
         cache: keep decoded images in memory.
         data_seed: of a procedural data set.
         seed: the configuration's own.
@@ -75,6 +77,7 @@ class TrialSpec:
     encoder_weights: str | None
     data_format: str
     data: dict[str, Any]
+    images: dict[str, int]
     cache: bool
     data_seed: int
     seed: int
@@ -156,7 +159,6 @@ class _TrialRun:
         return "completed"
 
     def _trainer(self, state: TrainingState) -> Trainer:
-        from datasets import open_dataset
         from deeplab import Architecture
         from recipe import Recipe
         from search.training import Trainer
@@ -167,7 +169,7 @@ class _TrialRun:
         trainer = Trainer(
             Architecture(**spec.architecture),
             Recipe(**spec.recipe),
-            open_dataset(spec.data_format, seed=spec.data_seed, **spec.data),
+            self._open_data(),
             tuple(spec.data["image_size"]),
             max_epochs=spec.max_epochs,
             # A checkpoint replaces the pretrained weights anyway.
@@ -179,6 +181,15 @@ class _TrialRun:
         if weights is not None:
             trainer.restore(weights)
         return trainer
+
+    def _open_data(self) -> Dataset:
+        from datasets import DataError, open_dataset
+
+        dataset = open_dataset(self.spec.data_format, seed=self.spec.data_seed, **self.spec.data)
+        found = {split: dataset.length(split) for split in self.spec.images}
+        if found != self.spec.images:
+            raise DataError(f"the data have changed since the search started: {self.spec.images} images, now {found}")
+        return dataset
 
     def _weights_to_continue(self) -> Path | None:
         own = weights_file(self.folder / "last")

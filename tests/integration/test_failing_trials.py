@@ -61,3 +61,13 @@ def test_a_search_whose_first_trials_all_fail_stops_with_the_reason_and_can_go_o
     trials = pd.read_csv(study / "trials.csv")
     assert list(trials["status"]) == ["failed", "failed", "completed"]
     assert "best: 0002-0" in again.out
+
+
+def test_data_that_change_during_a_search_stop_it(tmp_path: Path, folder_data: Path, folder_study: Path) -> None:
+    with running("run", folder_study, "--set", "limits.abort_after_failures=1", cwd=tmp_path) as search:
+        search.until(lambda: "trial 0000-0 starts" in search.output)
+        for file in (folder_data / "train").glob("*/0.png"):
+            file.unlink()
+        assert search.wait() == 1, search.output
+    assert "DataError: the data have changed since the search started: " in search.output
+    assert "{'train': 4, 'val': 2} images, now {'train': 3, 'val': 2}" in search.output
