@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import signal
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,5 +39,8 @@ def serve(folders: Sequence[Path], *, host: str, port: int) -> None:
     except program.TensorBoardServerException as error:
         raise UserError(f"TensorBoard cannot serve on {host}:{port}: {error.msg}. Choose another --port.") from None
     print(f"TensorBoard shows {', '.join(logs)} at {url}  (Ctrl-C ends it)", flush=True)
-    with contextlib.suppress(KeyboardInterrupt):
-        threading.Event().wait()
+    # Handlers of our own: a shell starts background jobs with Ctrl-C ignored, which Python would leave so.
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    ended.wait()
