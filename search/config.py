@@ -29,6 +29,8 @@ NOT_AVAILABLE_VALUES = {
 FREE_KEYS = frozenset(
     {"study.directory", "limits.retries", "limits.trial_minutes", "limits.epoch_stall_minutes"}
     | {"limits.abort_after_failures", "workers.executor", "workers.count", "data.cache"}
+    # The fingerprint says whether data at another place are the same.
+    | {"data.path"}
 )
 
 
@@ -251,6 +253,8 @@ def _contradictions(config: StudyConfig, table: Mapping[str, Any]) -> list[str]:
         for key in table.get("recipe", {})
         if key in config.space
     ]
+    if config.recipe.optimizer == "adam" and table.get("recipe", {}).get("weight_decay"):
+        problems.append("[recipe] weight_decay: optimizer 'adam' has none; use 'adamw', or leave it out.")
     band = config.hyperband
     if band.min_epochs > band.max_epochs:
         problems.append(

@@ -18,9 +18,10 @@ from search.config import StudyConfig
 from search.console import SearchConsole, trial_line
 from search.errors import Interrupted, SearchStopped
 from search.executors import Executor
-from search.limits import make_oracle
+from search.limits import make_oracle, preview
 from search.oracle import StudyTrial
 from search.publisher import Publisher
+from search.schedule import make_schedule
 from search.snapshot import Snapshot, take_snapshot
 from search.specification import make_specification
 from search.study import BASELINE, Study, now
@@ -69,6 +70,8 @@ class Driver:
         self.oracle = make_oracle(config, space, dataset)
         self.oracle.attach(study)
         self._publisher = Publisher(study, config, space, self.oracle, dataset.class_names)
+        self._schedule = make_schedule(config.hyperband).limited_to(len(preview(self.oracle, config, space)))
+        study.note_plan(workers=len(executor.devices), configurations=self._schedule.configurations)
         self._running: list[Running] = []
         self._interrupts = 0
 
@@ -209,6 +212,8 @@ class Driver:
         record["total_seconds"] = round(record.get("total_seconds", 0.0) + outcome.total_seconds, 3)
         if outcome.status == "interrupted" or (self._interrupts > 1 and outcome.status == "lost"):
             self.oracle.save_trial(trial)
+            if outcome.error is not None and outcome.status == "interrupted":
+                raise SearchStopped(f"trial {trial.trial_id}: {outcome.error}")
             return
         # Losses alone count: being stopped and continued is nobody's fault.
         record["losses"] = record.get("losses", 0) + (outcome.status == "lost")
@@ -254,13 +259,16 @@ class Driver:
         reasons = {str(trial.record.get("error")) for trial in ended}
         same = f"all with the same reason: {reasons.pop()}" if len(reasons) == 1 else "; ".join(sorted(reasons))
         log = self.study.trial(ended[-1].trial_id) / "log.txt"
-        raise SearchStopped(f"the first {len(ended)} trials failed, {same}\nThe whole traceback is in {log}.")
+        raise SearchStopped(
+            f"the first {len(ended)} trials failed, {same}\nThe whole traceback is in {log}.\n"
+            "They stay failed; once the cause is mended, --fresh runs them too."
+        )
 
     # Showing
 
     def _snapshot(self) -> Snapshot:
         rows = [self._publisher.ledger.trial_row(self.oracle.trials[trial_id]) for trial_id in self.oracle.start_order]
-        return take_snapshot(self.study, self.config, rows, len(self._executor.devices))
+        return take_snapshot(self.study, self.config, self._schedule, rows, len(self._executor.devices))
 
     # Interrupting
 

@@ -37,3 +37,8 @@ def make_oracle(config: StudyConfig, space: Space, dataset: Dataset) -> StudyOra
         admit=admit,
         config_id=lambda values: config_id(space.architecture(values), space.recipe_of(values)),
     )
+
+
+def preview(oracle: StudyOracle, config: StudyConfig, space: Space) -> list[Values]:
+    """The configurations that a study will draw: all that the schedule asks for, or all that the space holds."""
+    return oracle.preview({config_id(*space.baseline())} if config.hyperband.baseline else frozenset())

@@ -17,7 +17,6 @@ from keras_tuner.oracles import HyperbandOracle
 from keras_tuner.src.engine.metrics_tracking import MetricsTracker
 from keras_tuner.src.engine.trial import Trial
 
-from search.errors import UserError
 from search.files import read_json, write_json
 from search.schedule import Bracket, Schedule
 from search.study import BASELINE, Study
@@ -277,15 +276,18 @@ class StudyOracle(HyperbandOracle):
     def attach(self, study: Study) -> None:
         """Keep the state in this study's folder, and take over the trials that are there.
 
-        Raises:
-            UserError: a trial's file is damaged.
+        A damaged `trial.json` is kept aside; its trial is made again, and continues from its checkpoint.
         """
         self._set_project_dir(str(study.folder.parent), study.folder.name)
         self._study = study
         for path in sorted(study.folder.glob("trial_*/trial.json")):
             state = read_json(path)
             if state is None:
-                raise UserError(f"{path} is damaged: it is no whole JSON file. Restore it, or start anew with --fresh.")
+                # What it held follows from the schedule, and its epochs are in the trial's checkpoint.
+                path.replace(path.with_name("trial.json.damaged"))
+                continue
+            if "record" not in state:
+                continue  # a trial that a stock tuner has added
             trial = StudyTrial.from_state(state)
             self.trials[trial.trial_id] = trial
         ids = sorted(self.trials, key=lambda trial_id: self.trials[trial_id].record.get("created", trial_id))

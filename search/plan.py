@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from datasets.dataset import usable_cores
 from search.console import duration, make_console
 from search.executors.local import list_gpus, share_devices
 from search.prepare import Prepared, prepare
@@ -43,19 +43,19 @@ def show_plan(path: Path, overrides: Sequence[str], *, probe: bool) -> None:
         UserError: the study file, its data or its space are wrong.
     """
     prepared = prepare(path, overrides, weights=False)
-    from search.best import config_id
-    from search.limits import make_oracle
+    from search.limits import make_oracle, preview
 
     console = make_console()
-    schedule = make_schedule(prepared.config.hyperband)
+    planned = make_schedule(prepared.config.hyperband)
+    oracle = make_oracle(prepared.config, prepared.space, prepared.dataset)
+    with console.status("drawing the configurations"):
+        drawn = preview(oracle, prepared.config, prepared.space)
+    schedule = planned.limited_to(len(drawn))
     console.print(_title(prepared, schedule), style="bold")
     console.print(_bracket_table(schedule))
     for note in prepared.space.notes:
         console.print(f"note: {note}", style="yellow")
-    oracle = make_oracle(prepared.config, prepared.space, prepared.dataset)
-    with console.status("drawing the configurations"):
-        drawn = oracle.preview({config_id(*prepared.space.baseline())} if schedule.baseline else set())
-    console.print(_size_line(drawn, schedule))
+    console.print(_size_line(drawn, planned))
     sizes = [(cost_of(prepared, values), values) for values in drawn]
     if sizes:
         console.print(_cost_table(prepared, sizes))
@@ -177,7 +177,7 @@ def _measure(prepared: Prepared, values: Values | None) -> Probe:
 
 
 def _say_time(console: Console, prepared: Prepared, schedule: Schedule, probe: Probe) -> None:
-    devices = share_devices(prepared.config.workers.count, list_gpus(), os.cpu_count() or 1)
+    devices = share_devices(prepared.config.workers.count, list_gpus(), usable_cores())
     workers = len(devices)
     dataset = prepared.dataset
     # Validation is a forward pass, about a third of a training step.

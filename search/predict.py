@@ -37,6 +37,7 @@ def predict_images(model: Path, images: Sequence[Path], target: Path) -> None:
         UserError: no such model or image, an unreadable image, or two images of one name.
     """
     files = find_images(images)
+    _check_outputs(files, target)
     console = make_console()
     progress = partial(track, console=console, transient=True, disable=not console.is_terminal)
     for path in progress(files, "reading"):
@@ -50,9 +51,10 @@ def predict_images(model: Path, images: Sequence[Path], target: Path) -> None:
     for path in progress(files, "segmenting"):
         image = _read(path)
         mask = segment(predictor, image, size)
-        _write_mask(mask, target / f"{path.stem}.png")
+        mask_file, overlay_file = _outputs(path, target)
+        _write_mask(mask, mask_file)
         # Class 0 stays clear in an overlay, so that the image is seen through it.
-        Image.fromarray(overlay(image, mask)).save(target / f"{path.stem}_overlay.png")
+        Image.fromarray(overlay(image, mask)).save(overlay_file)
     console.print(f"{len(files)} mask{'s' * (len(files) > 1)} and overlays in {target}", soft_wrap=True)
 
 
@@ -69,11 +71,23 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
             files.append(path)
         else:
             raise UserError(f"image {path} does not exist.")
-    stems = [path.stem for path in files]
-    twice = sorted({stem for stem in stems if stems.count(stem) > 1})
-    if twice:
-        raise UserError(f"two images are named {twice[0]!r}: their masks would be one file. Predict them one by one.")
     return files
+
+
+def _outputs(image: Path, target: Path) -> tuple[Path, Path]:
+    """Where an image's mask and overlay go."""
+    return target / f"{image.stem}.png", target / f"{image.stem}_overlay.png"
+
+
+def _check_outputs(files: Sequence[Path], target: Path) -> None:
+    """Refuse to write two results to one file, or over an image that is read."""
+    outputs = [output.resolve() for path in files for output in _outputs(path, target)]
+    for output in outputs:
+        if outputs.count(output) > 1:
+            raise UserError(f"two images would be written to {output.name}. Predict them one by one.")
+    overwritten = sorted({path.resolve() for path in files} & set(outputs))
+    if overwritten:
+        raise UserError(f"--to: {overwritten[0]} is one of the images and would be overwritten. Choose another --to.")
 
 
 def load_predictor(model: Path) -> tuple[Predictor, tuple[int, int]]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from search.best import configuration_of, write_best
@@ -40,11 +40,18 @@ class Publisher:
         }
         columns |= {name: [] for name in PLACE}
         write_hparams_layout(self._study.tensorboard, columns, [*self._metrics, "best/seconds"])
+        for trial_id in self._oracle.end_order:
+            self._write_hparams(self._oracle.trials[trial_id])
+        self._keep_best()
 
     def publish(self, trial: StudyTrial) -> None:
         """Show a trial that has just finished, and drop the checkpoints that its end made useless."""
         self.ledger.write_trials(self._oracle)
         self._write_hparams(trial)
+        self._keep_best()
+
+    def _keep_best(self) -> None:
+        """`best.toml`, and the checkpoints that are worth keeping."""
         ranking = self._oracle.ranking()
         if ranking:
             architecture, recipe = configuration_of(self._space, ranking[0].trial_id, ranking[0].hyperparameters.values)
@@ -60,7 +67,8 @@ class Publisher:
         metrics = {tag: at_best[name] for tag, name in self._metrics.items() if name in at_best}
         metrics["best/seconds"] = trial.record["total_seconds"]
         run = self._study.tensorboard / run_name(trial)
-        write_hparams(run, run.name, hparams, metrics, trial.best_step or 0, time.time())
+        ended = datetime.fromisoformat(trial.record["finished"]).timestamp()
+        write_hparams(run, run.name, hparams, metrics, trial.best_step or 0, ended)
 
     def _prune(self, ranking: list[StudyTrial]) -> None:
         """Remove the checkpoints that no promotion, resumption or export can need."""

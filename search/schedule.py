@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from search.config import HyperbandSection
 
@@ -44,6 +44,16 @@ class Schedule:
     brackets: tuple[Bracket, ...]
     max_epochs: int
     baseline: bool
+
+    def limited_to(self, configurations: int) -> Schedule:
+        """What is left of the schedule where the space holds only so many configurations."""
+        brackets = []
+        for bracket in self.brackets:
+            count = min(bracket.rungs[0].size, configurations - bracket.first_config)
+            if count > 0:
+                rungs = tuple(replace(rung, size=min(rung.size, count)) for rung in bracket.rungs)
+                brackets.append(replace(bracket, rungs=rungs))
+        return replace(self, brackets=tuple(brackets))
 
     @property
     def trials(self) -> int:

@@ -77,16 +77,18 @@ class Snapshot:
         return rows[0] if rows else None
 
 
-def take_snapshot(study: Study, config: StudyConfig, rows: Sequence[Mapping[str, Any]], workers: int) -> Snapshot:
+def take_snapshot(
+    study: Study, config: StudyConfig, schedule: Schedule, rows: Sequence[Mapping[str, Any]], workers: int
+) -> Snapshot:
     """The state of a search.
 
     Args:
         study: supplies the running trials' progress files.
         config: of the study.
+        schedule: what it will run.
         rows: of `trials.csv`, as values or text.
         workers: trials that run at a time, for the time left.
     """
-    schedule = make_schedule(config.hyperband)
     typed = tuple(_typed(row) for row in rows)
     running = tuple(_progress(study, row) for row in typed if row["status"] == "running")
     done = sum(_epochs(row) for row in typed if row["status"] not in ("queued", "running"))
@@ -112,7 +114,11 @@ def take_snapshot(study: Study, config: StudyConfig, rows: Sequence[Mapping[str,
 def snapshot_from_disk(study: Study) -> Snapshot:
     """The state of a search from its folder alone, while it runs or after."""
     config = study.config()
-    return take_snapshot(study, config, read_csv(study.trials_csv), config.workers.count or 1)
+    workers, configurations = study.noted_plan()
+    schedule = make_schedule(config.hyperband)
+    if configurations is not None:
+        schedule = schedule.limited_to(configurations)
+    return take_snapshot(study, config, schedule, read_csv(study.trials_csv), workers)
 
 
 def best_row(rows: Sequence[Mapping[str, Any]], direction: str) -> Mapping[str, Any] | None:

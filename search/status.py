@@ -6,11 +6,11 @@ from pathlib import Path
 
 from search.console import (
     best_line,
-    failure_line,
     make_console,
     rung_table,
     running_table,
     summary_line,
+    trial_line,
     trial_table,
 )
 from search.files import folder_bytes
@@ -29,7 +29,7 @@ def show_status(folder: Path) -> None:
     console = make_console()
     driven = study.is_driven()
     console.print(summary_line(snapshot), style="bold")
-    if not driven and snapshot.running:
+    if not driven and not snapshot.is_over:
         console.print(f"not running now; continue with the command that started it ({folder})", style="yellow")
     console.print()
     console.print(rung_table(snapshot))
@@ -40,7 +40,7 @@ def show_status(folder: Path) -> None:
         console.print()
         console.print(trial_table(snapshot))
     console.print()
-    console.print(best_line(snapshot), style="green")
-    if snapshot.failures:
-        console.print(failure_line(snapshot), style="red")
+    console.print(best_line(snapshot), style="green", soft_wrap=True)
+    for row in snapshot.failures:
+        console.print(trial_line(row, snapshot.objective), style="red", soft_wrap=True)
     console.print(f"{folder_bytes(study.folder) / 2**20:.0f} MB on disk in {study.folder}", style="dim")

@@ -169,11 +169,26 @@ class Study:
             self.driver_file.unlink(missing_ok=True)
             lock.release()
 
+    def note_plan(self, *, workers: int, configurations: int) -> None:
+        """Say for `status` how many trials run at a time, and how many configurations the space supplies."""
+        plan = {"workers": workers, "configurations": configurations}
+        write_json(self.driver_file, {**(read_json(self.driver_file) or {}), **plan})
+
+    def noted_plan(self) -> tuple[int, int | None]:
+        """What the present driver has noted; one worker and no limit where there is none."""
+        noted = read_json(self.driver_file) or {}
+        return noted.get("workers", 1), noted.get("configurations")
+
     def is_driven(self) -> bool:
-        """Whether a driver on this machine runs the study at this moment; looks only, and takes no lock."""
+        """Whether a driver runs the study at this moment; looks only, and takes no lock.
+
+        A driver on another machine cannot be asked: it counts as running as long as it has not signed off.
+        """
         holder = read_json(self.driver_file)
-        if not holder or holder["host"] != socket.gethostname():
+        if not holder:
             return False
+        if holder["host"] != socket.gethostname():
+            return True
         try:
             os.kill(holder["process"], 0)
         except ProcessLookupError:
@@ -182,11 +197,17 @@ class Study:
             return True
         return True
 
+    def _is_remnant(self, name: str) -> bool:
+        """Whether a file may be left by a run that was killed before it wrote `study.toml`."""
+        return name in (".lock", self.driver_file.name) or (name.startswith(".") and name.endswith(".tmp"))
+
     def _check_free(self) -> None:
         if self.folder.exists() and not self.folder.is_dir():
             raise UserError(f"{self.folder} is a file; expected a folder for the study. Choose another name.")
         others = (
-            [entry.name for entry in self.folder.iterdir() if entry.name != ".lock"] if self.folder.exists() else []
+            [entry.name for entry in self.folder.iterdir() if not self._is_remnant(entry.name)]
+            if self.folder.exists()
+            else []
         )
         if others:
             shown = ", ".join(sorted(others)[:5])

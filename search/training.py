@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import resource
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -192,7 +193,8 @@ def peak_memory_mb() -> float:
     """Peak memory of this process in MiB: the GPU's where there is one, else main memory."""
     if tf.config.list_physical_devices("GPU"):
         return float(tf.config.experimental.get_memory_info("GPU:0")["peak"]) / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # Linux counts KiB, macOS bytes.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def _all_metrics(model: keras.Model) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import signal
@@ -117,7 +118,7 @@ def run_trial(spec: TrialSpec) -> Outcome:
         # This is the boundary of the process: every failure is reported as the trial's outcome, and logged whole.
         except Exception as failure:  # noqa: BLE001
             traceback.print_exc()
-            status = "out_of_memory" if _is_out_of_memory(failure) else "failed"
+            status = _status_of(failure)
             error = _one_line(failure)
     state = read_state(folder / "last") or TrainingState()
     return Outcome(
@@ -266,6 +267,8 @@ def prepare_device(device: Device) -> None:
     tf.config.threading.set_intra_op_parallelism_threads(device.threads)
     tf.config.threading.set_inter_op_parallelism_threads(device.threads)
     gpus = tf.config.list_physical_devices("GPU")
+    if device.gpu is not None and not gpus:
+        raise RuntimeError(f"TensorFlow cannot use GPU {device.gpu}; see deeplab-search doctor")
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
     # On CPUs the graph optimiser takes longer than it saves: half of the time to the first step.
@@ -300,8 +303,14 @@ def _log_to(path: Path) -> Iterator[None]:
         sys.stderr.flush()
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
-    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
+def _status_of(error: BaseException) -> Status:
+    """A full disk is no fault of the trial: it is interrupted, and goes on when there is room."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+        return "out_of_memory"
+    is_disk_full = isinstance(error, OSError) and (
+        error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error)
+    )
+    return "interrupted" if is_disk_full else "failed"
 
 
 def _one_line(error: BaseException) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import shutil
+import signal
 import subprocess
-import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
 import pebble
 
+from datasets.dataset import usable_cores
 from search.quiet import quiet_environment
 from search.trial import Device, Outcome, TrialSpec, run_trial
 
@@ -28,11 +29,10 @@ class LocalExecutor:
 
     def __init__(self, workers: int | None = None) -> None:
         quiet_environment()
-        self._devices = share_devices(workers, list_gpus(), os.cpu_count() or 1)
+        self._devices = share_devices(workers, list_gpus(), usable_cores())
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(PRELOAD)
-        self._futures: list[Future[Outcome]] = []
-        self._ending: list[threading.Thread] = []
+        self._started: list[tuple[Future[Outcome], pebble.ProcessPool]] = []
 
     @property
     def devices(self) -> Sequence[Device]:
@@ -41,31 +41,30 @@ class LocalExecutor:
 
     def submit(self, spec: TrialSpec) -> Future[Outcome]:
         """Start a trial in a process of its own; see `Executor.submit`."""
-        self._wait_for_ended()
+        self._end(lambda future: future.done())
         # One pool for all would start the next process ahead, which complains where it is no longer wanted.
         pool = pebble.ProcessPool(max_workers=1, context=self._context)
-        future: Future[Outcome] = pool.schedule(run_trial, args=[spec])
-        self._futures = [other for other in self._futures if not other.done()] + [future]
-        future.add_done_callback(lambda _: self._end(pool))
+        # The server that trials are forked from inherits this: Ctrl-C is for the driver to answer.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            future: Future[Outcome] = pool.schedule(run_trial, args=[spec])
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        self._started.append((future, pool))
         return future
 
     def shutdown(self) -> None:
         """End every process that still runs, and wait for it."""
-        for future in self._futures:
-            future.cancel()
-        self._wait_for_ended()
+        self._end(lambda _: True)
 
-    def _end(self, pool: pebble.ProcessPool) -> None:
-        """End a pool's process; beside the caller, which may be a thread of the pool itself or a signal handler."""
-        pool.stop()  # type: ignore[no-untyped-call]  # pebble
-        ending = threading.Thread(target=pool.join)
-        self._ending.append(ending)
-        ending.start()
-
-    def _wait_for_ended(self) -> None:
-        """Ended trials hold their devices no longer once this returns."""
-        while self._ending:
-            self._ending.pop().join()
+    def _end(self, chosen: Callable[[Future[Outcome]], bool]) -> None:
+        """End the chosen trials' processes; their devices are free once this returns."""
+        ending = [(future, pool) for future, pool in self._started if chosen(future)]
+        self._started = [pair for pair in self._started if pair not in ending]
+        for _, pool in ending:
+            pool.stop()  # type: ignore[no-untyped-call]  # pebble
+        for _, pool in ending:
+            pool.join()
 
 
 def share_devices(workers: int | None, gpus: Sequence[str], cores: int) -> list[Device]:

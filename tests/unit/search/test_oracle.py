@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from keras_tuner.oracles import HyperbandOracle
 
 from search.config import HyperbandSection
-from search.errors import UserError
 from search.oracle import StudyOracle, StudyTrial, Values, draw_values
 from search.schedule import make_schedule
 from search.study import BASELINE, Study
@@ -280,12 +279,21 @@ def test_trials_keep_their_order_over_a_restart(tmp_path: Path) -> None:
         assert again.trials[trial_id].get_state() == trial.get_state()
 
 
-def test_a_damaged_trial_is_named(tmp_path: Path) -> None:
-    finished(make_oracle(tmp_path), [0.5])
+def test_a_damaged_trial_is_made_again(tmp_path: Path) -> None:
+    (before,) = finished(make_oracle(tmp_path), [0.5])
     path = tmp_path / "trial_0000-0" / "trial.json"
     path.write_text(path.read_text()[:100])
-    with pytest.raises(UserError, match=r"trial_0000-0/trial\.json is damaged"):
-        make_oracle(tmp_path)
+    again = make_oracle(tmp_path).create_trial("slot")
+    assert again.trial_id == "0000-0"
+    assert again.hyperparameters.values == before.hyperparameters.values
+    assert (path.parent / "trial.json.damaged").exists()
+
+
+def test_a_trial_of_a_stock_tuner_is_left_alone(tmp_path: Path) -> None:
+    trial = keras_tuner.engine.trial.Trial(keras_tuner.HyperParameters(), trial_id="7")
+    (tmp_path / "trial_7").mkdir()
+    (tmp_path / "trial_7" / "trial.json").write_text(json.dumps(trial.get_state()))
+    assert make_oracle(tmp_path).trials == {}
 
 
 @pytest.mark.parametrize("lost", ["oracle.json", "tuner0.json"])

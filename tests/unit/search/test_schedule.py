@@ -57,3 +57,11 @@ def test_epochs_really_trained(max_epochs: int, epochs: int) -> None:
 def test_the_widest_bracket_halves_to_one() -> None:
     first = make_schedule(HyperbandSection(max_epochs=81, factor=3)).brackets[0]
     assert [(rung.size, rung.last_epoch) for rung in first.rungs] == [(81, 1), (27, 3), (9, 9), (3, 27), (1, 81)]
+
+
+def test_a_small_space_leaves_a_smaller_schedule() -> None:
+    full = make_schedule(HyperbandSection(max_epochs=9))
+    small = full.limited_to(11)
+    assert [[rung.size for rung in bracket.rungs] for bracket in small.brackets] == [[9, 3, 1], [2, 2]]
+    assert full.limited_to(0).trials == 1
+    assert full.limited_to(full.configurations) == full

@@ -13,6 +13,7 @@ from search import console as shown
 from search.console import SearchConsole, duration, render, summary_line, trial_line, trial_table
 from search.files import write_csv, write_json
 from search.ledger import TRIAL_COLUMNS
+from search.schedule import make_schedule
 from search.snapshot import RungView, Snapshot, snapshot_from_disk, take_snapshot
 from search.study import Study
 
@@ -49,7 +50,8 @@ def study(make_study: Callable[..., Study]) -> Study:
 
 
 def snapshot_of(study: Study, rows: list[dict[str, Any]] = ROWS, workers: int = 1) -> Snapshot:
-    return take_snapshot(study, study.config(), rows, workers)
+    config = study.config()
+    return take_snapshot(study, config, make_schedule(config.hyperband), rows, workers)
 
 
 def progress(study: Study, trial_id: str, **report: Any) -> None:
