@@ -169,7 +169,7 @@ def test_masks_are_palette_files_of_class_ids_at_the_images_own_size(
     [
         (["gone.png"], "image gone.png does not exist"),
         (["empty"], "empty holds no images"),
-        (["my photos", "copy"], "two images are named 'square'"),
+        (["my photos", "copy"], "two images would be written to square.png"),
         (["half.png"], "half.png: image file is truncated"),
         (["tiny.txt"], "Cannot read image tiny.txt"),
     ],
@@ -189,6 +189,14 @@ def test_predict_refuses(
     assert said in refused.err
     assert "Traceback" not in refused.err
     assert listing(tmp_path) == before
+
+
+def test_predict_never_writes_over_the_images(exported: tuple[Path, Result], photos: Path, tmp_path: Path) -> None:
+    before = listing(photos)
+    refused = deeplab_search("predict", exported[0] / "model.keras", photos, "--to", photos, cwd=tmp_path)
+    assert refused.status == 2, refused.all
+    assert "grey.png is one of the images and would be overwritten. Choose another --to." in refused.err
+    assert listing(photos) == before
 
 
 def test_predict_refuses_what_is_no_model(photos: Path, tmp_path: Path) -> None:
