@@ -12,7 +12,7 @@ from search.config import StudyConfig
 from search.ledger import Ledger, metrics_at_best
 from search.oracle import StudyOracle, StudyTrial
 from search.study import BASELINE, Study
-from search.tensorboard import write_hparams, write_hparams_layout
+from search.tensorboard import hparams_written, write_hparams, write_hparams_layout
 from space import Space
 
 # Best trials that keep their checkpoints, for export; the baseline does too.
@@ -41,7 +41,9 @@ class Publisher:
         columns |= {name: [] for name in PLACE}
         write_hparams_layout(self._study.tensorboard, columns, [*self._metrics, "best/seconds"])
         for trial_id in self._oracle.end_order:
-            self._write_hparams(self._oracle.trials[trial_id])
+            trial = self._oracle.trials[trial_id]
+            if hparams_written(self._study.tensorboard / run_name(trial)) < _ended(trial):
+                self._write_hparams(trial)
         self._keep_best()
 
     def publish(self, trial: StudyTrial) -> None:
@@ -67,8 +69,7 @@ class Publisher:
         metrics = {tag: at_best[name] for tag, name in self._metrics.items() if name in at_best}
         metrics["best/seconds"] = trial.record["total_seconds"]
         run = self._study.tensorboard / run_name(trial)
-        ended = datetime.fromisoformat(trial.record["finished"]).timestamp()
-        write_hparams(run, run.name, hparams, metrics, trial.best_step or 0, ended)
+        write_hparams(run, run.name, hparams, metrics, trial.best_step or 0, _ended(trial))
 
     def _prune(self, ranking: list[StudyTrial]) -> None:
         """Remove the checkpoints that no promotion, resumption or export can need."""
@@ -81,6 +82,11 @@ class Publisher:
             shutil.rmtree(folder / "last", ignore_errors=True)
             if trial.trial_id not in best:
                 shutil.rmtree(folder / "best", ignore_errors=True)
+
+
+def _ended(trial: StudyTrial) -> float:
+    """When a finished trial ended, in seconds since 1970."""
+    return datetime.fromisoformat(trial.record["finished"]).timestamp()
 
 
 def run_name(trial: StudyTrial) -> str:

@@ -68,6 +68,12 @@ def write_hparams(
     _write_events(run, "hparams", [event, _scalar_event(step, metrics, wall_time)])
 
 
+def hparams_written(run: Path) -> float:
+    """When a configuration's HParams row was last written, in seconds since 1970; 0 for never."""
+    path = run / _file_name(0, "hparams")
+    return path.stat().st_mtime if path.exists() else 0.0
+
+
 def write_hparams_layout(folder: Path, hparams: Mapping[str, Sequence[Any] | None], metrics: Iterable[str]) -> None:
     """Declare the columns of the HParams table.
 
