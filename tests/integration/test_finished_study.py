@@ -191,6 +191,18 @@ def test_the_same_command_again_trains_nothing(study_copy: Path) -> None:
     }
 
 
+def test_what_a_kill_left_unwritten_is_written_by_the_next_run(study_copy: Path) -> None:
+    best = study_copy / "best.toml"
+    before = best.read_bytes()
+    best.unlink()
+    (row,) = (study_copy / "tensorboard" / "baseline").glob("*.hparams")
+    row.unlink()
+    again = deeplab_search("run", "tiny.toml", cwd=study_copy.parents[1])
+    assert again.status == 0, again.all
+    assert best.read_bytes() == before
+    assert row.exists()
+
+
 def test_fresh_moves_the_old_study_aside_and_deletes_nothing(study_copy: Path) -> None:
     folder = study_copy.parents[1]
     old = listing(study_copy)
