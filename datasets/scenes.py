@@ -1,9 +1,9 @@
 """Procedural aerial scenes: what they are made of, and how it is drawn.
 
 Made to ask for context and for detail. Fields and roofs carry the same stripes in the same colours: only the outline
-around a roof, up to a quarter of the image away, tells them apart. Tracks and vehicles are a few pixels wide, which takes
-low-level features. Trees span a tenfold range of sizes. All lengths are fractions of the image's shorter side, so a scene
-looks alike at every size.
+around a roof, up to a quarter of the image away, tells them apart. Tracks and vehicles are a few pixels wide, and need
+low-level features. Trees span a tenfold range of sizes. All lengths are fractions of the image's shorter side, so a
+scene looks alike at every size.
 """
 
 from __future__ import annotations
