@@ -52,7 +52,6 @@ class Snapshot:
     epochs_done: float
     epochs_total: int
     seconds_left: float | None
-    workers: int
     is_over: bool
 
     @property
@@ -106,7 +105,6 @@ def take_snapshot(
         epochs_done=done + in_flight,
         epochs_total=total,
         seconds_left=_seconds_left(typed, total - done - in_flight, workers),
-        workers=workers,
         is_over=is_over,
     )
 
