@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .architecture import TUTORIAL, Architecture
-from .cost import Cost, cost
+from .cost import Cost, LayerCost, cost, layer_costs
 from .encoders import ENCODERS
 from .errors import EncoderWeightsError
 from .sizes import feature_map_size
@@ -23,11 +23,13 @@ __all__ = [
     "Architecture",
     "Cost",
     "EncoderWeightsError",
+    "LayerCost",
     "build_model",
     "check_encoder_weights",
     "cost",
     "encoder_layers",
     "feature_map_size",
+    "layer_costs",
 ]
 
 _LAZY = {"build_model": "model", "encoder_layers": "model", "check_encoder_weights": "weights"}
