@@ -11,6 +11,7 @@ from .architecture import TUTORIAL, Architecture
 from .cost import Cost, LayerCost, cost, layer_costs
 from .encoders import ENCODERS
 from .errors import EncoderWeightsError
+from .latency import latency
 from .sizes import feature_map_size
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ __all__ = [
     "cost",
     "encoder_layers",
     "feature_map_size",
+    "latency",
     "layer_costs",
 ]
 
