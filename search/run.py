@@ -44,11 +44,12 @@ def run_study(path: Path, overrides: Sequence[str], directory: str | None, *, fr
     is_new = fresh or not study.exists
     if not (fresh and study.exists):
         study.check_startable(config, fingerprint)
-    with LatencyMeter(config.data.image_size, prepared.dataset.classes, console.say) as meter:
+    with LatencyMeter(config.data.image_size, prepared.dataset.classes) as meter:
         limits = make_limits(prepared, meter)
         notes = list(prepared.space.notes)
         if is_new:
-            limits.check()
+            with console.console.status("looking for networks that fit the limits"):
+                limits.check()
             notes += check_new_data(prepared.dataset, console.console)
         if fresh and study.exists:
             with study.lock():
@@ -59,7 +60,7 @@ def run_study(path: Path, overrides: Sequence[str], directory: str | None, *, fr
             if is_new:
                 study.create(config, prepared.dataset)
             study.grow(config)
-            meter.keep_in(study.latency_file)
+            meter.keep_in(study.latency_file, console.say)
             for note in notes:
                 console.say(f"note: {note}", "yellow")
             snapshot = _search(study, prepared, limits, console)
@@ -81,7 +82,7 @@ def _search(study: Study, prepared: Prepared, limits: Limits, console: SearchCon
         with console:
             driver = Driver(study, prepared.config, prepared.space, prepared.dataset, limits, executor, console)
             return driver.run()
-    except Interrupted:
+    except (Interrupted, KeyboardInterrupt):  # the latter while configurations are drawn
         raise Interrupted(
             f"interrupted; everything is kept in {study.folder}. Continue with:\n  {_command()}"
         ) from None
