@@ -72,7 +72,7 @@ def refusal(changes: dict[str, Any]) -> str:
         ({"data.format": "cityscapes"}, "[data] format: 'cityscapes' is not available; available: folder, synthetic."),
         ({"hyperband.start": ["best.toml"]}, "[hyperband] start: a list of starting configurations is not available."),
         ({"study.on_end": "mail"}, "[study] on_end: a command at the end of a search is not available."),
-        ({"limits.max_latency_ms": 5}, "[limits] max_latency_ms: a latency limit"),
+        ({"limits.max_latency_ms": 0}, "[limits] max_latency_ms: given 0; should be greater than 0."),
         ({"workers.address": "auto"}, "[workers] address: a cluster address"),
     ],
 )

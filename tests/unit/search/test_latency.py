@@ -29,7 +29,8 @@ def test_no_passes_are_no_measurement(times: dict[str, int]) -> None:
 
 
 def test_each_network_is_measured_once_in_a_process_beside_and_remembered(tmp_path: Path) -> None:
-    file, said = tmp_path / "latency.json", []
+    file = tmp_path / "latency.json"
+    said: list[str] = []
     with LatencyMeter((32, 32), 1) as meter:
         meter.keep_in(file, said.append)
         assert not file.exists()
