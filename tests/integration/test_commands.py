@@ -34,7 +34,7 @@ def test_plan_counts_what_the_search_then_runs(study: Path, tiny: Table, tmp_pat
     total = f"tiny: {len(trials) - 1} trials of {configurations} configurations and the baseline, {len(epochs)} epochs"
     assert total in planned.out
     drawn = trials[trials["rung"] == 0]
-    smallest, largest = (drawn["parameters"].loc[index] for index in (drawn["macs"].idxmin(), drawn["macs"].idxmax()))
+    smallest, *_, largest = drawn.sort_values("macs")["parameters"]
     sizes = [line.split() for line in planned.out.splitlines() if line.startswith("parameters")]
     assert [(row[1], row[5]) for row in sizes[1:]] == [(f"{smallest / 1e6:.2f}", f"{largest / 1e6:.2f}")], planned.out
     assert "the space holds 12 networks" in planned.out
