@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from deeplab import ENCODERS
 
-if TYPE_CHECKING:
-    import keras_tuner
-
 Value = bool | int | float | str
 MAX_BRANCHES = 5
+MAX_STEPS = 1000
 
 
 class SpaceError(ValueError):
@@ -40,8 +38,8 @@ CATALOGUE: dict[str, Entry] = {
     "aspp_tap": Entry("str"),
     "aspp_filters": Entry("int", 256, 1, 4096),
     "aspp_branches": Entry("int", 3, 0, MAX_BRANCHES),
-    "aspp_rate": Entry("int", 6, 1),
-    **{f"aspp_gap_{branch}": Entry("int", 6, 1) for branch in range(2, MAX_BRANCHES + 1)},
+    "aspp_rate": Entry("int", 6, 1, 10_000),
+    **{f"aspp_gap_{branch}": Entry("int", 6, 1, 10_000) for branch in range(2, MAX_BRANCHES + 1)},
     "aspp_pooling": Entry("bool", True),
     "aspp_separable": Entry("bool", False),
     "aspp_dropout": Entry("float", 0.0, 0, 0.95),
@@ -61,6 +59,12 @@ CATALOGUE: dict[str, Entry] = {
     "augment": Entry("str", "flip", allowed=("none", "flip", "standard", "strong")),
 }
 
+# What is easily taken for a hyperparameter, since `Architecture` has it.
+HINTS = {
+    "aspp_rates": "rates are given by aspp_branches, aspp_rate (the smallest) and aspp_gap_2, ... (the step to each "
+    "next one), so that they ascend"
+}
+
 
 @dataclass(frozen=True)
 class Dimension:
@@ -71,20 +75,28 @@ class Dimension:
     choices: tuple[Value, ...] = ()
     low: float = 0
     high: float = 0
-    step: float | None = None
+    step: int | None = None
     log: bool = False
 
-    def declare(self, hp: keras_tuner.HyperParameters, name: str) -> Value | None:
-        """Register with KerasTuner; the value, or None where the hyperparameter's condition is not met."""
+    def hyperparameter(self, name: str, conditions: Sequence[Any] = ()) -> Any:
+        """The KerasTuner hyperparameter of this name, active under these of its conditions."""
+        from keras_tuner.engine import hyperparameters as kinds
+
+        arguments: dict[str, Any] = {"name": name, "default": self.default, "conditions": list(conditions)}
         if self.kind == "bool":
-            return hp.Boolean(name, default=self.default)
+            return kinds.Boolean(**arguments)
         if self.choices:
-            return hp.Choice(name, list(self.choices), default=self.default)
-        sampling = "log" if self.log else "linear"
+            return kinds.Choice(values=list(self.choices), **arguments)
+        arguments |= {"sampling": "log" if self.log else "linear"}
         if self.kind == "int":
             step = None if self.log else int(self.step or 1)
-            return hp.Int(name, int(self.low), int(self.high), step=step, sampling=sampling, default=self.default)
-        return hp.Float(name, self.low, self.high, step=self.step, sampling=sampling, default=self.default)
+            return kinds.Int(min_value=int(self.low), max_value=int(self.high), step=step, **arguments)
+        return kinds.Float(min_value=self.low, max_value=self.high, **arguments)
+
+    @property
+    def size(self) -> int | None:
+        """How many values there are; None for a range of real numbers."""
+        return None if self.kind == "float" and not self.choices else len(self.values())
 
     def values(self) -> tuple[Any, ...]:
         """Every value of a choice or whole-number range; the two ends of a real range."""
@@ -107,8 +119,13 @@ class Dimension:
     def __str__(self) -> str:
         if self.choices:
             return ", ".join(str(choice) for choice in self.choices)
-        detail = ", log" if self.log else f", step {self.step:g}" if self.step and self.step != 1 else ""
+        detail = ", log" if self.log else f", step {self.step}" if self.step and self.step != 1 else ""
         return f"{self.low:g} .. {self.high:g}{detail}"
+
+
+def plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A trial's values under the names that people know, without KerasTuner's own (`tuner/...`)."""
+    return {name.rpartition("/")[2]: value for name, value in values.items() if not name.startswith("tuner/")}
 
 
 def parse_dimension(name: str, given: Any, default: Value | None) -> Dimension | Value:
@@ -124,7 +141,8 @@ def parse_dimension(name: str, given: Any, default: Value | None) -> Dimension |
     """
     entry = CATALOGUE.get(name)
     if entry is None:
-        raise SpaceError([f"[space] {name}: no such hyperparameter; there are {', '.join(CATALOGUE)}."])
+        instead = HINTS.get(name) or f"there are {', '.join(CATALOGUE)}"
+        raise SpaceError([f"[space] {name}: no such hyperparameter; {instead}."])
     if isinstance(given, dict):
         return _parse_range(name, entry, given, default)
     if isinstance(given, list):
@@ -158,8 +176,20 @@ def _parse_range(name: str, entry: Entry, given: dict[str, Any], default: Value 
         raise SpaceError([f"[space] {name}: step must be a whole number; given {step!r}."])
     if low == high:
         return low
-    dimension = Dimension(entry.kind, low, (), float(low), float(high), step, log)
+    if entry.kind == "float" and step is not None:
+        return _parse_choice(name, entry, _steps(name, float(low), float(high), step), default)
+    dimension = Dimension(entry.kind, low, (), float(low), float(high), None if step is None else int(step), log)
     return replace(dimension, default=_default_in_range(dimension, low, default))
+
+
+def _steps(name: str, low: float, high: float, step: float) -> list[float]:
+    """The values of a stepped range of real numbers; KerasTuner's own leave out `high` where rounding is against it."""
+    count = int((high - low) / step + 1e-6) + 1
+    if count > MAX_STEPS:
+        raise SpaceError(
+            [f"[space] {name}: step (={step:g}) makes {count:,} values; at most {MAX_STEPS:,} are allowed."]
+        )
+    return [float(f"{low + index * step:.12g}") for index in range(count)]
 
 
 def _check_sampling(name: str, given: dict[str, Any], low: Value) -> bool:
@@ -178,8 +208,7 @@ def _default_in_range(dimension: Dimension, low: Value, default: Value | None) -
         return low
     if dimension.kind == "int":
         return default if default in dimension.values() else low
-    inside = dimension.low <= float(default) <= dimension.high
-    return float(default) if inside and dimension.step is None else float(low)
+    return float(default) if dimension.low <= float(default) <= dimension.high else float(low)
 
 
 def _check_value(name: str, entry: Entry, given: Any) -> Value:

@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .architecture import TUTORIAL, Architecture
-from .cost import Cost, cost
+from .cost import Cost, LayerCost, cost, layer_costs
 from .encoders import ENCODERS
 from .errors import EncoderWeightsError
+from .latency import latency
 from .sizes import feature_map_size
 
 if TYPE_CHECKING:
@@ -23,11 +24,14 @@ __all__ = [
     "Architecture",
     "Cost",
     "EncoderWeightsError",
+    "LayerCost",
     "build_model",
     "check_encoder_weights",
     "cost",
     "encoder_layers",
     "feature_map_size",
+    "latency",
+    "layer_costs",
 ]
 
 _LAZY = {"build_model": "model", "encoder_layers": "model", "check_encoder_weights": "weights"}

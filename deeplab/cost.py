@@ -1,11 +1,14 @@
-"""What a network costs, without building it: parameters, multiply-accumulates, activation memory."""
+"""What a network costs, layer by layer and without building it: parameters, multiply-accumulates, activation memory."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from .encoders import encoder_entry
 from .head import wire_head
 from .sizes import check_image_size, padded_size
 
@@ -22,7 +25,8 @@ class Cost:
     Attributes:
         parameters: all weights, as `keras.Model.count_params` has them.
         trainable_parameters: those that training changes.
-        macs: multiply-accumulates of the convolutions and dense layers for one image; the rest is below 1 %.
+        macs: multiply-accumulates of the convolutions and dense layers for one image; half of what TensorFlow's
+            profiler counts as float operations of these. The rest (normalisation, interpolation) is 1-4 %.
         peak_activation_bytes: outputs of all layers for one image in float32, which a training step holds at the end of
             its forward pass. An upper bound: frameworks keep less where they compute in place.
     """
@@ -31,6 +35,27 @@ class Cost:
     trainable_parameters: int
     macs: int
     peak_activation_bytes: int
+
+
+class LayerCost(NamedTuple):
+    """One layer of a network.
+
+    Attributes:
+        name: as in the built model.
+        part: what it belongs to: `image`, a stage of the encoder (`stem`, `stage2`, ...), or a block of the head, which
+            is called after its convolution (`aspp_rate6_conv` with its normalisation and ReLU).
+        kind: what the block of the head is, in words; empty in the encoder.
+        shape: (height, width, channels) of its output.
+        parameters, trainable, macs: as in `Cost`.
+    """
+
+    name: str
+    part: str
+    kind: str
+    shape: tuple[int, int, int]
+    parameters: int = 0
+    trainable: int = 0
+    macs: int = 0
 
 
 def cost(architecture: Architecture, image_size: tuple[int, int], classes: int) -> Cost:
@@ -42,16 +67,85 @@ def cost(architecture: Architecture, image_size: tuple[int, int], classes: int) 
     Raises:
         ValueError: the image is smaller than the output stride, or `classes` is below 1.
     """
+    size = _check(architecture, image_size, classes)
+    encoder = _encoder_cost(architecture.encoder, architecture.output_stride, _taps(architecture), *size)
+    head = _total(_head_layers(architecture, size, classes))
+    return Cost(
+        encoder.parameters + head.parameters,
+        encoder.trainable_parameters + head.trainable_parameters,
+        encoder.macs + head.macs,
+        encoder.peak_activation_bytes + head.peak_activation_bytes,
+    )
+
+
+def layer_costs(architecture: Architecture, image_size: tuple[int, int], classes: int) -> list[LayerCost]:
+    """The layers of `build_model(architecture, image_size, classes)` in order; their sums are its `cost`.
+
+    Preprocessing, padding to a multiple of the output stride and cropping are left out: they have no weights.
+
+    Raises:
+        ValueError: as `cost`.
+    """
+    size = _check(architecture, image_size, classes)
+    encoder = _encoder_layers(architecture.encoder, architecture.output_stride, _taps(architecture), *size)
+    return [*encoder, *_head_layers(architecture, size, classes)]
+
+
+def _check(architecture: Architecture, image_size: tuple[int, int], classes: int) -> tuple[int, int]:
     check_image_size(image_size, architecture.output_stride)
     if classes < 1:
         raise ValueError(f"classes must be 1 or more; given: {classes}")
-    height, width = padded_size(image_size, architecture.output_stride)
+    return padded_size(image_size, architecture.output_stride)
+
+
+def _taps(architecture: Architecture) -> tuple[str, ...]:
+    return (architecture.aspp_tap, *architecture.low_level_tap)
+
+
+@functools.lru_cache(maxsize=1024)
+def _encoder_cost(encoder: str, output_stride: int, taps: tuple[str, ...], height: int, width: int) -> Cost:
+    return _total(_encoder_layers(encoder, output_stride, taps, height, width))
+
+
+def _encoder_layers(
+    encoder: str, output_stride: int, taps: tuple[str, ...], height: int, width: int
+) -> list[LayerCost]:
+    from .profile import ancestors, encoder_profile
+
+    profile = encoder_profile(encoder, output_stride)
+    stages = {layer: stage for stage, layer in encoder_entry(encoder).stages.items()}
+    parts = [*("stem" if stage == "stage1" else stage for stage in stages.values()), "end"]
+    layers = [LayerCost("image", "image", "", (height, width, 3))]
+    for name in ancestors(profile, taps):
+        layer = profile[name]
+        shape = (*layer.size(height, width), layer.channels)
+        macs = layer.macs_per_cell * shape[0] * shape[1]
+        layers.append(LayerCost(name, parts[0], "", shape, layer.parameters, layer.trainable, macs))
+        if name in stages:
+            parts.pop(0)
+    return layers
+
+
+def _head_layers(architecture: Architecture, size: tuple[int, int], classes: int) -> list[LayerCost]:
+    from .profile import encoder_profile
+
+    profile = encoder_profile(architecture.encoder, architecture.output_stride)
+    taps = [profile[name] for name in _taps(architecture)]
+    maps = [_Map(*tap.size(*size), tap.channels) for tap in taps]
     head = _CostHead(architecture.normalization)
-    taps = _count_encoder(head, architecture, height, width)
-    strides = [height // tap.height for tap in taps]
-    logits = wire_head(head, architecture, taps[0], taps[1:], strides, classes)
-    head.add(logits)  # probabilities
-    return Cost(head.parameters, head.trainable, head.macs, head.activations * _FLOAT32_BYTES)
+    logits = wire_head(head, architecture, maps[0], maps[1:], [tap.stride for tap in taps], classes)
+    head.add(logits, "probabilities", "sigmoid" if classes == 1 else "softmax")
+    return head.layers
+
+
+def _total(layers: Iterable[LayerCost]) -> Cost:
+    parameters = trainable = macs = cells = 0
+    for layer in layers:
+        parameters += layer.parameters
+        trainable += layer.trainable
+        macs += layer.macs
+        cells += math.prod(layer.shape)
+    return Cost(parameters, trainable, macs, cells * _FLOAT32_BYTES)
 
 
 class _Map(NamedTuple):
@@ -60,34 +154,25 @@ class _Map(NamedTuple):
     channels: int
 
 
-def _count_encoder(head: _CostHead, architecture: Architecture, height: int, width: int) -> list[_Map]:
-    from .profile import ancestors, encoder_profile
-
-    names = [architecture.aspp_tap, *architecture.low_level_tap]
-    profile = encoder_profile(architecture.encoder, architecture.output_stride)
-    head.add(_Map(height, width, 3))
-    for name in ancestors(profile, names):
-        layer = profile[name]
-        cells = layer.cells(height, width)
-        head.parameters += layer.parameters
-        head.trainable += layer.trainable
-        head.macs += layer.macs_per_cell * cells
-        head.activations += layer.channels * cells
-    return [_Map(height // profile[n].stride, width // profile[n].stride, profile[n].channels) for n in names]
-
-
 class _CostHead:
-    """`head.HeadOps` on shapes: adds up what each operation costs."""
+    """`head.HeadOps` on shapes: lists what each operation costs."""
 
     def __init__(self, normalization: str) -> None:
         self._statistics = 2 if normalization == "batch" else 0
-        self.parameters = self.trainable = self.macs = self.activations = 0
+        self.layers: list[LayerCost] = []
 
-    def add(self, output: _Map, *, weights: int = 0, fixed: int = 0, macs: int = 0) -> _Map:
-        self.parameters += weights + fixed
-        self.trainable += weights
-        self.macs += macs
-        self.activations += output.height * output.width * output.channels
+    def add(
+        self,
+        output: _Map,
+        name: str,
+        kind: str,
+        *,
+        part: str = "",
+        weights: int = 0,
+        fixed: int = 0,
+        macs: int = 0,
+    ) -> _Map:
+        self.layers.append(LayerCost(name, part or name, kind, output, weights + fixed, weights, macs))
         return output
 
     def conv_norm_relu(
@@ -101,34 +186,39 @@ class _CostHead:
         relu_before_norm: bool,
         name: str,
     ) -> _Map:
+        part = name.format("conv")
+        kind = f"{kernel}x{kernel}" + ", separable" * separable + f", rate {rate}" * (rate > 1)
         if separable:
-            self._conv(x, x.channels, kernel * kernel * x.channels)
-            self._norm_relu(x)
+            weights = kernel * kernel * x.channels
+            self._conv(x, x.channels, weights, name.format("depthwise"), kind, part)
+            self._norm_relu(x, name.format("depthwise_{}"), kind, part)
             kernel = 1
-        return self._norm_relu(self._conv(x, filters, kernel * kernel * x.channels * filters))
+        weights = kernel * kernel * x.channels * filters
+        return self._norm_relu(self._conv(x, filters, weights, part, kind, part), name, kind, part)
 
-    def _conv(self, x: _Map, filters: int, weights: int, bias: int = 0) -> _Map:
+    def _conv(self, x: _Map, filters: int, weights: int, name: str, kind: str, part: str, bias: int = 0) -> _Map:
         macs = weights * x.height * x.width
-        return self.add(x._replace(channels=filters), weights=weights + bias, macs=macs)
+        return self.add(x._replace(channels=filters), name, kind, part=part, weights=weights + bias, macs=macs)
 
-    def _norm_relu(self, x: _Map) -> _Map:
-        self.add(x, weights=2 * x.channels, fixed=self._statistics * x.channels)
-        return self.add(x)
+    def _norm_relu(self, x: _Map, name: str, kind: str, part: str) -> _Map:
+        fixed = self._statistics * x.channels
+        self.add(x, name.format("norm"), kind, part=part, weights=2 * x.channels, fixed=fixed)
+        return self.add(x, name.format("relu"), kind, part=part)
 
     def global_mean(self, x: _Map, name: str) -> _Map:
-        return self.add(_Map(1, 1, x.channels))
+        return self.add(_Map(1, 1, x.channels), name, "mean over the image")
 
     def broadcast(self, x: _Map, like: _Map, name: str) -> _Map:
-        return self.add(like._replace(channels=x.channels))
+        return self.add(like._replace(channels=x.channels), name, "to every cell")
 
     def concatenate(self, xs: Sequence[_Map], name: str) -> _Map:
-        return self.add(xs[0]._replace(channels=sum(x.channels for x in xs)))
+        return self.add(xs[0]._replace(channels=sum(x.channels for x in xs)), name, f"joins {len(xs)}")
 
     def upsample(self, x: _Map, factor: int, name: str) -> _Map:
-        return self.add(_Map(x.height * factor, x.width * factor, x.channels))
+        return self.add(_Map(x.height * factor, x.width * factor, x.channels), name, f"bilinear, x{factor}")
 
     def dropout(self, x: _Map, rate: float, name: str) -> _Map:
-        return self.add(x)
+        return self.add(x, name, f"{rate:g} of the values")
 
     def conv_bias(self, x: _Map, filters: int, name: str) -> _Map:
-        return self._conv(x, filters, x.channels * filters, bias=filters)
+        return self._conv(x, filters, x.channels * filters, name, "1x1, bias", name, bias=filters)

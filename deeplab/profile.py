@@ -47,11 +47,11 @@ class LayerProfile:
         """Whether its output is a feature map that a head can read."""
         return self.stride > 0 and self.margin == 0
 
-    def cells(self, height: int, width: int) -> int:
-        """Cells of its output for an image of this size, a multiple of its stride."""
+    def size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of its output for an image of this size, a multiple of its stride."""
         if self.stride == 0:
-            return 1
-        return (height // self.stride + self.margin) * (width // self.stride + self.margin)
+            return 1, 1
+        return height // self.stride + self.margin, width // self.stride + self.margin
 
 
 @functools.cache

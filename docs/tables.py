@@ -21,10 +21,10 @@ from pydantic.fields import FieldInfo
 from deeplab import ENCODERS, TUTORIAL
 from deeplab.encoders import encoder_entry
 from dimensions import CATALOGUE, Entry
+from offers import CONDITIONS
 from search.cli import PLANNED_COMMANDS
 from search.config import FREE_KEYS, NOT_AVAILABLE, NOT_AVAILABLE_VALUES, StudyConfig
 from search.export import PLANNED_FORMATS
-from space import CONDITIONS
 
 PAGE = Path(__file__).with_name("study-files.md")
 BLOCK = re.compile(r"(<!-- table: (?P<name>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -124,8 +124,8 @@ def hyperparameter_table() -> str:
     for name, entry in CATALOGUE.items():
         meaning = MEANINGS.get(f"space.{name}") or f"See [recipe](#recipe). {MEANINGS[f'recipe.{name}']}"
         if name in CONDITIONS:
-            parent, least = CONDITIONS[name]
-            meaning += f" Only where `{parent}` is {least} or more."
+            condition = CONDITIONS[name]
+            meaning += f" Only where `{condition.parent}` is {condition.wanted}."
         tutorial = DEFAULTS_BY_HAND.get(name) or _toml(entry.tutorial)
         rows.append((f"`{name}`", _kind(entry.kind), tutorial, _entry_allowed(name, entry), meaning))
     return _table(("hyperparameter", "type", "tutorial", "allowed", "meaning"), rows)

@@ -23,7 +23,7 @@ app = typer.Typer(
 data_app = typer.Typer(help="Look at a study's data.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
-PLANNED_COMMANDS = ("report", "train", "evaluate", "summary")
+PLANNED_COMMANDS = ("report", "train", "evaluate")
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The study file.", show_default=False)]
 StudyFolder = Annotated[Path, typer.Argument(metavar="DIR", help="A study folder.", show_default=False)]
@@ -113,6 +113,28 @@ def predict(
     from search.predict import predict_images
 
     predict_images(model, images, to)
+
+
+@app.command()
+def summary(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="A TOML file with an architecture, such as best.toml.")
+    ] = None,
+    image_size: Annotated[tuple[int, int], typer.Option(metavar="H W", help="Height and width of the images.")] = (
+        512,
+        512,
+    ),
+    classes: Annotated[int, typer.Option(min=1, help="Outputs of the network; 1 for binary.")] = 1,
+) -> None:
+    """Show a network as a table of parts, shapes, parameters and MACs; without FILE the tutorial's.
+
+    Nothing is trained, and no data are needed:
+
+      deeplab-search summary results/NAME/best.toml --image-size 256 512 --classes 11
+    """
+    from search.summary import show_summary
+
+    show_summary(file, image_size, classes)
 
 
 @app.command()

@@ -17,7 +17,6 @@ from search.errors import UserError
 NOT_AVAILABLE = {
     "study.on_end": "a command at the end of a search",
     "hyperband.start": "a list of starting configurations",
-    "limits.max_latency_ms": "a latency limit",
     "workers.address": "a cluster address",
 }
 NOT_AVAILABLE_VALUES = {
@@ -95,6 +94,7 @@ class LimitsSection(Section):
 
     max_parameters: int | None = Field(default=None, ge=1)
     max_macs: int | None = Field(default=None, ge=1)
+    max_latency_ms: float | None = Field(default=None, gt=0)
     trial_minutes: float | None = Field(default=None, gt=0)
     epoch_stall_minutes: float | None = Field(default=None, gt=0)
     retries: int = Field(default=2, ge=0)

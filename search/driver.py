@@ -18,7 +18,7 @@ from search.config import StudyConfig
 from search.console import SearchConsole, trial_line
 from search.errors import Interrupted, SearchStopped
 from search.executors import Executor
-from search.limits import make_oracle, preview
+from search.limits import Limits, make_oracle, preview
 from search.oracle import StudyTrial
 from search.publisher import Publisher
 from search.schedule import make_schedule
@@ -51,6 +51,7 @@ class Driver:
         config: the resolved configuration.
         space: the search space of it.
         dataset: opened, for class names and sizes.
+        limits: which points may take a trial.
         executor: where trials run.
         console: where progress is shown.
     """
@@ -61,16 +62,21 @@ class Driver:
         config: StudyConfig,
         space: Space,
         dataset: Dataset,
+        limits: Limits,
         executor: Executor,
         console: SearchConsole,
     ) -> None:
         self.study, self.config, self.space, self.dataset = study, config, space, dataset
         self._executor, self._console = executor, console
         self._objective = config.study.objective
-        self.oracle = make_oracle(config, space, dataset)
+        self.oracle = make_oracle(config, space, limits)
         self.oracle.attach(study)
         self._publisher = Publisher(study, config, space, self.oracle, dataset.class_names)
         self._schedule = make_schedule(config.hyperband).limited_to(len(preview(self.oracle, config, space)))
+        limits.release()
+        if self.oracle.rejected:
+            counts = ", ".join(f"{count} by {reason}" for reason, count in self.oracle.rejected.most_common())
+            console.say(f"drew {self._schedule.configurations} configurations; rejected {counts}")
         study.note_plan(workers=len(executor.devices), configurations=self._schedule.configurations)
         self._running: list[Running] = []
         self._interrupts = 0

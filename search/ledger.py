@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from dimensions import plain
 from search.files import append_csv, read_csv, write_csv
 from search.study import Study
 
@@ -82,7 +83,7 @@ class Ledger:
             "last_epoch": values["tuner/epochs"],
             **{name: value for name, value in trial.record.items() if name in TRIAL_COLUMNS},
         }
-        row |= {f"hp:{name}": value for name, value in values.items() if not name.startswith("tuner/")}
+        row |= {f"hp:{name}": value for name, value in plain(values).items()}
         return row | {f"metric:{name}": value for name, value in metrics_at_best(trial).items()}
 
 

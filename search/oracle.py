@@ -7,8 +7,10 @@ lost file or the order in which workers finish changes nothing, and `oracle.json
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from typing import Any
 
 import keras_tuner
@@ -21,10 +23,19 @@ from search.files import read_json, write_json
 from search.schedule import Bracket, Schedule
 from search.study import BASELINE, Study
 
-# Draws of one configuration before the space counts as exhausted.
+# Draws of one configuration before the space counts as exhausted, and networks measured for it, which takes seconds.
 MAX_DRAWS = 1000
+MAX_MEASURED = 100
 
 Values = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """Why a point must not take a trial; `measured` names the network where it took a measurement to know."""
+
+    reason: str
+    measured: str | None = None
 
 
 class StudyTrial(Trial):
@@ -75,7 +86,7 @@ class StudyOracle(HyperbandOracle):
         hyperparameters: the declared search space.
         schedule: brackets and rungs.
         seed: of the draws.
-        admit: `(values) -> bool`, False for points that must not take a trial (limits, degenerate rates).
+        reject: `(values) -> Rejection`, for points that must not take a trial (limits, degenerate rates); else None.
         config_id: `(values) -> str`, equal for points that are the same configuration.
     """
 
@@ -89,7 +100,7 @@ class StudyOracle(HyperbandOracle):
         iterations: int,
         min_epochs: int,
         seed: int,
-        admit: Callable[[Values], bool],
+        reject: Callable[[Values], Rejection | None],
         config_id: Callable[[Values], str],
     ) -> None:
         super().__init__(
@@ -106,9 +117,11 @@ class StudyOracle(HyperbandOracle):
         self.verbose = 0
         self.trials: dict[str, StudyTrial] = {}
         self.ongoing_trials: dict[str, StudyTrial] = {}
-        self._admit = admit
+        self._reject = reject
         self._config_id = config_id
         self._exhausted = False
+        # Reason -> points that the last preview did not take.
+        self.rejected: Counter[str] = Counter()
 
     # Choosing
 
@@ -145,7 +158,7 @@ class StudyOracle(HyperbandOracle):
             if trial_id in self.trials:
                 continue
             taken = {trial.record["config_id"] for trial in self.trials.values()}
-            drawn = None if self._exhausted else self._draw(number, taken)
+            drawn = None if self._exhausted else self._draw(number, taken, Counter())
             if drawn is None:
                 self._exhausted = True
                 return None
@@ -209,8 +222,9 @@ class StudyOracle(HyperbandOracle):
         """
         taken = set(taken)
         found = []
+        self.rejected.clear()
         for number in range(self.schedule.configurations):
-            drawn = self._draw(number, taken)
+            drawn = self._draw(number, taken, self.rejected)
             if drawn is None:
                 break
             values, config_id = drawn
@@ -218,13 +232,22 @@ class StudyOracle(HyperbandOracle):
             found.append(values)
         return found
 
-    def _draw(self, number: int, taken: set[str]) -> tuple[Values, str] | None:
-        """Values and id of configuration `number`, new and admitted; None where the space has no more."""
+    def _draw(self, number: int, taken: set[str], rejected: Counter[str]) -> tuple[Values, str] | None:
+        """Values and id of configuration `number`, new and not rejected; None where the space has no more."""
+        measured: set[str] = set()
         for attempt in range(MAX_DRAWS):
             values = draw_values(self.hyperparameters, [self.seed, number, attempt])
             config_id = self._config_id(values)
-            if config_id not in taken and self._admit(values):
+            if config_id in taken:
+                continue
+            rejection = self._reject(values)
+            if rejection is None:
                 return values, config_id
+            rejected[rejection.reason] += 1
+            measured |= {rejection.measured} if rejection.measured else set()
+            # Distinct networks, not new measurements: a continued study must give up at the same draw.
+            if len(measured) == MAX_MEASURED:
+                break
         return None
 
     # Finishing

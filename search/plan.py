@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
 from rich.table import Table
@@ -15,15 +15,20 @@ from rich.table import Table
 from datasets.dataset import usable_cores
 from search.console import duration, make_console
 from search.executors.local import list_gpus, share_devices
+from search.latency import LatencyMeter
 from search.prepare import Prepared, prepare
+from search.run import make_limits
 from search.schedule import Schedule, make_schedule
+from search.study import Study
 
 if TYPE_CHECKING:
-    from deeplab import Cost
+    from search.limits import Limits
     from search.oracle import Values
 
-# Points drawn to see what the limits reject.
-SAMPLE = 300
+T = TypeVar("T")
+
+# Networks whose latency is measured.
+MEASURED = 8
 # Training steps that the probe times after the first.
 PROBE_STEPS = 3
 
@@ -37,40 +42,72 @@ class Probe:
 
 
 def show_plan(path: Path, overrides: Sequence[str], *, probe: bool) -> None:
-    """Print brackets, rungs, trials and epochs, network sizes, what limits reject, and the time to expect.
+    """Print brackets, rungs, trials and epochs, what the space holds, what limits reject, and the time to expect.
 
     Raises:
-        UserError: the study file, its data or its space are wrong.
+        UserError: the study file, its data or its space are wrong, or almost nothing of the space fits the limits.
     """
     prepared = prepare(path, overrides, weights=False)
-    from search.limits import make_oracle, preview
-
     console = make_console()
-    planned = make_schedule(prepared.config.hyperband)
-    oracle = make_oracle(prepared.config, prepared.space, prepared.dataset)
+    with LatencyMeter(prepared.config.data.image_size, prepared.dataset.classes) as meter:
+        meter.recall(Study(prepared.config.folder).latency_file)
+        _show(console, prepared, make_limits(prepared, meter), probe=probe)
+
+
+def _show(console: Console, prepared: Prepared, limits: Limits, *, probe: bool) -> None:
+    from search.contents import baseline_column, configuration_table, networks_line, rejection_table, size_table
+    from search.limits import LATENCY, make_oracle, preview
+
+    config, space = prepared.config, prepared.space
+    measures = probe and LATENCY in limits.given
     with console.status("drawing the configurations"):
-        drawn = preview(oracle, prepared.config, prepared.space)
+        limits.check(measure=measures)
+        points = limits.sample()
+        planned = make_schedule(config.hyperband)
+        # Latency is measured for every network that is drawn, as the search starts: here, of a few.
+        drawn = preview(make_oracle(config, space, limits.without_latency()), config, space)
+    sizes = sorted(((limits.cost_of(values), values) for values in drawn), key=lambda item: item[0].macs)
+    with console.status("measuring the latency of a few networks"):
+        measured = [limits.milliseconds(values) for _, values in _spread(sizes)] if measures else []
     schedule = planned.limited_to(len(drawn))
     console.print(_title(prepared, schedule), style="bold")
     console.print(_bracket_table(schedule))
-    for note in prepared.space.notes:
+    for note in space.notes:
         console.print(f"note: {note}", style="yellow")
-    console.print(_size_line(drawn, planned))
-    sizes = [(cost_of(prepared, values), values) for values in drawn]
-    if sizes:
-        console.print(_cost_table(prepared, sizes))
-    _say_rejected(console, prepared)
+    console.print(f"\n{networks_line(space, points)}", style="bold")
+    console.print(size_table(points))
+    rejections = rejection_table(limits, points, measured)
+    if rejections is not None:
+        console.print("", rejections, sep="\n")
+    console.print(_size_line(drawn, planned), style="bold")
+    columns = {name: sizes[index] for name, index in _places(sizes).items()}
+    columns |= {"baseline": baseline_column(space, prepared.dataset.classes)}
+    console.print(configuration_table(columns, list(space.searched)))
+    if LATENCY in limits.given:
+        console.print(_latency_line(measured))
     if probe:
         with console.status("timing a few training steps of the median network"):
-            measured = _measure(prepared, _median(sizes)[1] if sizes else None)
-        _say_time(console, prepared, schedule, measured)
+            timed = _measure(prepared, columns["median"][1] if "median" in columns else None)
+        _say_time(console, prepared, schedule, timed)
 
 
-def cost_of(prepared: Prepared, values: Values) -> Cost:
-    """What the network at a point of the space costs."""
-    from deeplab import cost
+def _places(sizes: Sequence[object]) -> dict[str, int]:
+    """The smallest, the median and the largest of a sorted list, where it holds any."""
+    return {"smallest": 0, "median": len(sizes) // 2, "largest": len(sizes) - 1} if sizes else {}
 
-    return cost(prepared.space.architecture(values), prepared.config.data.image_size, prepared.dataset.classes)
+
+def _spread(sizes: Sequence[T]) -> list[T]:
+    """At most `MEASURED` of a sorted list, from the smallest to the largest."""
+    last, count = len(sizes) - 1, min(MEASURED, len(sizes))
+    return [sizes[last * index // max(count - 1, 1)] for index in range(count)]
+
+
+def _latency_line(measured: Sequence[float]) -> str:
+    times = f"{min(measured):.1f} to {max(measured):.1f} ms; " if measured else ""
+    return (
+        f"\nmax_latency_ms: {times}`run` measures each network before it draws it, some seconds each, so the "
+        "configurations above may be replaced by faster ones."
+    )
 
 
 def _title(prepared: Prepared, schedule: Schedule) -> str:
@@ -107,45 +144,6 @@ def _size_line(drawn: Sequence[Values], schedule: Schedule) -> str:
         f"\nonly {len(drawn)} of {schedule.configurations} configurations can be drawn: the space holds no more that "
         "differ and fit the limits; the rungs get smaller accordingly."
     )
-
-
-def _median(sizes: Sequence[tuple[Cost, Values]]) -> tuple[Cost, Values]:
-    return sorted(sizes, key=lambda item: item[0].macs)[len(sizes) // 2]
-
-
-def _cost_table(prepared: Prepared, sizes: Sequence[tuple[Cost, Values]]) -> Table:
-    ordered = sorted(sizes, key=lambda item: item[0].macs)
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for column in ("network", "parameters", "MACs", "configuration"):
-        table.add_column(column, justify="left" if column in ("network", "configuration") else "right")
-    for name, (cost, values) in (("smallest", ordered[0]), ("median", _median(sizes)), ("largest", ordered[-1])):
-        shown = ", ".join(f"{key}={value}" for key, value in values.items() if key != "learning_rate")
-        table.add_row(name, f"{cost.parameters / 1e6:.2f} M", f"{cost.macs / 1e9:.2f} G", shown)
-    baseline, _ = prepared.space.baseline()
-    from deeplab import cost as network_cost
-
-    reference = network_cost(baseline, prepared.config.data.image_size, prepared.dataset.classes)
-    table.add_row("baseline", f"{reference.parameters / 1e6:.2f} M", f"{reference.macs / 1e9:.2f} G", "the tutorial's")
-    return table
-
-
-def _say_rejected(console: Console, prepared: Prepared) -> None:
-    """Which share of the space each limit rejects, from a sample of it."""
-    from search.oracle import draw_values
-
-    limits, space = prepared.config.limits, prepared.space
-    hyperparameters = space.hyperparameters()
-    points = [draw_values(hyperparameters, [prepared.config.study.seed, number]) for number in range(SAMPLE)]
-    shares = {"dilation rates that reach only padding": sum(not space.admits(point) for point in points)}
-    costs = [cost_of(prepared, point) for point in points]
-    if limits.max_parameters is not None:
-        over = sum(cost.parameters > limits.max_parameters for cost in costs)
-        shares[f"max_parameters = {limits.max_parameters:,}"] = over
-    if limits.max_macs is not None:
-        shares[f"max_macs = {limits.max_macs:,}"] = sum(cost.macs > limits.max_macs for cost in costs)
-    for reason, count in shares.items():
-        if count:
-            console.print(f"rejected and drawn again: {100 * count / SAMPLE:.0f} % of the space, by {reason}")
 
 
 def _measure(prepared: Prepared, values: Values | None) -> Probe:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from dimensions import plain
 from search.best import configuration_of, write_best
 from search.config import StudyConfig
 from search.ledger import Ledger, metrics_at_best
@@ -64,8 +65,7 @@ class Publisher:
         values, at_best = trial.hyperparameters.values, metrics_at_best(trial)
         place = (values.get("tuner/bracket"), values.get("tuner/round"), values.get("tuner/iteration"))
         numbers = (*place, values["tuner/epochs"], trial.record["parameters"], trial.record["macs"])
-        hparams = {name: value for name, value in values.items() if not name.startswith("tuner/")}
-        hparams |= {"config_id": trial.record["config_id"], **dict(zip(PLACE, numbers, strict=True))}
+        hparams = plain(values) | {"config_id": trial.record["config_id"], **dict(zip(PLACE, numbers, strict=True))}
         metrics = {tag: at_best[name] for tag, name in self._metrics.items() if name in at_best}
         metrics["best/seconds"] = trial.record["total_seconds"]
         run = self._study.tensorboard / run_name(trial)

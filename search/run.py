@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from datasets import DataError
 from search.config import StudyConfig
@@ -14,9 +15,13 @@ from search.console import SearchConsole, best_line, rung_table, trial_table
 from search.data_check import check_new_data
 from search.errors import Interrupted, SearchStopped, UserError
 from search.executors import Executor
+from search.latency import LatencyMeter
 from search.prepare import Prepared, prepare
 from search.snapshot import Snapshot
 from search.study import BASELINE, Study
+
+if TYPE_CHECKING:
+    from search.limits import Limits
 
 
 def run_study(path: Path, overrides: Sequence[str], directory: str | None, *, fresh: bool) -> None:
@@ -39,31 +44,42 @@ def run_study(path: Path, overrides: Sequence[str], directory: str | None, *, fr
     is_new = fresh or not study.exists
     if not (fresh and study.exists):
         study.check_startable(config, fingerprint)
-    notes = list(prepared.space.notes)
-    if is_new:
-        notes += check_new_data(prepared.dataset, console.console)
-    if fresh and study.exists:
-        with study.lock():
-            pass
-        console.say(f"the old study is kept in {study.move_aside()}")
-    study.make_folder()
-    with study.lock():
+    with LatencyMeter(config.data.image_size, prepared.dataset.classes, console.say) as meter:
+        limits = make_limits(prepared, meter)
+        notes = list(prepared.space.notes)
         if is_new:
-            study.create(config, prepared.dataset)
-        study.grow(config)
-        for note in notes:
-            console.say(f"note: {note}", "yellow")
-        snapshot = _search(study, prepared, console)
+            limits.check()
+            notes += check_new_data(prepared.dataset, console.console)
+        if fresh and study.exists:
+            with study.lock():
+                pass
+            console.say(f"the old study is kept in {study.move_aside()}")
+        study.make_folder()
+        with study.lock():
+            if is_new:
+                study.create(config, prepared.dataset)
+            study.grow(config)
+            meter.keep_in(study.latency_file)
+            for note in notes:
+                console.say(f"note: {note}", "yellow")
+            snapshot = _search(study, prepared, limits, console)
     _conclude(console, study, snapshot)
 
 
-def _search(study: Study, prepared: Prepared, console: SearchConsole) -> Snapshot:
+def make_limits(prepared: Prepared, meter: LatencyMeter) -> Limits:
+    """The limits of a study."""
+    from search.limits import Limits
+
+    return Limits(prepared.config, prepared.space, prepared.dataset.classes, meter)
+
+
+def _search(study: Study, prepared: Prepared, limits: Limits, console: SearchConsole) -> Snapshot:
     from search.driver import Driver
 
     executor = make_executor(prepared.config)
     try:
         with console:
-            driver = Driver(study, prepared.config, prepared.space, prepared.dataset, executor, console)
+            driver = Driver(study, prepared.config, prepared.space, prepared.dataset, limits, executor, console)
             return driver.run()
     except Interrupted:
         raise Interrupted(

@@ -37,6 +37,7 @@ class Study:
         self.stop_file = folder / ".stop"
         self.finished_file = folder / ".finished"
         self.driver_file = folder / "driver.json"
+        self.latency_file = folder / "latency.json"
 
     def trial(self, trial_id: str) -> Path:
         """The folder of one trial."""

@@ -108,7 +108,7 @@ def run_trial(spec: TrialSpec) -> Outcome:
     """
     started = time.perf_counter()
     folder = Study(Path(spec.study)).trial(spec.trial_id)
-    _follow_driver()
+    follow_driver()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with _log_to(folder / "log.txt"):
         try:
@@ -275,7 +275,7 @@ def prepare_device(device: Device) -> None:
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not gpus})
 
 
-def _follow_driver() -> None:
+def follow_driver() -> None:
     """End this process as soon as the driver that started it is gone, so that nobody writes beside its successor."""
     driver = parent_process()
     if driver is None:

@@ -9,6 +9,8 @@ import signal
 import subprocess
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from multiprocessing.context import ForkServerContext
+from typing import Any, TypeVar
 
 import pebble
 
@@ -18,6 +20,8 @@ from search.trial import Device, Outcome, TrialSpec, run_trial
 
 # Loaded once by the server that trial processes are forked from, so that a trial starts in a second.
 PRELOAD = ["search.executors.preload"]
+
+T = TypeVar("T")
 
 
 class LocalExecutor:
@@ -30,8 +34,7 @@ class LocalExecutor:
     def __init__(self, workers: int | None = None) -> None:
         quiet_environment()
         self._devices = share_devices(workers, list_gpus(), usable_cores())
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(PRELOAD)
+        self._context = fork_context()
         self._started: list[tuple[Future[Outcome], pebble.ProcessPool]] = []
 
     @property
@@ -44,12 +47,7 @@ class LocalExecutor:
         self._end(lambda future: future.done())
         # One pool for all would start the next process ahead, which complains where it is no longer wanted.
         pool = pebble.ProcessPool(max_workers=1, context=self._context)
-        # The server that trials are forked from inherits this: Ctrl-C is for the driver to answer.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            future: Future[Outcome] = pool.schedule(run_trial, args=[spec])
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        future: Future[Outcome] = schedule(pool, run_trial, [spec])
         self._started.append((future, pool))
         return future
 
@@ -65,6 +63,26 @@ class LocalExecutor:
             pool.stop()  # type: ignore[no-untyped-call]  # pebble
         for _, pool in ending:
             pool.join()
+
+
+def fork_context() -> ForkServerContext:
+    """Processes forked from a server that has loaded the libraries."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOAD)
+    return context
+
+
+def schedule(
+    pool: pebble.ProcessPool, function: Callable[..., T], arguments: Sequence[Any], timeout: float | None = None
+) -> Future[T]:
+    """Run a function in a pool whose processes leave Ctrl-C to this one to answer."""
+    # The server that processes are forked from inherits the mask.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        future: Future[T] = pool.schedule(function, args=arguments, timeout=timeout)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    return future
 
 
 def share_devices(workers: int | None, gpus: Sequence[str], cores: int) -> list[Device]:

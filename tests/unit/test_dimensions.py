@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras_tuner
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -46,7 +45,11 @@ def searched(name: str, given: Any) -> Dimension:
         ("weight_decay", {"min": 0, "max": 0.1, "sampling": "log"}, "sampling 'log' needs min above 0; given 0.0."),
         ("weight_decay", False, "given False; expected a number."),
         ("learning_rate", float("nan"), "given nan; allowed is 1e-09 to 10."),
-        ("aspp_rate", -1, "given -1; allowed is at least 1."),
+        ("aspp_rate", 0, "given 0; allowed is 1 to 10000."),
+        ("aspp_rate", -1, "given -1; allowed is 1 to 10000."),
+        ("batch_size", 0, "given 0; allowed is at least 1."),
+        ("aspp_rates", [6, 12], "no such hyperparameter; rates are given by aspp_branches, aspp_rate"),
+        ("aspp_dropout", {"min": 0, "max": 0.9, "step": 1e-6}, "step (=1e-06) makes 900,001 values; at most 1,000 "),
         ("encoder", "ResNet51", "given 'ResNet51'; allowed are ResNet50, "),
         ("encoder", {"min": 1, "max": 2}, "given a range; expected a value or a list of values."),
         ("output_stride", 4, "given 4; allowed are 8, 16, 32."),
@@ -114,9 +117,30 @@ def test_below_keeps_what_is_smaller(low: int, span: int, step: int, limit: int)
     assert (list(after.values()) if after else []) == kept
     if after:
         assert after.default in kept
-        hp = keras_tuner.HyperParameters()
-        assert after.declare(hp, "aspp_rate") == after.default
-        assert {hp.space[0].random_sample(seed) for seed in range(30)} <= set(kept)
+        offered = after.hyperparameter("aspp_rate")
+        assert offered.default == after.default
+        assert {offered.random_sample(seed) for seed in range(30)} <= set(kept)
+
+
+def test_a_stepped_range_of_real_numbers_holds_both_ends() -> None:
+    dropout = searched("aspp_dropout", {"min": 0, "max": 0.3, "step": 0.1})
+    assert dropout.values() == (0.0, 0.1, 0.2, 0.3)
+    assert {dropout.hyperparameter("aspp_dropout").random_sample(seed) for seed in range(50)} == {0.0, 0.1, 0.2, 0.3}
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "size"),
+    [
+        ("aspp_filters", [64, 128], 2),
+        ("aspp_filters", {"min": 1, "max": 9, "step": 4}, 3),
+        ("aspp_filters", {"min": 1, "max": 9, "sampling": "log"}, 9),
+        ("aspp_pooling", [True, False], 2),
+        ("aspp_dropout", [0.0, 0.5], 2),
+        ("aspp_dropout", {"min": 0, "max": 0.5}, None),
+    ],
+)
+def test_size_counts_the_values(name: str, given: Any, size: int | None) -> None:
+    assert searched(name, given).size == size
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,10 @@ ALLOWED: dict[str, set[str]] = {
     "datasets": set(),
     "recipe": {"deeplab"},
     "dimensions": {"deeplab"},
-    "space": {"deeplab", "dimensions", "recipe"},
+    "offers": {"dimensions"},
+    "rates": {"deeplab", "dimensions", "offers"},
+    "tap_choices": {"deeplab", "dimensions", "offers"},
+    "space": {"deeplab", "dimensions", "offers", "rates", "recipe", "tap_choices"},
     "search": {"datasets", "deeplab", "dimensions", "recipe", "space"},
 }
 OUTSIDE = {"tests", "benchmarks"}

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from keras_tuner.oracles import HyperbandOracle
 
 from search.config import HyperbandSection
-from search.oracle import StudyOracle, StudyTrial, Values, draw_values
+from search.oracle import MAX_MEASURED, Rejection, StudyOracle, StudyTrial, Values, draw_values
 from search.schedule import make_schedule
 from search.study import BASELINE, Study
 
@@ -46,7 +46,7 @@ def config_id(values: Values) -> str:
     return json.dumps({name: value for name, value in values.items() if not name.startswith("tuner/")}, sort_keys=True)
 
 
-def make_oracle(folder: Path, *, seed: int = 0, space: Any = None, admit: Any = None, **band: Any) -> StudyOracle:
+def make_oracle(folder: Path, *, seed: int = 0, space: Any = None, reject: Any = None, **band: Any) -> StudyOracle:
     """A new oracle that takes over whatever lies in the folder."""
     hyperband = HyperbandSection(**({"max_epochs": 9, "baseline": False} | band))
     oracle = StudyOracle(
@@ -57,7 +57,7 @@ def make_oracle(folder: Path, *, seed: int = 0, space: Any = None, admit: Any = 
         iterations=hyperband.iterations,
         min_epochs=hyperband.min_epochs,
         seed=seed,
-        admit=admit or (lambda values: True),
+        reject=reject or (lambda values: None),
         config_id=config_id,
     )
     folder.mkdir(parents=True, exist_ok=True)
@@ -203,12 +203,29 @@ def test_seed_0_is_a_seed(tmp_path: Path) -> None:
     assert stock.seed != 0, "KerasTuner has learned it: the override can go"
 
 
-def test_only_admitted_points_are_drawn(tmp_path: Path) -> None:
-    oracle = make_oracle(tmp_path, admit=lambda values: values["width"] < 100)
+def test_rejected_points_are_not_drawn_but_counted(tmp_path: Path) -> None:
+    def too_wide(values: Values) -> Rejection | None:
+        return Rejection("width") if values["width"] >= 1000 else None
+
+    oracle = make_oracle(tmp_path, reject=too_wide)
     assert len(oracle.preview()) == oracle.schedule.configurations
-    assert all(values["width"] < 100 for values in oracle.preview())
-    nothing = Workers(tmp_path / "nothing", admit=lambda values: False).run()
+    assert all(values["width"] < 1000 for values in oracle.preview())
+    assert list(oracle.rejected) == ["width"]
+    assert oracle.rejected["width"] > 3 * oracle.schedule.configurations, "nine of ten points are too wide"
+    nothing = Workers(tmp_path / "nothing", reject=lambda values: Rejection("all")).run()
     assert nothing.trials == {}
+
+
+def test_measuring_ends_after_many_networks(tmp_path: Path) -> None:
+    measured: list[str] = []
+
+    def slow(values: Values) -> Rejection:
+        name = str(values["width"] % 500)
+        measured.append(name)
+        return Rejection("latency", measured=name)
+
+    assert make_oracle(tmp_path, reject=slow).preview() == []
+    assert len(set(measured)) == MAX_MEASURED < len(measured), "networks count, not points"
 
 
 @pytest.mark.parametrize("size", [1, 5])
