@@ -17,11 +17,14 @@ from .encoders import Encoder
 def application(entry: Encoder, **arguments: Any) -> keras.Model:
     """The network as keras.applications builds it: any image size, no top and no weights unless asked for."""
     constructor = getattr(keras.applications, entry.name)
-    defaults = {"include_top": False, "weights": None, "input_shape": (None, None, 3)}
+    options = {"include_top": False, "weights": None, "input_shape": (None, None, 3), **entry.arguments, **arguments}
+    if any(entry.stem_padding):
+        image = keras.Input(options["input_shape"])
+        options["input_tensor"] = keras.layers.ZeroPadding2D((entry.stem_padding,) * 2, name="stem_pad")(image)
     with warnings.catch_warnings():
         # MobileNets warn that ImageNet weights of 224x224 are taken for other sizes; they are the ones wanted.
         warnings.filterwarnings("ignore", message=".*input_shape. is undefined or non-square")
-        network = constructor(**{**defaults, **entry.arguments, **arguments})
+        network = constructor(**options)
     if entry.start is not None:
         network = _from_layer(network, entry.start)
     _give_stable_names(network)

@@ -107,6 +107,8 @@ def _input_names(op: Any) -> Iterable[str]:
 
 
 def _macs_per_cell(op: Any) -> int:
+    if isinstance(op, keras.layers.SeparableConv2D):
+        return math.prod(op.depthwise_kernel.shape) + math.prod(op.pointwise_kernel.shape)
     if isinstance(op, keras.layers.DepthwiseConv2D):
         return math.prod(op.kernel.shape)
     if isinstance(op, (keras.layers.Conv2D, keras.layers.Dense)):
