@@ -119,7 +119,8 @@ def brackets(history: History) -> Plot | None:
         return None
     drawn = drawn.assign(outcome=_outcomes(drawn), place=[f"to {epoch}" for epoch in drawn["last_epoch"]])
     numbers = sorted((int(number) for number in drawn["bracket"].unique()), reverse=True)
-    figure = make_subplots(len(numbers), 1, subplot_titles=[f"bracket {number}" for number in numbers])
+    titles = [f"bracket {number}" for number in numbers]
+    figure = make_subplots(len(numbers), 1, subplot_titles=titles, vertical_spacing=0.3 / len(numbers))
     figure.update_annotations(font_size=13)
     floor = float(drawn["score"].min()) if drawn["score"].notna().any() else 0.0
     looks = {
@@ -159,7 +160,7 @@ def brackets(history: History) -> Plot | None:
     found = drawn["outcome"].value_counts()
     said = ", ".join(f"{found[outcome]} {outcome}" for outcome in looks if outcome in found)
     return Plot(
-        "brackets", "Brackets", figure, f"Of {len(drawn)} trials: {said}.", table, height=140 + 230 * len(numbers)
+        "brackets", "Brackets", figure, f"Of {len(drawn)} trials: {said}.", table, height=140 + 190 * len(numbers)
     )
 
 

@@ -15,7 +15,9 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
+from plotly.colors import sample_colorscale
 
+from search.report.figures import OTHER
 from search.report.history import History
 from search.report.parts import MOST_ROWS, Plot, Table, cell, plural, table_of
 
@@ -23,6 +25,8 @@ from search.report.parts import MOST_ROWS, Plot, Table, cell, plural, table_of
 FIRST = ("aspp_branches", "aspp_rate", "aspp_gap_2", "aspp_gap_3", "aspp_gap_4", "aspp_gap_5", "decoder_depth")
 # Lines that can still be told apart.
 MOST_LINES = 150
+# Worst to best.
+SCALE = ((0.0, "#a9b1bd"), (1.0, "#0f8f66"))
 # Fewer configurations say nothing about what matters.
 FEWEST = 4
 
@@ -70,6 +74,7 @@ class Compared:
         """Share of each hyperparameter in what tells good configurations from the others."""
         with _quiet():
             figure = optuna.visualization.plot_param_importances(self.study)
+        figure.update_xaxes(range=[0, 1.15 * max(figure.data[0].x, default=1.0)])
         bars = figure.data[0]  # the smallest first
         rows = [[name, f"{100 * share:.0f} %"] for name, share in zip(bars.y, bars.x, strict=True)][::-1]
         most = ", ".join(f"{name} ({share})" for name, share in rows[:3])
@@ -84,17 +89,18 @@ class Compared:
             figure = optuna.visualization.plot_parallel_coordinate(
                 self._study(best), params=self.names, target_name=self.objective
             )
+        _recolor(figure)
         columns = {"compared": self.objective, **{f"hp:{name}": name for name in self.names}}
         table = table_of(best, "The configurations, the best first", columns)
         summary = f"{plural(len(best), 'configuration')}, the best of {len(self.rows)}."
-        return self._plot("parallel", "Parallel coordinates", figure, summary, table, height=520)
+        return self._plot("parallel", "Parallel coordinates", figure, summary, table, height=520, min_width=720)
 
     def slices(self) -> Iterator[Plot]:
         """The score against each hyperparameter alone."""
         for name in self.names:
             with _quiet():
                 figure = optuna.visualization.plot_slice(self.study, params=[name], target_name=self.objective)
-            figure.update_traces(marker={"showscale": False, "size": 7, "line": {"width": 0.5}})
+            figure.update_traces(marker={"showscale": False, "size": 8, "line": {"width": 1, "color": OTHER}})
             grouped = self._binned(name).groupby(level=0, observed=True)["compared"]
             rows = [
                 [cell(value), str(len(scores)), f"{scores.median():.4f}", f"{self._best(scores):.4f}"]
@@ -123,9 +129,9 @@ class Compared:
             values = bins.map(lambda fifth: f"{cell(max(fifth.left, low))} to {cell(fifth.right)}", na_action="ignore")
         return given.set_index(values.rename(name))[["compared"]]
 
-    def _plot(self, name: str, title: str, figure: Any, summary: str, table: Table, height: int) -> Plot:
+    def _plot(self, name: str, title: str, figure: Any, summary: str, table: Table, **size: int) -> Plot:
         figure.update_layout(title=None, template=None)
-        return Plot(name, title, figure, summary, table, height)
+        return Plot(name, title, figure, summary, table, **size)
 
     def _study(self, rows: pd.DataFrame) -> optuna.Study:
         with _quiet():
@@ -149,6 +155,16 @@ class Compared:
         if values.dtype == "float64":
             return FloatDistribution(float(values.min()), float(values.max()), log=log)
         return CategoricalDistribution(sorted(_plain(value) for value in values.unique()))
+
+
+def _recolor(figure: Any) -> None:
+    """Colours that are seen on light and on dark paper; Optuna's are made for white."""
+    for trace in figure.data:
+        if trace.mode == "lines" and trace.line.color:
+            # Its first point is the objective, from 0 to 1.
+            trace.line.color = sample_colorscale(SCALE, [float(trace.y[0])])[0]
+        elif trace.marker.colorscale:
+            trace.marker.colorscale, trace.marker.reversescale = SCALE, False
 
 
 def _epochs_of_configurations(history: History) -> pd.Series:

@@ -27,7 +27,7 @@
     for (const name of Object.keys(result)) {
       if (/^[xy]axis\d*$/.test(name)) {
         result[name] = {
-          ...result[name], automargin: true, gridcolor: line, zerolinecolor: line, linecolor: muted, tickcolor: muted,
+          ...result[name], automargin: true, title: { standoff: 10, ...result[name].title }, gridcolor: line, zerolinecolor: line, linecolor: muted, tickcolor: muted,
         };
       }
     }

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Plot:
-    """A plotly figure with what it shows in words, and in numbers."""
+    """A plotly figure with what it shows in words, and in numbers; narrower than `min_width` pixels it scrolls."""
 
     name: str
     title: str
@@ -36,6 +37,7 @@ class Plot:
     summary: str
     table: Table
     height: int = 420
+    min_width: int = 0
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,11 @@ def cell(value: Any) -> str:
     """A value as people read it."""
     if value is None or value is pd.NA or value != value:
         return ""
-    if isinstance(value, bool):
+    if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
+    if isinstance(value, int | np.integer):
+        value = int(value)
+        return f"{value:,}" if abs(value) >= 10_000 else str(value)
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) >= 1e-3 or value == 0 else f"{value:.3g}"
     return str(value)
