@@ -82,6 +82,16 @@ class Pipeline:
         parallel = min(_MOST_PARALLEL_BATCHES, usable_cores())
         return source.map(self._load, num_parallel_calls=parallel, deterministic=True).prefetch(2)
 
+    @property
+    def element_spec(self) -> tuple[tf.TensorSpec, tf.TensorSpec]:
+        """What `epoch` yields: shapes and types of a batch of images and of masks."""
+        height, width = self.image_size
+        return tf.TensorSpec([None, height, width, 3], tf.uint8), tf.TensorSpec([None, height, width], tf.uint8)
+
+    def read(self, index: int) -> tuple[UInt8Array, UInt8Array]:
+        """One image `[H, W, 3]` and its mask `[H, W]` at `image_size`, as the split has them, never augmented."""
+        return self._read_resized(index)
+
     def _plan(self, epoch: int) -> tuple[list[npt.NDArray[np.int64]], npt.NDArray[np.int32]]:
         """The images of each batch of an epoch, and a seed for each."""
         order = np.arange(self.images)

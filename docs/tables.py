@@ -42,6 +42,8 @@ MEANINGS: dict[str, str] = {
     "study.seed": "Decides what is drawn, the initial weights, the order of the images, the augmentation and the "
     "synthetic scenes.",
     "study.objective": "What is compared. `val_loss` is minimised, everything else maximised.",
+    "study.on_end": "Command to run when the search has ended, with the study's folder as its last argument; "
+    "see [At the end](#at-the-end).",
     "data.format": "Kind of data set, see [Data](#data).",
     "data.path": "The data's folder, from the working directory. Format `folder` needs it.",
     "data.image_size": "Size to train at. Images are resized to it: bilinear, masks nearest neighbour.",
@@ -98,6 +100,7 @@ MEANINGS: dict[str, str] = {
 ALLOWED_BY_HAND = {
     "study.name": "letters, digits, `.`, `_`, `-`; a letter or digit first; at most 100",
     "study.directory": "a folder",
+    "study.on_end": "a command with its arguments, quoted as in a shell",
     "study.objective": "`val_loss`, `val_mean_iou`, `val_pixel_accuracy`, `val_iou_<class>`",
     "data.path": "a folder",
     "data.image_size": "each 32 to 8192",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +16,6 @@ from recipe import Recipe
 from search.errors import UserError
 
 NOT_AVAILABLE = {
-    "study.on_end": "a command at the end of a search",
     "hyperband.start": "a list of starting configurations",
     "workers.address": "a cluster address",
 }
@@ -26,7 +26,7 @@ NOT_AVAILABLE_VALUES = {
 }
 # What may change between runs of one study: it has no influence on which trials run and what they give.
 FREE_KEYS = frozenset(
-    {"study.directory", "limits.retries", "limits.trial_minutes", "limits.epoch_stall_minutes"}
+    {"study.directory", "study.on_end", "limits.retries", "limits.trial_minutes", "limits.epoch_stall_minutes"}
     | {"limits.abort_after_failures", "workers.executor", "workers.count", "data.cache"}
     # The fingerprint says whether data at another place are the same.
     | {"data.path"}
@@ -46,6 +46,18 @@ class StudySection(Section):
     directory: str = "results"
     seed: int = Field(default=0, ge=0, lt=2**31)
     objective: str = Field(default="val_mean_iou", pattern=r"^val_.+$")
+    on_end: str | None = None
+
+    @field_validator("on_end")
+    @classmethod
+    def _is_command(cls, command: str | None) -> str | None:
+        try:
+            is_empty = command is not None and not shlex.split(command)
+        except ValueError as error:
+            raise ValueError(f"expected a command with its arguments, quoted as in a shell ({error})") from None
+        if is_empty:
+            raise ValueError("expected a command with its arguments")
+        return command
 
     @property
     def direction(self) -> Literal["min", "max"]:

@@ -96,11 +96,11 @@ class Driver:
             self._resume()
             while self._start_trials() or self._running:
                 self._wait()
-                self._console.update(self._snapshot())
+                self._console.update(self._snapshot)
         self.study.stop_file.unlink(missing_ok=True)
         if self._interrupts:
             raise Interrupted
-        self._publisher.ledger.write_trials(self.oracle)
+        self._publisher.ledger.rebuild_trials(self.oracle)
         self._publisher.ledger.rebuild_epochs(self.oracle)  # in the trials' order, however they came
         self.study.finished_file.touch()
         return self._snapshot()
@@ -165,7 +165,7 @@ class Driver:
         rung = "baseline" if trial.place is None else f"bracket {values['tuner/bracket']}, rung {values['tuner/round']}"
         first, last = values["tuner/initial_epoch"] + 1, values["tuner/epochs"]
         self._console.say(f"trial {trial.trial_id} starts  {rung}, epochs {first}-{last}, on {device.worker}")
-        self._publisher.ledger.write_trials(self.oracle)
+        self._publisher.show_workers(len(self._running))
 
     # Waiting
 
@@ -179,6 +179,7 @@ class Driver:
             if is_done:
                 self._running.remove(running)
                 self._settle(running)
+                self._publisher.show_workers(len(self._running))
             else:
                 self._end_if_over_limit(running)
 
@@ -273,7 +274,7 @@ class Driver:
     # Showing
 
     def _snapshot(self) -> Snapshot:
-        rows = [self._publisher.ledger.trial_row(self.oracle.trials[trial_id]) for trial_id in self.oracle.start_order]
+        rows = self._publisher.ledger.rows(self.oracle)
         return take_snapshot(self.study, self.config, self._schedule, rows, len(self._executor.devices))
 
     # Interrupting

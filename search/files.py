@@ -79,11 +79,15 @@ def csv_lines(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> str:
 
 def read_csv(path: Path) -> list[dict[str, str]]:
     """The rows of a CSV file as text; a torn last line is ignored, and so is a missing file."""
+    return list(csv.DictReader(io.StringIO(whole_lines(path))))
+
+
+def whole_lines(path: Path) -> str:
+    """The text of a file without a torn last line; empty where there is no file."""
     if not path.exists():
-        return []
+        return ""
     text = path.read_text(errors="replace")
-    whole = text[: text.rfind("\n") + 1]
-    return list(csv.DictReader(io.StringIO(whole)))
+    return text[: text.rfind("\n") + 1]
 
 
 def _cell(value: Any) -> Any:

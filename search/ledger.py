@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dimensions import plain
-from search.files import append_csv, read_csv, write_csv
+from search.files import append_csv, csv_lines, read_csv, write_csv
 from search.study import Study
 
 if TYPE_CHECKING:
@@ -44,11 +44,49 @@ class Ledger:
             *(f"metric:{name}" for name in self.metrics),
         )
         self._gathered: dict[str, int] = {}
+        self._finished: dict[str, dict[str, Any]] = {}
+        # Bytes of `trials.csv` that stay, and how many ended trials they hold.
+        self._settled = self._written = 0
 
-    def write_trials(self, oracle: StudyOracle) -> None:
-        """Replace `trials.csv` by the oracle's trials, in the order in which they were started."""
-        rows = [self.trial_row(oracle.trials[trial_id]) for trial_id in oracle.start_order]
-        write_csv(self._study.trials_csv, self._columns, rows, durable=False)
+    def rebuild_trials(self, oracle: StudyOracle) -> None:
+        """Write `trials.csv` anew: every trial, in the order in which they were started."""
+        self._finished.clear()
+        write_csv(self._study.trials_csv, self._columns, self.rows(oracle), durable=False)
+        self._settled = 0
+
+    def update_trials(self, oracle: StudyOracle) -> None:
+        """Bring `trials.csv` up to date at a cost that does not grow with the study.
+
+        Trials that have finished are followed by those that have not, which alone are replaced. They are cut off before
+        they are written anew, so that a reader sees whole rows at any moment.
+        """
+        path = self._study.trials_csv
+        if not self._settled or not path.exists():
+            write_csv(path, self._columns, map(self._row, self._ended(oracle)), durable=False)
+            self._settled, self._written = path.stat().st_size, len(oracle.end_order)
+        new = [self._row(oracle.trials[trial_id]) for trial_id in oracle.end_order[self._written :]]
+        ended = csv_lines(new, self._columns).encode()
+        under_way = csv_lines(map(self.trial_row, oracle.ongoing_trials.values()), self._columns).encode()
+        with path.open("r+b") as file:
+            file.truncate(self._settled)
+            file.seek(self._settled)
+            file.write(ended + under_way)
+        self._settled, self._written = self._settled + len(ended), len(oracle.end_order)
+
+    def rows(self, oracle: StudyOracle) -> list[dict[str, Any]]:
+        """The rows of `trials.csv` as values, in the order in which the trials were started."""
+        return [self._row(oracle.trials[trial_id]) for trial_id in oracle.start_order]
+
+    def _ended(self, oracle: StudyOracle) -> list[StudyTrial]:
+        return [oracle.trials[trial_id] for trial_id in oracle.end_order]
+
+    def _row(self, trial: StudyTrial) -> dict[str, Any]:
+        """A trial's row, computed once where it will not change any more."""
+        if not trial.finished:
+            return self.trial_row(trial)
+        if trial.trial_id not in self._finished:
+            self._finished[trial.trial_id] = self.trial_row(trial)
+        return self._finished[trial.trial_id]
 
     def rebuild_epochs(self, oracle: StudyOracle) -> None:
         """Write `epochs.csv` anew from the trials' own files."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from dimensions import plain
 from search.best import configuration_of, write_best
 from search.config import StudyConfig
+from search.curves import End, SearchCurves, write_curve_layout
 from search.ledger import Ledger, metrics_at_best
 from search.oracle import StudyOracle, StudyTrial
 from search.study import BASELINE, Study
@@ -19,7 +21,7 @@ from space import Space
 # Best trials that keep their checkpoints, for export; the baseline does too.
 KEEP_BEST = 3
 # Columns of the HParams table beside the hyperparameters.
-PLACE = ("bracket", "rung", "iteration", "epochs", "parameters", "macs")
+PLACE = ("config_id", "bracket", "rung", "iteration", "epochs", "parameters", "macs")
 
 
 class Publisher:
@@ -30,26 +32,37 @@ class Publisher:
     ) -> None:
         self._study, self._config, self._space, self._oracle = study, config, space, oracle
         self.ledger = Ledger(study, list(space.searched), class_names)
+        self._started = datetime.fromisoformat(study.frozen()["created"]).timestamp()
         # TensorBoard's tag -> the metric at the best epoch.
         self._metrics = {f"best/{config.study.objective}": config.study.objective, "best/val_loss": "val_loss"}
 
     def start(self) -> None:
         """Bring what a killed driver left into line with the trials."""
+        self.ledger.rebuild_trials(self._oracle)
         self.ledger.rebuild_epochs(self._oracle)
-        columns: dict[str, list[Any]] = {
+        columns: dict[str, list[Any] | None] = {
             name: list(dimension.choices) for name, dimension in self._space.searched.items()
         }
-        columns |= {name: [] for name in PLACE}
+        columns |= {name: None if name == "config_id" else [] for name in PLACE}
         write_hparams_layout(self._study.tensorboard, columns, [*self._metrics, "best/seconds"])
-        for trial_id in self._oracle.end_order:
-            trial = self._oracle.trials[trial_id]
+        write_curve_layout(self._study.tensorboard, self._config.study.objective)
+        ended = sorted((self._oracle.trials[trial_id] for trial_id in self._oracle.end_order), key=_ended)
+        self._curves = SearchCurves(self._study.tensorboard, self._config.study.direction, map(_end, ended))
+        for trial in ended:
             if hparams_written(self._study.tensorboard / run_name(trial)) < _ended(trial):
                 self._write_hparams(trial)
         self._keep_best()
 
+    def show_workers(self, busy: int) -> None:
+        """Show that a trial has been started or has ended, and how many run now."""
+        self.ledger.update_trials(self._oracle)
+        now = time.time()
+        self._curves.add_busy(busy, now, now - self._started)
+
     def publish(self, trial: StudyTrial) -> None:
         """Show a trial that has just finished, and drop the checkpoints that its end made useless."""
-        self.ledger.write_trials(self._oracle)
+        self.ledger.update_trials(self._oracle)
+        self._curves.add_end(_end(trial))
         self._write_hparams(trial)
         self._keep_best()
 
@@ -64,8 +77,8 @@ class Publisher:
     def _write_hparams(self, trial: StudyTrial) -> None:
         values, at_best = trial.hyperparameters.values, metrics_at_best(trial)
         place = (values.get("tuner/bracket"), values.get("tuner/round"), values.get("tuner/iteration"))
-        numbers = (*place, values["tuner/epochs"], trial.record["parameters"], trial.record["macs"])
-        hparams = plain(values) | {"config_id": trial.record["config_id"], **dict(zip(PLACE, numbers, strict=True))}
+        numbers = (values["tuner/epochs"], trial.record["parameters"], trial.record["macs"])
+        hparams = plain(values) | dict(zip(PLACE, (trial.record["config_id"], *place, *numbers), strict=True))
         metrics = {tag: at_best[name] for tag, name in self._metrics.items() if name in at_best}
         metrics["best/seconds"] = trial.record["total_seconds"]
         run = self._study.tensorboard / run_name(trial)
@@ -82,6 +95,10 @@ class Publisher:
             shutil.rmtree(folder / "last", ignore_errors=True)
             if trial.trial_id not in best:
                 shutil.rmtree(folder / "best", ignore_errors=True)
+
+
+def _end(trial: StudyTrial) -> End:
+    return _ended(trial), trial.score if trial.status == "COMPLETED" else None
 
 
 def _ended(trial: StudyTrial) -> float:

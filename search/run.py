@@ -13,10 +13,12 @@ from datasets import DataError
 from search.config import StudyConfig
 from search.console import SearchConsole, best_line, rung_table, trial_table
 from search.data_check import check_new_data
+from search.ending import command_note, end_search
 from search.errors import Interrupted, SearchStopped, UserError
 from search.executors import Executor
 from search.latency import LatencyMeter
 from search.prepare import Prepared, prepare
+from search.report import report_file
 from search.snapshot import Snapshot
 from search.study import BASELINE, Study
 
@@ -46,7 +48,7 @@ def run_study(path: Path, overrides: Sequence[str], directory: str | None, *, fr
         study.check_startable(config, fingerprint)
     with LatencyMeter(config.data.image_size, prepared.dataset.classes, console.say) as meter:
         limits = make_limits(prepared, meter)
-        notes = list(prepared.space.notes)
+        notes = [*prepared.space.notes, *command_note(config)]
         if is_new:
             limits.check()
             notes += check_new_data(prepared.dataset, console.console)
@@ -62,7 +64,12 @@ def run_study(path: Path, overrides: Sequence[str], directory: str | None, *, fr
             meter.keep_in(study.latency_file)
             for note in notes:
                 console.say(f"note: {note}", "yellow")
-            snapshot = _search(study, prepared, limits, console)
+            try:
+                snapshot = _search(study, prepared, limits, console)
+            except SearchStopped:
+                end_search(study, config, console, "stopped")
+                raise
+    end_search(study, config, console, "finished")
     _conclude(console, study, snapshot)
 
 
@@ -127,12 +134,21 @@ def _conclude(console: SearchConsole, study: Study, snapshot: Snapshot) -> None:
     folder = shlex.quote(str(study.folder))
     for what, command in (
         ("the configuration", str(study.best_file)),
+        ("the report", _report_hint(study)),
         ("all trials", str(study.trials_csv)),
         ("compare them", f"deeplab-search board {folder}"),
         ("export the model", f"deeplab-search export {folder}"),
         ("segment images", f"deeplab-search predict {folder} IMAGE... --to masks"),
     ):
         out.print(f"  {what:<18} {command}", soft_wrap=True)
+
+
+def _report_hint(study: Study) -> str:
+    """The report's path, or how to get one."""
+    page = report_file(study)
+    if page.exists():
+        return str(page)
+    return "pip install -e '.[report]', then deeplab-search report " + shlex.quote(str(study.folder))
 
 
 def _command() -> str:

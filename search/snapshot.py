@@ -94,6 +94,7 @@ def take_snapshot(
     in_flight = sum(_epochs_in_flight(report) for report in running)
     is_over = study.finished_file.exists()
     total = round(done) if is_over else schedule.epochs
+    trials_total = len(typed) if is_over else schedule.trials
     return Snapshot(
         name=config.study.name,
         objective=config.study.objective,
@@ -101,10 +102,10 @@ def take_snapshot(
         rungs=tuple(_rungs(schedule, typed)),
         trials=typed,
         running=running,
-        trials_total=len(typed) if is_over else schedule.trials,
+        trials_total=trials_total,
         epochs_done=done + in_flight,
         epochs_total=total,
-        seconds_left=_seconds_left(typed, total - done - in_flight, workers),
+        seconds_left=_seconds_left(typed, total - done - in_flight, trials_total - len(typed), workers),
         is_over=is_over,
     )
 
@@ -166,11 +167,16 @@ def _rungs(schedule: Schedule, rows: Sequence[Mapping[str, Any]]) -> list[RungVi
     return views
 
 
-def _seconds_left(rows: Sequence[Mapping[str, Any]], epochs: float, workers: int) -> float | None:
-    """Remaining epochs at the measured seconds per epoch, the start of the trials included."""
+def _seconds_left(rows: Sequence[Mapping[str, Any]], epochs: float, trials: int, workers: int) -> float | None:
+    """Remaining epochs at the measured time of one, and what remaining trials take to start, shared by the workers.
+
+    The two are told apart, because first rungs, which come first, are mostly starting.
+    """
     finished = [row for row in rows if row["status"] == "completed" and row["total_seconds"]]
     trained = sum(_epochs(row) for row in finished)
     if not trained:
         return None
-    per_epoch = sum(row["total_seconds"] for row in finished) / trained
-    return max(0.0, epochs * per_epoch / max(1, workers))
+    total = sum(row["total_seconds"] for row in finished)
+    training = sum(row["train_seconds"] or row["total_seconds"] for row in finished)
+    start = max(0.0, total - training) / len(finished)
+    return max(0.0, epochs * training / trained + trials * start) / max(1, workers)

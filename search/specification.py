@@ -43,6 +43,7 @@ def make_specification(
         objective=config.study.objective,
         direction=config.study.direction,
         columns=epoch_columns(dataset.class_names),
+        class_names=tuple(dataset.class_names),
         device=device,
     )
 

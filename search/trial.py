@@ -21,10 +21,11 @@ from search.checkpoint import TrainingState, copy_checkpoint, read_state, save_c
 from search.files import append_csv, read_csv, write_csv, write_json
 from search.quiet import load_tensorflow
 from search.study import Study
+from search.validation import drop_other_epochs, read_best_epoch, write_best_epoch
 
 if TYPE_CHECKING:
     from datasets import Dataset
-    from search.training import Trainer
+    from search.training import EpochResult, Trainer
 
 # The trial's progress file is replaced at most this often, in seconds.
 PROGRESS_INTERVAL = 0.5
@@ -62,6 +63,7 @@ class TrialSpec:
         seed: the configuration's own.
         objective, direction: what `best` means.
         columns: of `epochs.csv`.
+        class_names: in id order.
         device: what the process may use.
     """
 
@@ -85,6 +87,7 @@ class TrialSpec:
     objective: str
     direction: str
     columns: tuple[str, ...]
+    class_names: tuple[str, ...]
     device: Device
 
 
@@ -156,7 +159,7 @@ class _TrialRun:
             result = trainer.train_epoch(epoch)
             if result.diverged:
                 return "diverged"
-            self._keep(trainer, state, result.row)
+            self._keep(trainer, state, result)
         return "completed"
 
     def _trainer(self, state: TrainingState) -> Trainer:
@@ -202,19 +205,32 @@ class _TrialRun:
             raise FileNotFoundError(f"{parent} holds no checkpoint to continue from")
         return weights
 
-    def _keep(self, trainer: Trainer, state: TrainingState, row: dict[str, Any]) -> None:
+    def _keep(self, trainer: Trainer, state: TrainingState, result: EpochResult) -> None:
         """Make an epoch durable: the checkpoint first, then everything that can be derived from it."""
-        row = {"trial_id": self.spec.trial_id, "config_id": self.spec.config_id, "time": time.time(), **row}
+        row = {"trial_id": self.spec.trial_id, "config_id": self.spec.config_id, "time": time.time(), **result.row}
         state.epoch = row["epoch"]
         state.rows.append(row)
         state.train_seconds += row["seconds"]
         is_best = self._is_better(row[self.spec.objective], state.best_score)
         if is_best:
             state.best_epoch, state.best_score = row["epoch"], row[self.spec.objective]
+            write_best_epoch(self.folder / "best", state.best_epoch, trainer.picture(result.validation))
         save_checkpoint(self.folder / "last", trainer.model, state)
         if is_best:
             copy_checkpoint(self.folder / "last", self.folder / "best", state)
         self._add_history(row)
+        if is_best:
+            self._show_best(state)
+
+    def _show_best(self, state: TrainingState) -> None:
+        """Pictures and confusion of the best epoch in TensorBoard; those of earlier ones go."""
+        if state.best_epoch is None:
+            return
+        best = read_best_epoch(self.folder / "best", state.best_epoch)
+        if best is not None:
+            drop_other_epochs(self.folder / "best", state.best_epoch)
+            when = next(row["time"] for row in state.rows if row["epoch"] == state.best_epoch)
+            self._events.show_best(best, state.best_epoch, when, self.spec.class_names)
 
     def _mend_best(self, state: TrainingState) -> None:
         """Copy the best epoch's checkpoint where a kill came between the two: it is the last one then."""
@@ -230,6 +246,7 @@ class _TrialRun:
         if [row["epoch"] for row in read_csv(path)] != [str(row["epoch"]) for row in state.rows] or not state.rows:
             write_csv(path, spec.columns, state.rows)
         self._events = TrialEvents(self.study.tensorboard / spec.run, spec.trial_id, state.rows, spec.first_epoch)
+        self._show_best(state)
 
     def _add_history(self, row: dict[str, Any]) -> None:
         append_csv(self.folder / "epochs.csv", self.spec.columns, [row])

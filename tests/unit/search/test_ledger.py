@@ -55,7 +55,7 @@ def test_columns() -> None:
 
 
 def test_trials_csv(study: Study, oracle: StudyOracle) -> None:
-    Ledger(study, ["depth", "width", "rate"], CLASSES).write_trials(oracle)
+    Ledger(study, ["depth", "width", "rate"], CLASSES).rebuild_trials(oracle)
     rows = {row["trial_id"]: row for row in read_csv(study.trials_csv)}
     assert list(rows) == [BASELINE, "0000-0", "0001-0", "0002-0", "0000-1"] == oracle.start_order
     baseline, first, failed, promoted = rows[BASELINE], rows["0000-0"], rows["0001-0"], rows["0000-1"]
