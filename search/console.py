@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -48,12 +48,12 @@ class SearchConsole:
         stamp = datetime.now().strftime("%H:%M:%S")
         self.console.print(Text.assemble((f"{stamp}  ", "dim"), (line, style)), soft_wrap=not self._is_terminal)
 
-    def update(self, snapshot: Snapshot) -> None:
-        """Draw where the search stands (terminal), or say it once a minute (no terminal)."""
+    def update(self, take: Callable[[], Snapshot]) -> None:
+        """Draw where the search stands (terminal), or say it once a minute (no terminal); taken only where shown."""
         if self._live is not None:
-            self._live.update(render(snapshot))
+            self._live.update(render(take()))
         elif time.monotonic() - self._reported >= PLAIN_INTERVAL:
-            self.say(summary_line(snapshot))
+            self.say(summary_line(take()))
             self._reported = time.monotonic()
 
 

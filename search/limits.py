@@ -8,7 +8,8 @@ from datasets import Dataset
 from deeplab import cost
 from search.best import config_id
 from search.config import StudyConfig
-from search.oracle import StudyOracle, Values
+from search.drawing import Values
+from search.oracle import StudyOracle
 from search.schedule import make_schedule
 from space import Space
 

@@ -20,7 +20,7 @@ from search.schedule import Schedule, make_schedule
 
 if TYPE_CHECKING:
     from deeplab import Cost
-    from search.oracle import Values
+    from search.drawing import Values
 
 # Points drawn to see what the limits reject.
 SAMPLE = 300
@@ -131,7 +131,7 @@ def _cost_table(prepared: Prepared, sizes: Sequence[tuple[Cost, Values]]) -> Tab
 
 def _say_rejected(console: Console, prepared: Prepared) -> None:
     """Which share of the space each limit rejects, from a sample of it."""
-    from search.oracle import draw_values
+    from search.drawing import draw_values
 
     limits, space = prepared.config.limits, prepared.space
     hyperparameters = space.hyperparameters()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import shlex
 import sys
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from datasets import DataError
 from search.config import StudyConfig
 from search.console import SearchConsole, best_line, rung_table, trial_table
 from search.data_check import check_new_data
+from search.disk import is_disk_full
 from search.errors import Interrupted, SearchStopped, UserError
 from search.executors import Executor
 from search.prepare import Prepared, prepare
@@ -29,6 +29,8 @@ def run_study(path: Path, overrides: Sequence[str], directory: str | None, *, fr
     """
     console = SearchConsole()
     prepared = prepare(path, overrides, directory)
+    from search.mend import mend
+
     config = prepared.config
     try:
         fingerprint = prepared.dataset.fingerprint()
@@ -50,6 +52,7 @@ def run_study(path: Path, overrides: Sequence[str], directory: str | None, *, fr
     with study.lock():
         if is_new:
             study.create(config, prepared.dataset)
+        notes += mend(study)
         study.grow(config)
         for note in notes:
             console.say(f"note: {note}", "yellow")
@@ -76,7 +79,7 @@ def _search(study: Study, prepared: Prepared, console: SearchConsole) -> Snapsho
             f"nobody reads its output any more.\nEverything is kept in {study.folder}; continue with:\n  {_command()}"
         ) from None
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not is_disk_full(error):
             raise
         raise SearchStopped(f"no space left for {study.folder}. Make room; continue with:\n  {_command()}") from None
     finally:
@@ -87,7 +90,7 @@ def make_executor(config: StudyConfig) -> Executor:
     """The executor that `[workers]` asks for."""
     from search.executors.local import LocalExecutor
 
-    return LocalExecutor(config.workers.count)
+    return LocalExecutor(config.workers.count, config.workers.threads)
 
 
 def _conclude(console: SearchConsole, study: Study, snapshot: Snapshot) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from deeplab import TUTORIAL, Architecture, feature_map_size
 from dimensions import CATALOGUE, Dimension, SpaceError, parse_dimension
 from recipe import Recipe
-from search.oracle import draw_values
+from search.drawing import draw_values
 from space import CONDITIONS, DeepLabHyperModel, Space, as_space
 from tests.unit.deeplab.strategies import architectures
 

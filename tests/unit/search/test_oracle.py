@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 from keras_tuner.oracles import HyperbandOracle
 
 from search.config import HyperbandSection
-from search.oracle import StudyOracle, StudyTrial, Values, draw_values
+from search.drawing import Values, draw_values
+from search.oracle import StudyOracle
 from search.schedule import make_schedule
 from search.study import BASELINE, Study
+from search.study_trial import StudyTrial
 
 # Hundreds of files made durable: on a disk, most of a test's time.
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None

@@ -158,7 +158,7 @@ def test_the_terminal_shows_the_essentials(study: Study, width: int) -> None:
 def test_the_terminal_is_live_and_left_clean(study: Study) -> None:
     file = io.StringIO()
     with SearchConsole(Console(file=file, width=80, force_terminal=True)) as console:
-        console.update(snapshot_of(study))
+        console.update(lambda: snapshot_of(study))
         console.say("trial [0000-1] starts", "yellow")
     written = file.getvalue()
     assert "4/7 trials" in written
@@ -170,10 +170,10 @@ def test_without_a_terminal_it_is_plain_lines(study: Study, monkeypatch: pytest.
     plain = Console(file=file, width=50, force_terminal=False)
     line = trial_line(ROWS[2], "val_mean_iou") + " and something very long" * 5
     with SearchConsole(plain) as console:
-        console.update(snapshot_of(study))
+        console.update(lambda: snapshot_of(study))
         assert file.getvalue() == "", "not more often than once a minute"
         monkeypatch.setattr(shown, "PLAIN_INTERVAL", 0.0)
-        console.update(snapshot_of(study))
+        console.update(lambda: snapshot_of(study))
         console.say(line)
     first, second = file.getvalue().splitlines()
     assert first.endswith(summary_line(snapshot_of(study)))

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from search.disk import free_bytes
 from search.errors import UserError
 from search.files import write_json
-from search.study import Study, free_bytes, open_study
+from search.study import Study, open_study
 from tests.unit.search.conftest import MakeConfig
 
 MakeStudy = Callable[..., Study]
