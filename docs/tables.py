@@ -76,7 +76,7 @@ MEANINGS: dict[str, str] = {
     "limits.abort_after_failures": "The search stops where none has completed and so many trials failed.",
     "workers.executor": "Where trials run: processes on this machine.",
     "workers.count": "Trials at a time; `--workers` replaces it. None: one per GPU, or one.",
-    "workers.threads": "Threads that a trial computes with on CPUs. None: as many as there are cores, whatever `count` is.",
+    "workers.threads": "Threads of a trial on CPUs. None: as many as there are cores, whatever `count` is.",
     "workers.gpus_per_trial": "GPUs a trial owns, where there are any.",
     "space.encoder": "The encoder, see [Encoders](#encoders).",
     "space.output_stride": "Image pixels per cell of the map that the ASPP reads; late strides become dilation.",

@@ -191,7 +191,7 @@ class Driver:
             self._publisher.prune()  # its own checkpoint replaces its parent's
         for row in rows:
             score = float(row[self._objective] or "nan")
-            rate = float(row["images_per_second"])
+            rate = float(row["images_per_second"] or "nan")
             last = trial.hyperparameters.values["tuner/epochs"]
             epoch = f"epoch {row['epoch']}/{last}"
             self._console.say(f"trial {trial.trial_id} {epoch}  {self._objective} {score:.4f}  {rate:.1f} images/s")
@@ -235,7 +235,7 @@ class Driver:
             return
         if outcome.status == "completed" and outcome.score is None:
             outcome = replace(outcome, status="failed", error=f"{self._objective} was never a number")
-        record |= {"status": outcome.status, "finished": now(), "error": outcome.error}
+        record |= {"status": outcome.status, "error": outcome.error}
         record["train_seconds"] = round(outcome.train_seconds, 3)
         self.oracle.report(trial.trial_id, outcome.rows, self._publisher.ledger.metrics)
         self.oracle.finish(trial.trial_id, "COMPLETED" if outcome.status == "completed" else "FAILED", outcome.error)

@@ -106,7 +106,7 @@ class Ledger:
 def _is_epoch(row: Mapping[str, str]) -> bool:
     try:
         numbers = [float(cell) for name, cell in row.items() if name not in ("trial_id", "config_id") and cell]
-        return int(row["epoch"]) > 0 and row["images_per_second"] != "" and len(numbers) > 0
+        return int(row["epoch"]) > 0 and len(numbers) > 0
     except ValueError:
         return False
 

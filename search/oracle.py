@@ -20,7 +20,7 @@ from keras_tuner.src.engine.metrics_tracking import MetricsTracker
 from search.drawing import Configurations, Values, without_place
 from search.files import write_json
 from search.schedule import Bracket, Schedule
-from search.study import BASELINE, Study
+from search.study import BASELINE, Study, now
 from search.study_trial import StudyTrial, is_of_stock_tuner, read_trial, set_aside, write_trial
 
 
@@ -201,6 +201,7 @@ class StudyOracle(HyperbandOracle):
             trial.best_step = trial.metrics.get_best_step(self.objective.name)
         trial.status = status if status == "FAILED" or trial.score is not None else "FAILED"
         trial.message = message
+        trial.record["finished"] = now()
         self.end_order.append(trial_id)
         self.ongoing_trials = {key: other for key, other in self.ongoing_trials.items() if other is not trial}
         self.save_trial(trial)
