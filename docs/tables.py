@@ -73,10 +73,12 @@ MEANINGS: dict[str, str] = {
     "limits.max_macs": "Networks with more multiply-accumulates for one image are not drawn.",
     "limits.trial_minutes": "An attempt at a trial is ended after this time, and counts as lost.",
     "limits.epoch_stall_minutes": "An attempt without a step in this time is ended, and counts as lost.",
-    "limits.retries": "Times that a lost trial is tried again, from its last whole epoch.",
+    "limits.retries": "Times that a lost trial is tried again, from its last whole epoch. The next loss ends "
+    "its configuration.",
     "limits.abort_after_failures": "The search stops where none has completed and so many trials failed.",
     "workers.executor": "Where trials run: processes on this machine.",
     "workers.count": "Trials at a time; `--workers` replaces it. None: one per GPU, or one.",
+    "workers.threads": "Threads of a trial on CPUs. None: as many as there are cores, whatever `count` is.",
     "workers.gpus_per_trial": "GPUs a trial owns, where there are any.",
     "space.encoder": "The encoder, see [Encoders](#encoders).",
     "space.output_stride": "Image pixels per cell of the map that the ASPP reads; late strides become dilation.",

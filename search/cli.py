@@ -167,11 +167,16 @@ def summary(
 
 
 @app.command()
-def doctor() -> None:
-    """Show devices, versions, disk space, and what is installed or missing."""
-    from search.doctor import show_doctor
+def doctor(
+    folder: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="A study folder.", show_default=False)] = None,
+) -> None:
+    """Show devices, versions, disk space, and what is missing; with DIR, check a study's files and mend them."""
+    from search.doctor import check_study, show_doctor
 
-    show_doctor()
+    if folder is None:
+        show_doctor()
+    else:
+        check_study(folder)
 
 
 @data_app.command("check")

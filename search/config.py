@@ -109,7 +109,7 @@ class LimitsSection(Section):
     max_latency_ms: float | None = Field(default=None, gt=0)
     trial_minutes: float | None = Field(default=None, gt=0)
     epoch_stall_minutes: float | None = Field(default=None, gt=0)
-    retries: int = Field(default=2, ge=0)
+    retries: int = Field(default=1, ge=0)
     abort_after_failures: int = Field(default=5, ge=1)
 
 
@@ -118,6 +118,7 @@ class WorkersSection(Section):
 
     executor: Literal["local"] = "local"
     count: int | None = Field(default=None, ge=1)
+    threads: int | None = Field(default=None, ge=1)
     gpus_per_trial: Literal[1] = 1
 
 
@@ -199,6 +200,8 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
         raise UserError(f"{what} {path} cannot be read: {error}.") from None
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{what} {path} is not TOML: {error}.") from None
+    except RecursionError:
+        raise UserError(f"{what} {path} is not TOML that can be read: it is nested too deeply.") from None
 
 
 def differences(old: StudyConfig, new: StudyConfig) -> list[str]:

@@ -51,7 +51,7 @@ class SearchConsole:
         self.console.print(Text.assemble((f"{stamp}  ", "dim"), (line, style)), soft_wrap=not self._is_terminal)
 
     def update(self, take: Callable[[], Snapshot]) -> None:
-        """Draw where the search stands (terminal), or say it once a minute (no terminal)."""
+        """Draw where the search stands (terminal), or say it once a minute (no terminal); taken only where shown."""
         if self._live is not None:
             self._live.update(render(take()))
         elif time.monotonic() - self._reported >= PLAIN_INTERVAL:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dimensions import plain
@@ -10,7 +11,8 @@ from search.files import append_csv, csv_lines, read_csv, write_csv
 from search.study import Study
 
 if TYPE_CHECKING:
-    from search.oracle import StudyOracle, StudyTrial
+    from search.oracle import StudyOracle
+    from search.study_trial import StudyTrial
 
 TRIAL_COLUMNS = (
     *("trial_id", "config_id", "parent_id", "iteration", "bracket", "rung", "status", "attempts", "score"),
@@ -89,22 +91,37 @@ class Ledger:
         return self._finished[trial.trial_id]
 
     def rebuild_epochs(self, oracle: StudyOracle) -> None:
-        """Write `epochs.csv` anew from the trials' own files."""
+        """Write `epochs.csv` anew from the trials' own files; a damaged one of a finished trial is mended from it."""
+        gathered: dict[str, dict[str, dict[str, str]]] = {}
+        for row in self._read(self._study.epochs_csv):
+            gathered.setdefault(row["trial_id"], {})[row["epoch"]] = row
         rows = []
         for trial_id in oracle.start_order:
-            own = read_csv(self._study.trial(trial_id) / "epochs.csv")
+            own = self.epochs_of(trial_id)
+            known = gathered.get(trial_id, {})
+            if oracle.trials[trial_id].finished and known.keys() > {row["epoch"] for row in own}:
+                own = [known[epoch] for epoch in sorted(known, key=int)]
+                write_csv(self._study.trial(trial_id) / "epochs.csv", self._epoch_columns, own)
             self._gathered[trial_id] = len(own)
             rows += own
         write_csv(self._study.epochs_csv, self._epoch_columns, rows)
 
     def gather_epochs(self, trial_id: str) -> list[dict[str, str]]:
         """Append a trial's new epochs to the study's `epochs.csv`; returns them."""
-        own = read_csv(self._study.trial(trial_id) / "epochs.csv")
+        own = self.epochs_of(trial_id)
         new = own[self._gathered.get(trial_id, 0) :]
         if new:
             append_csv(self._study.epochs_csv, self._epoch_columns, new)
             self._gathered[trial_id] = len(own)
         return new
+
+    def epochs_of(self, trial_id: str) -> list[dict[str, str]]:
+        """The epochs that a trial has written down itself."""
+        return self._read(self._study.trial(trial_id) / "epochs.csv")
+
+    def _read(self, path: Path) -> list[dict[str, str]]:
+        """Rows of an `epochs.csv`, without those that are none: every cell but the ids is a number or empty."""
+        return [row for row in read_csv(path, self._epoch_columns) if _is_epoch(row)]
 
     def trial_row(self, trial: StudyTrial) -> dict[str, Any]:
         """One row of `trials.csv`."""
@@ -123,6 +140,14 @@ class Ledger:
         }
         row |= {f"hp:{name}": value for name, value in plain(values).items()}
         return row | {f"metric:{name}": value for name, value in metrics_at_best(trial).items()}
+
+
+def _is_epoch(row: Mapping[str, str]) -> bool:
+    try:
+        numbers = [float(cell) for name, cell in row.items() if name not in ("trial_id", "config_id") and cell]
+        return int(row["epoch"]) > 0 and len(numbers) > 0
+    except ValueError:
+        return False
 
 
 def metrics_at_best(trial: StudyTrial) -> Mapping[str, float]:

@@ -10,12 +10,14 @@ from typing import Any
 
 from dimensions import plain
 from search.best import configuration_of, write_best
+from search.checkpoint import weights_file
 from search.config import StudyConfig
 from search.curves import End, SearchCurves, write_curve_layout
 from search.ledger import Ledger, metrics_at_best
-from search.oracle import StudyOracle, StudyTrial
+from search.oracle import StudyOracle
 from search.study import BASELINE, Study
-from search.tensorboard import hparams_written, write_hparams, write_hparams_layout
+from search.study_trial import StudyTrial
+from search.tensorboard import hparams_written, mend_trial_events, write_hparams, write_hparams_layout
 from space import Space
 
 # Best trials that keep their checkpoints, for export; the baseline does too.
@@ -49,8 +51,11 @@ class Publisher:
         ended = sorted((self._oracle.trials[trial_id] for trial_id in self._oracle.end_order), key=_ended)
         self._curves = SearchCurves(self._study.tensorboard, self._config.study.direction, map(_end, ended))
         for trial in ended:
-            if hparams_written(self._study.tensorboard / run_name(trial)) < _ended(trial):
+            run = self._study.tensorboard / run_name(trial)
+            if hparams_written(run) < _ended(trial):
                 self._write_hparams(trial)
+            first_epoch = trial.hyperparameters.values["tuner/initial_epoch"]
+            mend_trial_events(run, trial.trial_id, self._timed_epochs(trial), first_epoch)
         self._keep_best()
 
     def show_workers(self, busy: int) -> None:
@@ -66,13 +71,23 @@ class Publisher:
         self._write_hparams(trial)
         self._keep_best()
 
+    def _timed_epochs(self, trial: StudyTrial) -> list[dict[str, Any]]:
+        """A finished trial's epochs as its events show them, with about the time at which each ended."""
+        rows: list[dict[str, Any]] = []
+        time = _ended(trial)
+        for text in reversed(self.ledger.epochs_of(trial.trial_id)):
+            row = {name: float(cell) for name, cell in text.items() if cell and not name.endswith("_id")}
+            rows.insert(0, {**row, "epoch": int(row["epoch"]), "time": time})
+            time -= row["seconds"]
+        return rows
+
     def _keep_best(self) -> None:
         """`best.toml`, and the checkpoints that are worth keeping."""
         ranking = self._oracle.ranking()
         if ranking:
             architecture, recipe = configuration_of(self._space, ranking[0].trial_id, ranking[0].hyperparameters.values)
             write_best(self._study, self._config, ranking[0], architecture, recipe)
-        self._prune(ranking)
+        self.prune()
 
     def _write_hparams(self, trial: StudyTrial) -> None:
         values, at_best = trial.hyperparameters.values, metrics_at_best(trial)
@@ -84,17 +99,29 @@ class Publisher:
         run = self._study.tensorboard / run_name(trial)
         write_hparams(run, run.name, hparams, metrics, trial.best_step or 0, _ended(trial))
 
-    def _prune(self, ranking: list[StudyTrial]) -> None:
-        """Remove the checkpoints that no promotion, resumption or export can need."""
-        best = {trial.trial_id for trial in ranking[:KEEP_BEST]} | {BASELINE}
-        parents = {trial.parent_id for trial in self._oracle.trials.values() if not trial.finished}
-        for trial in self._oracle.trials.values():
-            if not trial.finished or trial.trial_id in parents or self._oracle.may_be_promoted(trial):
-                continue
-            folder = self._study.trial(trial.trial_id)
-            shutil.rmtree(folder / "last", ignore_errors=True)
-            if trial.trial_id not in best:
-                shutil.rmtree(folder / "best", ignore_errors=True)
+    def prune(self) -> None:
+        """Remove the checkpoints that no promotion, resumption or export can need.
+
+        A trial that failed keeps the one of its best epoch while that is among the best scores.
+        """
+        trials = self._oracle.trials.values()
+        best = {trial.trial_id for trial in [*self._oracle.ranking()[:1], *self._oracle.scored()[:KEEP_BEST]]} | {
+            BASELINE
+        }
+        unfinished = {trial.trial_id: trial for trial in trials if not trial.finished}
+        parents = {trial.parent_id for trial in unfinished.values() if not self._has_checkpoint(trial)}
+        for trial in trials:
+            if trial.finished:
+                needed = trial.trial_id in parents or self._oracle.may_be_promoted(trial)
+                self._remove(trial, "last", unless=needed)
+                self._remove(trial, "best", unless=trial.trial_id in best)
+
+    def _has_checkpoint(self, trial: StudyTrial) -> bool:
+        return weights_file(self._study.trial(trial.trial_id) / "last") is not None
+
+    def _remove(self, trial: StudyTrial, name: str, *, unless: bool) -> None:
+        if not unless:
+            shutil.rmtree(self._study.trial(trial.trial_id) / name, ignore_errors=True)
 
 
 def _end(trial: StudyTrial) -> End:

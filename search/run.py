@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import shlex
 import sys
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from datasets import DataError
 from search.config import StudyConfig
 from search.console import SearchConsole, best_line, rung_table, trial_table
 from search.data_check import check_new_data
+from search.disk import is_disk_full
 from search.ending import command_note, end_search
 from search.errors import Interrupted, SearchStopped, UserError
 from search.executors import Executor
@@ -37,40 +37,55 @@ def run_study(path: Path, overrides: Sequence[str], directory: str | None, *, fr
     console = SearchConsole()
     prepared = prepare(path, overrides, directory)
     config = prepared.config
+    study = _startable_study(prepared, fresh=fresh)
+    is_new = fresh or not study.exists
+    meter = LatencyMeter(config.data.image_size, prepared.dataset.classes, console.say)
+    limits = make_limits(prepared, meter)
+    notes = [*prepared.space.notes, *command_note(config)]
+    if is_new:
+        limits.check()
+        notes += check_new_data(prepared.dataset, console.console)
+    if fresh and study.exists:
+        with study.lock():
+            pass
+        console.say(f"the old study is kept in {study.move_aside()}")
+    study.make_folder()
+    with study.lock():
+        notes += _open_study(study, prepared, is_new=is_new)
+        meter.keep_in(study.latency_file)
+        for note in notes:
+            console.say(f"note: {note}", "yellow")
+        try:
+            snapshot = _search(study, prepared, limits, console)
+        except SearchStopped:
+            end_search(study, config, console, "stopped")
+            raise
+    end_search(study, config, console, "finished")
+    _conclude(console, study, snapshot)
+
+
+def _startable_study(prepared: Prepared, *, fresh: bool) -> Study:
+    """The study of a study file, once it is sure that it can be started or continued. Raises UserError."""
     try:
         fingerprint = prepared.dataset.fingerprint()
     except DataError as error:
         raise UserError(f"[data] {error}") from None
-    study = Study(config.folder)
+    study = Study(prepared.config.folder)
     study.check_writable()
-    is_new = fresh or not study.exists
     if not (fresh and study.exists):
-        study.check_startable(config, fingerprint)
-    with LatencyMeter(config.data.image_size, prepared.dataset.classes, console.say) as meter:
-        limits = make_limits(prepared, meter)
-        notes = [*prepared.space.notes, *command_note(config)]
-        if is_new:
-            limits.check()
-            notes += check_new_data(prepared.dataset, console.console)
-        if fresh and study.exists:
-            with study.lock():
-                pass
-            console.say(f"the old study is kept in {study.move_aside()}")
-        study.make_folder()
-        with study.lock():
-            if is_new:
-                study.create(config, prepared.dataset)
-            study.grow(config)
-            meter.keep_in(study.latency_file)
-            for note in notes:
-                console.say(f"note: {note}", "yellow")
-            try:
-                snapshot = _search(study, prepared, limits, console)
-            except SearchStopped:
-                end_search(study, config, console, "stopped")
-                raise
-    end_search(study, config, console, "finished")
-    _conclude(console, study, snapshot)
+        study.check_startable(prepared.config, fingerprint)
+    return study
+
+
+def _open_study(study: Study, prepared: Prepared, *, is_new: bool) -> list[str]:
+    """Make the study, or mend what a kill has left of it; returns what was mended."""
+    from search.mend import mend
+
+    if is_new:
+        study.create(prepared.config, prepared.dataset)
+    mended = mend(study)
+    study.grow(prepared.config)
+    return mended
 
 
 def make_limits(prepared: Prepared, meter: LatencyMeter) -> Limits:
@@ -99,7 +114,7 @@ def _search(study: Study, prepared: Prepared, limits: Limits, console: SearchCon
             f"nobody reads its output any more.\nEverything is kept in {study.folder}; continue with:\n  {_command()}"
         ) from None
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not is_disk_full(error):
             raise
         raise SearchStopped(f"no space left for {study.folder}. Make room; continue with:\n  {_command()}") from None
     finally:
@@ -110,7 +125,7 @@ def make_executor(config: StudyConfig) -> Executor:
     """The executor that `[workers]` asks for."""
     from search.executors.local import LocalExecutor
 
-    return LocalExecutor(config.workers.count)
+    return LocalExecutor(config.workers.count, config.workers.threads)
 
 
 def _conclude(console: SearchConsole, study: Study, snapshot: Snapshot) -> None:

@@ -8,9 +8,9 @@ from datasets import Dataset
 from search.best import configuration_of
 from search.config import StudyConfig
 from search.ledger import epoch_columns
-from search.oracle import StudyTrial
 from search.publisher import run_name
 from search.study import Study
+from search.study_trial import StudyTrial
 from search.trial import Device, TrialSpec
 from space import Space
 

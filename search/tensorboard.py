@@ -22,6 +22,7 @@ from tensorboard.plugins.scalar.metadata import create_summary_metadata
 from tensorboard.summary.writer.record_writer import RecordWriter
 from tensorboard.util import tensor_util
 
+from search.event_files import is_whole
 from search.files import write_atomically
 from search.pictures import confusion_picture
 from search.validation import BestEpoch
@@ -89,9 +90,15 @@ def write_hparams(
 
 
 def hparams_written(run: Path) -> float:
-    """When a configuration's HParams row was last written, in seconds since 1970; 0 for never."""
+    """When a configuration's HParams row was last written, in seconds since 1970; 0 where there is no whole one."""
     path = run / file_name(0, "hparams")
-    return path.stat().st_mtime if path.exists() else 0.0
+    return path.stat().st_mtime if is_whole(path) else 0.0
+
+
+def mend_trial_events(run: Path, trial_id: str, rows: Sequence[Mapping[str, Any]], first_epoch: int) -> None:
+    """Write the scalars of a trial that has ended once more, where its event file is damaged."""
+    if not is_whole(run / file_name(first_epoch, trial_id)):
+        TrialEvents(run, trial_id, rows, first_epoch)
 
 
 def write_hparams_layout(folder: Path, hparams: Mapping[str, Sequence[Any] | None], metrics: Iterable[str]) -> None:

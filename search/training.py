@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import h5py
 import keras
 import numpy as np
 import tensorflow as tf
@@ -19,6 +20,7 @@ import tensorflow as tf
 from datasets import Dataset
 from datasets.pipeline import Pipeline
 from deeplab import Architecture, build_model, encoder_layers
+from deeplab.archive import check_arrays
 from deeplab.metrics import ConfusionMatrix, confusion_of_images, predicted_classes, scores
 from recipe import Recipe, compile_model
 from search.pictures import side_by_side
@@ -151,6 +153,8 @@ class Trainer:
 
     def restore(self, weights: Path) -> None:
         """Load weights and optimizer state, step count included, as a checkpoint saved them."""
+        with h5py.File(weights) as file:
+            check_arrays(file)
         self.model.load_weights(weights)
 
     def _scores(self) -> dict[str, float]:
