@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dimensions import plain
 from search.files import append_csv, csv_lines, read_csv, write_csv
-from search.study import Study
+from search.study import TRIAL_NAME, Study
 
 if TYPE_CHECKING:
     from search.oracle import StudyOracle
@@ -142,10 +143,28 @@ class Ledger:
         return row | {f"metric:{name}": value for name, value in metrics_at_best(trial).items()}
 
 
+def is_trial_row(row: Mapping[str, str]) -> bool:
+    """Whether a row that was read is one of `trials.csv`: the columns are there, and numbers where they must be."""
+    if not row.keys() >= set(TRIAL_COLUMNS) or not TRIAL_NAME.fullmatch(row["trial_id"]):
+        return False
+    required, optional = ("attempts", "first_epoch", "last_epoch"), ("iteration", "bracket", "rung", "best_epoch")
+    try:
+        for name in (*required, *(name for name in optional if row[name])):
+            int(row[name])
+        for name in ("score", "train_seconds", "total_seconds", "parameters", "macs"):
+            if not math.isfinite(float(row[name] or 0)):
+                return False
+    except ValueError:
+        return False
+    return True
+
+
 def _is_epoch(row: Mapping[str, str]) -> bool:
     try:
-        numbers = [float(cell) for name, cell in row.items() if name not in ("trial_id", "config_id") and cell]
-        return int(row["epoch"]) > 0 and len(numbers) > 0
+        for name, cell in row.items():
+            if not name.endswith("_id"):
+                float(cell or 0)
+        return int(row["epoch"]) > 0
     except ValueError:
         return False
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from search.config import StudyConfig
 from search.files import read_csv, read_json
+from search.ledger import is_trial_row
 from search.schedule import Schedule, make_schedule
 from search.study import BASELINE, Study
 
@@ -117,7 +118,8 @@ def snapshot_from_disk(study: Study) -> Snapshot:
     schedule = make_schedule(config.hyperband)
     if configurations is not None:
         schedule = schedule.limited_to(configurations)
-    return take_snapshot(study, config, schedule, read_csv(study.trials_csv), workers)
+    rows = [row for row in read_csv(study.trials_csv) if is_trial_row(row)]
+    return take_snapshot(study, config, schedule, rows, workers)
 
 
 def best_row(rows: Sequence[Mapping[str, Any]], direction: str) -> Mapping[str, Any] | None:
@@ -142,7 +144,13 @@ def _progress(study: Study, row: Mapping[str, Any]) -> dict[str, Any]:
     report = read_json(study.trial(row["trial_id"]) / "progress.json")
     waiting = {"phase": "start", "epoch": row["first_epoch"], "last_epoch": row["last_epoch"], "step": 0, "steps": 0}
     defaults = {"images_per_second": 0.0, "worker": row.get("worker") or "", "time": time.time(), **waiting}
-    return {**defaults, **(report or {}), "trial_id": row["trial_id"], "first_epoch": row["first_epoch"]}
+    told = report if isinstance(report, dict) else {}
+    told = {name: value for name, value in told.items() if isinstance(value, _kind(defaults.get(name)))}
+    return {**defaults, **told, "trial_id": row["trial_id"], "first_epoch": row["first_epoch"]}
+
+
+def _kind(default: object) -> type | tuple[type, ...]:
+    return str if isinstance(default, str) else (int, float)
 
 
 def _epochs(row: Mapping[str, Any]) -> int:
