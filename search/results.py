@@ -10,6 +10,7 @@ trials, epochs = results.load("results/demo", "results/other")
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +18,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from search.errors import UserError
-from search.files import whole_lines
+from search.files import csv_lines, whole_lines
+from search.ledger import TRIAL_COLUMNS, epoch_columns
 from search.study import Study, open_study
 
 TEXT = ("study", "trial_id", "config_id", "parent_id", "status", "worker", "error")
@@ -50,13 +52,10 @@ def load(*folders: str | PathLike[str]) -> Results:
         raise UserError("no study folder is given; expected one or more.")
     studies = [open_study(Path(folder)) for folder in folders]
     names = study_names(studies)
-    trials, epochs = (
-        pd.concat(
-            [_read(getattr(study, path), name) for study, name in zip(studies, names, strict=True)], ignore_index=True
-        )
-        for path in ("trials_csv", "epochs_csv")
-    )
-    return Results(_typed(trials), _typed(epochs))
+    named = list(zip(studies, names, strict=True))
+    trials = [_read(study.trials_csv, name, TRIAL_COLUMNS) for study, name in named]
+    epochs = [_read(study.epochs_csv, name, epoch_columns(study.frozen()["class_names"])) for study, name in named]
+    return Results(*(_typed(pd.concat(tables, ignore_index=True)) for tables in (trials, epochs)))
 
 
 def study_names(studies: list[Study]) -> list[str]:
@@ -68,10 +67,10 @@ def study_names(studies: list[Study]) -> list[str]:
     return names
 
 
-def _read(path: Path, study: str) -> pd.DataFrame:
-    """A CSV file as text; no rows and columns where there is no file yet."""
-    text = whole_lines(path)
-    table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False, na_values=[""]) if text else pd.DataFrame()
+def _read(path: Path, study: str, columns: Sequence[str]) -> pd.DataFrame:
+    """A CSV file as text; no rows where there is no file yet."""
+    text = whole_lines(path) or csv_lines([dict(zip(columns, columns, strict=True))], columns)
+    table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False, na_values=[""])
     table.insert(0, "study", study)
     return table
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,7 +99,8 @@ def read_best_epoch(folder: Path, epoch: int | None) -> BestEpoch | None:
     """The file of one epoch in a trial's `best/`; None where there is none, or it is damaged."""
     path = folder / _name(epoch or 0)
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # From memory: numpy leaves the file open where it is damaged.
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             arrays = dict(file.items())
         counts = (arrays[name] for name in ("matrix", "hits", "truth", "predicted"))
         pictures = {
@@ -117,14 +118,6 @@ def drop_other_epochs(folder: Path, epoch: int) -> None:
     for path in folder.glob("epoch_*.npz"):
         if path.name != _name(epoch):
             path.unlink(missing_ok=True)
-
-
-def confusion_of(matrix: Counts, class_names: Sequence[str]) -> dict[str, dict[str, int]]:
-    """A confusion matrix by names: true class, then predicted class."""
-    return {
-        true: {predicted: int(matrix[row, column]) for column, predicted in enumerate(class_names)}
-        for row, true in enumerate(class_names)
-    }
 
 
 def _name(epoch: int) -> str:

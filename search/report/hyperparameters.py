@@ -26,7 +26,7 @@ FIRST = ("aspp_branches", "aspp_rate", "aspp_gap_2", "aspp_gap_3", "aspp_gap_4",
 # Lines that can still be told apart.
 MOST_LINES = 150
 # Worst to best.
-SCALE = ((0.0, "#a9b1bd"), (1.0, "#0f8f66"))
+SCALE = ["rgb(169, 177, 189)", "rgb(15, 143, 102)"]
 # Fewer configurations say nothing about what matters.
 FEWEST = 4
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.program import PROGRAM, Table, deeplab_search, environment, listing, write_study
 
-COMMANDS = ("run", "plan", "status", "board", "export", "predict", "doctor", "data", "data check")
+COMMANDS = ("run", "plan", "status", "report", "compare", "board", "export", "predict", "doctor", "data", "data check")
 
 
 def test_help_lists_the_commands_and_each_has_help_of_its_own(tmp_path: Path) -> None:
@@ -20,7 +20,7 @@ def test_help_lists_the_commands_and_each_has_help_of_its_own(tmp_path: Path) ->
         own = deeplab_search(*command.split(), "--help", cwd=tmp_path)
         assert own.status == 0, own.all
         assert "Usage: deeplab-search" in own.out
-    for command in ("report", "train", "evaluate", "summary"):
+    for command in ("train", "evaluate", "summary"):
         assert f" {command} " not in listed.out
 
 

@@ -71,7 +71,11 @@ def refusal(changes: dict[str, Any]) -> str:
         ({"workers.executor": "ray"}, "[workers] executor: 'ray' is not available; available: local."),
         ({"data.format": "cityscapes"}, "[data] format: 'cityscapes' is not available; available: folder, synthetic."),
         ({"hyperband.start": ["best.toml"]}, "[hyperband] start: a list of starting configurations is not available."),
-        ({"study.on_end": "mail"}, "[study] on_end: a command at the end of a search is not available."),
+        ({"study.on_end": " "}, "[study] on_end: given ' '; expected a command with its arguments."),
+        (
+            {"study.on_end": "mail 'me"},
+            '[study] on_end: given "mail \'me"; expected a command with its arguments, quoted',
+        ),
         ({"limits.max_latency_ms": 5}, "[limits] max_latency_ms: a latency limit"),
         ({"workers.address": "auto"}, "[workers] address: a cluster address"),
     ],
@@ -199,7 +203,7 @@ def test_differences_name_each_key_with_both_values(make_config: MakeConfig) -> 
 def test_what_may_change_between_runs(make_config: MakeConfig) -> None:
     old = make_config(hyperband={"iterations": 2})
     free = {
-        "study": {"directory": "elsewhere"},
+        "study": {"directory": "elsewhere", "on_end": "notify-me --loud"},
         "data": {"cache": False},
         "limits": {"retries": 0, "trial_minutes": 5, "epoch_stall_minutes": 1.5, "abort_after_failures": 9},
         "workers": {"count": 7},

@@ -96,6 +96,13 @@ def test_epochs_and_the_time_left(study: Study, report: dict[str, Any] | None, e
     assert snapshot.seconds_left == pytest.approx((14 - epochs) * 10 / 2)
 
 
+def test_the_time_left_tells_starting_from_training(study: Study) -> None:
+    # 10 seconds each, 4 of them in training: first rungs are mostly starting, and say little of a long training.
+    rows = [row("0000-0", "completed", 0.5, train_seconds=4.0), row("0001-0", "completed", 0.4, train_seconds=4.0)]
+    snapshot = snapshot_of(study, rows)
+    assert snapshot.seconds_left == pytest.approx((14 - 2) * 4 + (7 - 2) * 6)
+
+
 def test_nothing_measured_yet(study: Study) -> None:
     snapshot = snapshot_of(study, [row("baseline", "running")])
     assert (snapshot.seconds_left, snapshot.best, snapshot.baseline, snapshot.epochs_done) == (None, None, None, 0)
@@ -163,6 +170,15 @@ def test_the_terminal_is_live_and_left_clean(study: Study) -> None:
     written = file.getvalue()
     assert "4/7 trials" in written
     assert "trial [0000-1] starts" in written
+
+
+def test_of_many_brackets_those_under_way_are_shown(make_study: Callable[..., Study]) -> None:
+    study = make_study(hyperband={"iterations": 8})
+    rows = [{**one, "status": "completed"} for one in ROWS] + [row("0001-0", "completed", 0.1)]
+    lines = text_of(snapshot_of(study, rows), 80).splitlines()
+    shown = [line for line in lines if "to 1 " in line or "to 3 " in line]
+    assert len(shown) == 1, "bracket 1 is done, and bracket 0 has one of two"
+    assert any("1 brackets that are done, 14 that have not begun" in line for line in lines)
 
 
 def test_without_a_terminal_it_is_plain_lines(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
