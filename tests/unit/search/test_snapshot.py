@@ -29,7 +29,7 @@ def row(trial_id: str, status: str, score: float | None = None, **values: Any) -
         place["last_epoch"] = 1 if wide and rung == 0 else 3
     ended = status not in ("queued", "running")
     costs = {"total_seconds": 10.0 * (place["last_epoch"] - place["first_epoch"] + 1) if ended else None}
-    sizes = {"parameters": 1_230_000, "macs": 4_560_000_000, "worker": "cpu0"}
+    sizes = {"parameters": 1_230_000, "macs": 4_560_000_000, "worker": "cpu0", "attempts": 1}
     best = {"best_epoch": place["last_epoch"] if score is not None else None}
     return {"trial_id": trial_id, "status": status, "score": score, **place, **costs, **sizes, **best, **values}
 
