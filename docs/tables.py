@@ -71,6 +71,7 @@ MEANINGS: dict[str, str] = {
     "recipe.precision": "`auto`: bfloat16 on GPUs of compute capability 8.0 on, float16 from 7.0 on, else float32.",
     "limits.max_parameters": "Larger networks are not drawn.",
     "limits.max_macs": "Networks with more multiply-accumulates for one image are not drawn.",
+    "limits.max_latency_ms": "Networks that take longer for one image, on this machine, are not drawn.",
     "limits.trial_minutes": "An attempt at a trial is ended after this time, and counts as lost.",
     "limits.epoch_stall_minutes": "An attempt without a step in this time is ended, and counts as lost.",
     "limits.retries": "Times that a lost trial is tried again, from its last whole epoch. The next loss ends "
@@ -82,7 +83,7 @@ MEANINGS: dict[str, str] = {
     "workers.gpus_per_trial": "GPUs a trial owns, where there are any.",
     "space.encoder": "The encoder, see [Encoders](#encoders).",
     "space.output_stride": "Image pixels per cell of the map that the ASPP reads; late strides become dilation.",
-    "space.aspp_tap": "Encoder layer that feeds the ASPP: `stage4`, `stage5` or a layer's name.",
+    "space.aspp_tap": "Encoder layer that feeds the ASPP: `stage4`, `stage5` or a layer's name, see [Taps](#taps).",
     "space.aspp_filters": "Channels of each ASPP branch and of their projection.",
     "space.aspp_branches": "Number of dilated 3x3 branches.",
     "space.aspp_rate": "Smallest dilation rate, in cells of the map.",
@@ -90,7 +91,8 @@ MEANINGS: dict[str, str] = {
     "space.aspp_separable": "Depthwise-separable convolutions in the dilated branches.",
     "space.aspp_dropout": "Dropout rate after the ASPP's projection.",
     "space.low_level_filters": "Channels that each low-level tap is projected to; 0: no skip connection.",
-    "space.low_level_tap": "Encoder layers that the decoder fuses, deepest first: `stage2`, or `stage3+stage2`.",
+    "space.low_level_tap": "Encoder layers that the decoder fuses, deepest first: `stage2`, or `stage3+stage2`, see "
+    "[Taps](#taps).",
     "space.decoder_depth": "3x3 convolutions after each fusion.",
     "space.decoder_filters": "Their channels.",
     "space.decoder_separable": "Depthwise-separable convolutions in the decoder.",

@@ -29,11 +29,11 @@ class LatencyMeter:
     Args:
         image_size: (height, width).
         classes: outputs of the networks.
-        say: told of each measurement in one line.
     """
 
-    def __init__(self, image_size: tuple[int, int], classes: int, say: Callable[[str], None] = lambda _: None) -> None:
-        self._image_size, self._classes, self._say = image_size, classes, say
+    def __init__(self, image_size: tuple[int, int], classes: int) -> None:
+        self._image_size, self._classes = image_size, classes
+        self._say: Callable[[str], None] = lambda _: None
         self._known: dict[str, float | None] = {}
         self._file: Path | None = None
 
@@ -41,10 +41,10 @@ class LatencyMeter:
         """Take over what a study has measured before."""
         self._known = (read_json(file) or {}) | self._known
 
-    def keep_in(self, file: Path) -> None:
-        """Keep every measurement in this file from now on."""
+    def keep_in(self, file: Path, say: Callable[[str], None]) -> None:
+        """Keep every measurement in this file from now on, and say each in a line."""
         self.recall(file)
-        self._file = file
+        self._file, self._say = file, say
         if self._known:
             write_json(file, self._known)
 
@@ -76,7 +76,7 @@ class LatencyMeter:
         if isinstance(measured, str):
             self._say(f"a network cannot be measured, and is not drawn: {measured}")
             return None
-        self._say(f"measured {measured:.1f} ms for an image")
+        self._say(f"a network takes {measured:.1f} ms for an image")
         return measured
 
 

@@ -139,7 +139,8 @@ def _bracket_table(schedule: Schedule) -> Table:
 
 def _size_line(drawn: Sequence[Values], schedule: Schedule) -> str:
     if len(drawn) == schedule.configurations:
-        return f"\nthe {len(drawn)} configurations that the brackets will draw:"
+        plural = "configurations" if len(drawn) != 1 else "configuration"
+        return f"\nthe {len(drawn)} {plural} that the brackets will draw:"
     return (
         f"\nonly {len(drawn)} of {schedule.configurations} configurations can be drawn: the space holds no more that "
         "differ and fit the limits; the rungs get smaller accordingly."

@@ -39,11 +39,12 @@ def run_study(path: Path, overrides: Sequence[str], directory: str | None, *, fr
     config = prepared.config
     study = _startable_study(prepared, fresh=fresh)
     is_new = fresh or not study.exists
-    meter = LatencyMeter(config.data.image_size, prepared.dataset.classes, console.say)
+    meter = LatencyMeter(config.data.image_size, prepared.dataset.classes)
     limits = make_limits(prepared, meter)
     notes = [*prepared.space.notes, *command_note(config)]
     if is_new:
-        limits.check()
+        with console.console.status("looking for networks that fit the limits"):
+            limits.check()
         notes += check_new_data(prepared.dataset, console.console)
     if fresh and study.exists:
         with study.lock():
@@ -52,7 +53,7 @@ def run_study(path: Path, overrides: Sequence[str], directory: str | None, *, fr
     study.make_folder()
     with study.lock():
         notes += _open_study(study, prepared, is_new=is_new)
-        meter.keep_in(study.latency_file)
+        meter.keep_in(study.latency_file, console.say)
         for note in notes:
             console.say(f"note: {note}", "yellow")
         try:
@@ -103,7 +104,7 @@ def _search(study: Study, prepared: Prepared, limits: Limits, console: SearchCon
         with console:
             driver = Driver(study, prepared.config, prepared.space, prepared.dataset, limits, executor, console)
             return driver.run()
-    except Interrupted:
+    except (Interrupted, KeyboardInterrupt):  # the latter while configurations are drawn
         raise Interrupted(
             f"interrupted; everything is kept in {study.folder}. Continue with:\n  {_command()}"
         ) from None

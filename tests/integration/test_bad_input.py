@@ -96,9 +96,21 @@ def test_what_is_planned_is_refused_and_not_ignored(tmp_path: Path, tiny: Table,
     refuse(tmp_path, "run", write_study(tmp_path / "new.toml", tiny, **section), said=("is not available",))
 
 
-@pytest.mark.parametrize("command", ["report", "train", "evaluate", "summary"])
+@pytest.mark.parametrize("command", ["report", "train", "evaluate"])
 def test_planned_commands_are_refused_and_not_ignored(tmp_path: Path, command: str) -> None:
     refuse(tmp_path, command, "x.toml", "--any", "option", said=(command, "is not available"))
+
+
+@pytest.mark.parametrize("command", ["run", "plan"])
+def test_limits_that_nothing_fits(tmp_path: Path, tiny: Table, command: str) -> None:
+    file = write_study(tmp_path / "s.toml", tiny, limits={"max_parameters": 1000, "max_macs": 10**12})
+    said = ("none of 1,000 networks drawn", "max_parameters: given 1,000; the smallest found has ", "aspp_filters=8")
+    refuse(tmp_path, command, file, said=said)
+
+
+def test_summary_of_a_file_without_an_architecture(tmp_path: Path, tiny: Table) -> None:
+    file = write_study(tmp_path / "s.toml", tiny)
+    refuse(tmp_path, "summary", file, said=("s.toml has no [architecture] table", "best.toml"))
 
 
 @pytest.mark.parametrize("override", ["hyperband.max_epochs", "max_epochs=3", "study.name.deeper=3"])

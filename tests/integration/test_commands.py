@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +11,10 @@ import pytest
 
 from tests.integration.program import PROGRAM, Table, deeplab_search, environment, listing, write_study
 
-COMMANDS = ("run", "plan", "status", "report", "compare", "board", "export", "predict", "doctor", "data", "data check")
+COMMANDS = (
+    *("run", "plan", "status", "report", "compare", "board", "export", "predict", "summary", "doctor"),
+    *("data", "data check"),
+)
 
 
 def test_help_lists_the_commands_and_each_has_help_of_its_own(tmp_path: Path) -> None:
@@ -20,7 +25,7 @@ def test_help_lists_the_commands_and_each_has_help_of_its_own(tmp_path: Path) ->
         own = deeplab_search(*command.split(), "--help", cwd=tmp_path)
         assert own.status == 0, own.all
         assert "Usage: deeplab-search" in own.out
-    for command in ("train", "evaluate", "summary"):
+    for command in ("train", "evaluate"):
         assert f" {command} " not in listed.out
 
 
@@ -32,11 +37,38 @@ def test_plan_counts_what_the_search_then_runs(study: Path, tiny: Table, tmp_pat
     total = f"tiny: {len(trials) - 1} trials of {configurations} configurations and the baseline, {len(epochs)} epochs"
     assert total in planned.out
     drawn = trials[trials["rung"] == 0]
-    for name, size in (("smallest", drawn["parameters"].min()), ("largest", drawn["parameters"].max())):
-        assert any(name in line and f"{size / 1e6:.2f} M" in line for line in planned.out.splitlines()), planned.out
+    smallest, *_, largest = drawn.sort_values("macs", kind="stable")["parameters"]
+    sizes = [line.split() for line in planned.out.splitlines() if line.startswith("parameters")]
+    assert [(row[1], row[5]) for row in sizes[1:]] == [(f"{smallest / 1e6:.2f}", f"{largest / 1e6:.2f}")], planned.out
+    assert "the space holds 12 networks" in planned.out
     assert "images/s in training" in planned.out
     assert "for the search" in planned.out
     assert set(listing(tmp_path)) == {"tiny.toml"}
+
+
+def test_summary_of_the_best_network_has_its_size(study: Path, tmp_path: Path) -> None:
+    result = tomllib.loads((study / "best.toml").read_text())["result"]
+    shown = deeplab_search("summary", study / "best.toml", "--image-size", "64", "64", "--classes", "6", cwd=tmp_path)
+    assert shown.status == 0, shown.all
+    assert f"\n{result['parameters']:,} parameters (" in shown.out
+    assert f"{result['macs'] / 1e9:.2f} G multiply-accumulates" in shown.out
+    assert shown.err == ""
+
+
+def test_latency_is_measured_before_the_first_trial_and_kept(tmp_path: Path, tiny: Table) -> None:
+    file = write_study(
+        tmp_path / "s.toml",
+        tiny,
+        hyperband={"max_epochs": 1, "baseline": False},
+        limits={"max_latency_ms": 60_000.0},
+    )
+    done = deeplab_search("run", file, cwd=tmp_path)
+    assert done.status == 0, done.all
+    measured, trained = done.out.index("measuring the latency"), done.out.index("trial 0000-0 starts")
+    assert measured < trained
+    times = json.loads((tmp_path / "results" / "tiny" / "latency.json").read_text())
+    assert times
+    assert all(0 < milliseconds < 60_000 for milliseconds in times.values())
 
 
 def test_status_of_a_finished_study_changes_nothing(study: Path, tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def refusal(changes: dict[str, Any]) -> str:
             {"study.on_end": "mail 'me"},
             '[study] on_end: given "mail \'me"; expected a command with its arguments, quoted',
         ),
-        ({"limits.max_latency_ms": 5}, "[limits] max_latency_ms: a latency limit"),
+        ({"limits.max_latency_ms": 0}, "[limits] max_latency_ms: given 0; should be greater than 0."),
         ({"workers.address": "auto"}, "[workers] address: a cluster address"),
     ],
 )
