@@ -74,15 +74,15 @@ def test_the_hparams_table_has_a_row_a_configuration_with_the_right_values(seen:
     columns = {"bracket": "bracket", "rung": "rung", "iteration": "iteration", "epochs": "last_epoch"}
     columns |= {"parameters": "parameters", "macs": "macs", "best/val_mean_iou": "score"}
     columns |= {name: f"hp:{name}" for name in ("aspp_filters", "aspp_rate", "learning_rate")}
-    for name, trial in last.iterrows():
-        shown = rows[str(name).partition("-")[0]]
+    for trial_id, trial in last.iterrows():
+        shown = rows[str(trial_id).partition("-")[0]]
         assert shown["config_id"] == trial["config_id"]
         for title, column in columns.items():
             if pd.isna(trial[column]):
-                assert shown[title] == "", (name, title)
+                assert shown[title] == "", (trial_id, title)
             else:
                 # TensorBoard shows five digits.
-                assert float(shown[title]) == pytest.approx(trial[column], rel=1e-3), (name, title)
+                assert float(shown[title]) == pytest.approx(trial[column], rel=1e-3), (trial_id, title)
 
 
 def test_the_parallel_coordinates_are_drawn(seen: Visit, trials: pd.DataFrame) -> None:

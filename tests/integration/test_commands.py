@@ -123,10 +123,8 @@ def test_report_compare_and_status_for_scripts(study_copy: Path, study: Path, tm
 
 
 def test_the_command_at_the_end_is_run_and_its_failure_changes_nothing(study_copy: Path) -> None:
-    folder = study_copy.parents[1]
-    again = deeplab_search(
-        "run", "tiny.toml", "--set", "study.on_end='sh -c \"echo told of $1; exit 7\" sh'", cwd=folder
-    )
+    command = "study.on_end='sh -c \"echo told of $1; exit 7\" sh'"
+    again = deeplab_search("run", "tiny.toml", "--set", command, cwd=study_copy.parents[1])
     assert again.status == 0, again.all
     assert "told of results/tiny" in again.out
     assert "exit status 7" in again.out

@@ -170,15 +170,16 @@ def test_the_report_is_there_with_the_verdict_and_predictions(study: Path, trial
 
 
 def test_the_kept_confusion_gives_the_score(study: Path, trials: pd.DataFrame) -> None:
+    best_epochs, losses, scored = (trials[name].to_dict() for name in ("best_epoch", "metric:val_loss", "score"))
     for name in ("baseline", trials["score"].idxmax()):
-        best = read_best_epoch(study / f"trial_{name}" / "best", int(trials.loc[name, "best_epoch"]))
+        best = read_best_epoch(study / f"trial_{name}" / "best", best_epochs[name])
         assert best is not None
         counts = best.validation
         assert (counts.truth.sum(axis=0) == counts.matrix.sum(axis=1)).all()
         assert (counts.predicted.sum(axis=0) == counts.matrix.sum(axis=0)).all()
         assert (counts.hits.sum(axis=0) == counts.matrix.diagonal()).all()
-        assert scores(counts.matrix, CLASSES)["mean_iou"] == pytest.approx(trials.loc[name, "score"])
-        assert counts.loss == pytest.approx(trials.loc[name, "metric:val_loss"])
+        assert scores(counts.matrix, CLASSES)["mean_iou"] == pytest.approx(scored[name])
+        assert counts.loss == pytest.approx(losses[name])
 
 
 def test_best_toml_is_an_architecture(study: Path, trials: pd.DataFrame) -> None:
