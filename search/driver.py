@@ -96,8 +96,10 @@ class Driver:
         with self._interruptible():
             self._resume()
             while self._start_trials() or self._running:
+                self._publisher.show_workers(len(self._running))
                 self._wait()
                 self._console.update(self._snapshot)
+        self._publisher.show_workers(0)
         self.study.stop_file.unlink(missing_ok=True)
         if self._interrupts:
             raise Interrupted
@@ -174,7 +176,7 @@ class Driver:
         rung = "baseline" if trial.place is None else f"bracket {values['tuner/bracket']}, rung {values['tuner/round']}"
         first, last = values["tuner/initial_epoch"] + 1, values["tuner/epochs"]
         self._console.say(f"trial {trial.trial_id} starts  {rung}, epochs {first}-{last}, on {device.worker}")
-        self._publisher.show_workers(len(self._running))
+        self._publisher.ledger.update_trials(self.oracle)
 
     # Waiting
 
@@ -188,7 +190,6 @@ class Driver:
             if is_done:
                 self._running.remove(running)
                 self._settle(running)
-                self._publisher.show_workers(len(self._running))
             else:
                 self._end_if_over_limit(running)
 

@@ -44,6 +44,8 @@ def run_command(command: str, study: Study, console: SearchConsole, outcome: str
         )
     except subprocess.TimeoutExpired:
         console.say(f"on_end: ended after {PATIENCE:.0f} s; the study is complete without it", "yellow")
+    except KeyboardInterrupt:
+        console.say("on_end: ended by Ctrl-C; the study is complete without it", "yellow")
     except OSError as error:
         console.say(f"on_end: {arguments[0]} cannot be run: {error.strerror}", "yellow")
     else:

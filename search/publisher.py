@@ -35,6 +35,7 @@ class Publisher:
         self._study, self._config, self._space, self._oracle = study, config, space, oracle
         self.ledger = Ledger(study, list(space.searched), class_names)
         self._started = datetime.fromisoformat(study.frozen()["created"]).timestamp()
+        self._busy: int | None = None
         # TensorBoard's tag -> the metric at the best epoch.
         self._metrics = {f"best/{config.study.objective}": config.study.objective, "best/val_loss": "val_loss"}
 
@@ -59,10 +60,10 @@ class Publisher:
         self._keep_best()
 
     def show_workers(self, busy: int) -> None:
-        """Show that a trial has been started or has ended, and how many run now."""
-        self.ledger.update_trials(self._oracle)
-        now = time.time()
-        self._curves.add_busy(busy, now, now - self._started)
+        """Show how many trials run now, where that has changed."""
+        if busy != self._busy:
+            self._busy, now = busy, time.time()
+            self._curves.add_busy(busy, now, now - self._started)
 
     def publish(self, trial: StudyTrial) -> None:
         """Show a trial that has just finished, and drop the checkpoints that its end made useless."""

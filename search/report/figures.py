@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.colors import sample_colorscale
 from plotly.subplots import make_subplots
 
 from search.report.history import History
@@ -17,6 +16,7 @@ from search.study import BASELINE
 
 # Seen under the common colour blindnesses, on white and on dark paper alike.
 BEST, OTHER, REFERENCE, BAD = "#2a9d6f", "#7a8ba6", "#d2790f", "#d1495b"
+RUNGS = ("#7a8ba6", "#2f7fd1", "#b05fc2", "#2a9d6f", "#c9a227")
 SERIES = ("#2f7fd1", "#d2790f", "#2a9d6f", "#b05fc2", "#c9a227", "#4aa3a2", "#d1495b", "#8a8f98")
 
 
@@ -70,7 +70,6 @@ def learning_curves(history: History) -> Plot | None:
         return None
     figure = go.Figure()
     rungs = sorted(int(rung) for rung in epochs["rung"].dropna().unique())
-    colors = sample_colorscale("Viridis", np.linspace(0.12, 0.85, max(len(rungs), 2)))
     for rung in rungs:
         segments = [_with_parent(own, history) for _, own in epochs[epochs["rung"] == rung].groupby("trial_id")]
         # An empty point between two lines keeps them apart in one trace.
@@ -83,7 +82,7 @@ def learning_curves(history: History) -> Plot | None:
             name=f"rung {rung}",
             mode="lines+markers",
             marker={"size": 4},
-            line={"color": colors[rung % len(colors)], "width": 1.5},
+            line={"color": RUNGS[rung % len(RUNGS)], "width": 1.5},
         )
     own = epochs[epochs["trial_id"] == BASELINE]
     if len(own):

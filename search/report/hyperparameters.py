@@ -20,6 +20,7 @@ from plotly.colors import sample_colorscale
 from search.report.figures import OTHER
 from search.report.history import History
 from search.report.parts import MOST_ROWS, Plot, Table, cell, plural, table_of
+from search.study import BASELINE
 
 # What people ask of first comes first.
 FIRST = ("aspp_branches", "aspp_rate", "aspp_gap_2", "aspp_gap_3", "aspp_gap_4", "aspp_gap_5", "decoder_depth")
@@ -168,8 +169,9 @@ def _recolor(figure: Any) -> None:
 
 
 def _epochs_of_configurations(history: History) -> pd.Series:
-    """The last epoch of each configuration that has one."""
-    return history.epochs.groupby("config_id")["epoch"].max().astype("int64") if len(history.epochs) else pd.Series()
+    """The last epoch of each configuration that has one; the baseline, whose values may lie outside, is none."""
+    drawn = history.epochs[history.epochs["trial_id"] != BASELINE]
+    return drawn.groupby("config_id")["epoch"].max().astype("int64")
 
 
 def _ordered(names: list[str]) -> list[str]:

@@ -53,8 +53,13 @@
     document.getElementById("no-plots").hidden = false;
     throw error;
   }
-  const drawAll = () => plots.forEach(draw);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
-  matchMedia("print").addEventListener("change", drawAll);
+  const dark = matchMedia("(prefers-color-scheme: dark)"), print = matchMedia("print");
+  const drawAll = async () => {
+    const look = print.matches ? "print" : dark.matches ? "dark" : "light";
+    await Promise.all(plots.map(draw));
+    document.documentElement.dataset.look = look;
+  };
+  dark.addEventListener("change", drawAll);
+  print.addEventListener("change", drawAll);
   document.documentElement.dataset.ready = "yes";
 })();

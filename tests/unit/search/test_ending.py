@@ -38,9 +38,8 @@ def test_it_gets_the_studys_folder_and_how_it_ended(
 ) -> None:
     study = make_study()
     note = tmp_path / "a note.txt"
-    program = (
-        "import os, sys; open(sys.argv[1], 'w').write(' '.join([os.environ['DEEPLAB_SEARCH_OUTCOME'], *sys.argv[2:]]))"
-    )
+    words = f"os.environ['{ending.OUTCOME}'], *sys.argv[2:]"
+    program = f"import os, sys; open(sys.argv[1], 'w').write(' '.join([{words}]))"
     run_command(f"{python(program)} '{note}' 'two words'", study, console, "stopped")
     assert note.read_text() == f"stopped two words {study.folder}"
     assert "exit status" not in said.getvalue()
