@@ -106,18 +106,17 @@ def _pool(layer: Any, x: keras.KerasTensor, before: int, dilation: int) -> keras
     """Pooling over a window whose cells lie `dilation` apart: of as many shifted maps, for Keras has no such layer."""
     name, window = layer.name, layer.pool_size[0]
     if isinstance(layer, keras.layers.MaxPooling2D):
-        # Padding of the layer's own never is the maximum; that of a padding layer before it are zeros like any.
+        # Padding of the layer's own is never the maximum; that of a padding layer before it may be.
         outside = float("-inf") if layer.padding == "same" else 0.0
         return keras.layers.Maximum(name=name)(_shifted(x, window, before, dilation, outside, name))
-    total = keras.layers.Average(name=name if layer.padding == "valid" else f"{name}_padded")
-    mean = total(_shifted(x, window, before, dilation, 0.0, name))
-    if layer.padding == "valid":
-        return mean
-    # Nor does padding of its own count in a mean.
-    inside = f"{name}_inside"
-    share = keras.layers.Average(name=inside)(
-        _shifted(keras.ops.ones_like(x[..., :1]), window, before, dilation, 0.0, inside)
+    excludes_padding = layer.padding == "same"  # as the layer does of its own, not of a padding layer's before it
+    mean = keras.layers.Average(name=f"{name}_sum" if excludes_padding else name)(
+        _shifted(x, window, before, dilation, 0.0, name)
     )
+    if not excludes_padding:
+        return mean
+    inside = _shifted(keras.ops.ones_like(x[..., :1]), window, before, dilation, 0.0, f"{name}_inside")
+    share = keras.layers.Average(name=f"{name}_share")(inside)
     return keras.layers.Multiply(name=name)([mean, keras.ops.reciprocal(share)])
 
 
