@@ -38,7 +38,7 @@ class AtrousRewriter:
         outputs: layer name -> its new output tensor.
     """
 
-    def __init__(self, image: keras.KerasTensor, output_stride: int, dilated_layers: Mapping[type, type]) -> None:
+    def __init__(self, image: keras.KerasTensor, output_stride: int, dilated_layers: Mapping[type, Any]) -> None:
         self.outputs: dict[str, keras.KerasTensor] = {}
         self._output_stride = output_stride
         self._dilated_layers = dilated_layers

@@ -70,7 +70,7 @@ def feature_maps(
     image: keras.KerasTensor,
     layers: Sequence[str],
     output_stride: int,
-    dilated_layers: Mapping[type, type],
+    dilated_layers: Mapping[type, Any],
 ) -> list[keras.KerasTensor]:
     """Copies `network` onto `image` as far as the named layers need it, late strides turned into dilation.
 

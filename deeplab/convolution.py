@@ -1,13 +1,13 @@
 """Dilated convolutions that are fast on TensorFlow's CPUs, with the numbers, weights and configuration of Keras's own.
 
-On CPUs Keras's dilated convolutions go through `tf.nn.convolution`, which cuts the map into `rate * rate` sub-maps, each
-with a margin of padding: on the small maps of an ASPP nearly all that it computes is padding. Here, in this order:
+On CPUs Keras's dilated convolutions go through `tf.nn.convolution`, which cuts the map into `rate * rate` sub-maps,
+each with a margin of padding: on the small maps of an ASPP nearly all that it computes is padding. Here, in this order:
 
 1. **Cut the kernel** to the taps that reach the map at all: where the rate is the side or more, they see padding alone.
 2. **Taps**: where they see a quarter of the map or less on average, a sum of 1x1 convolutions, each of the rectangle
    that its tap sees.
 3. **Sub-maps without a margin**: a "same" convolution of each sub-map is the whole map's. Best where sub-maps are large
-   (sides of 10 cells and more), and for depthwise convolutions (2 and more).
+   (sides above 10 cells), and for depthwise convolutions (2 and more).
 4. Else **oneDNN's own dilated kernel**, which `tf.nn.conv2d` reaches; Keras's way for depthwise ones, which have none.
 
 `benchmarks/conv.py` compares all of these, and the rule, over a grid of maps and rates.
@@ -24,7 +24,7 @@ import keras
 Atrous = Literal["stock", "fast"]
 Convolve = Callable[[Any, Any], Any]
 
-# Sides of a sub-map from which on sub-maps pay.
+# Sides of a sub-map above which, and for depthwise ones from which on, sub-maps pay.
 DENSE_SUBMAP, DEPTHWISE_SUBMAP = 10, 2
 # Share of the map that the taps see, on average, up to which a sum over them pays.
 SPARSE = 1 / 4
@@ -72,7 +72,7 @@ def dilated_conv2d(x: Any, kernel: Any, rates: tuple[int, int]) -> Any:
     kernel = kernel[rows.cut(), columns.cut()]
     if rows.seen * columns.seen <= SPARSE * len(rows.offsets) * len(columns.offsets) * rows.side * columns.side:
         return sum_of_taps(x, kernel, rows, columns)
-    if _smallest_submap(rows, columns) >= DENSE_SUBMAP:
+    if _smallest_submap(rows, columns) > DENSE_SUBMAP:
         return over_submaps(x, kernel, rates, _conv2d)
     return _conv2d(x, kernel, rates)
 
@@ -177,14 +177,14 @@ class FastDilatedDepthwiseConv2D(keras.layers.DepthwiseConv2D):
         return outputs if self.activation is None else self.activation(outputs)
 
 
-STOCK: Mapping[type, type] = {layer: layer for layer in (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)}
-FAST: Mapping[type, type] = {
+STOCK: Mapping[type, Any] = {layer: layer for layer in (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)}
+FAST: Mapping[type, Any] = {
     keras.layers.Conv2D: FastDilatedConv2D,
     keras.layers.DepthwiseConv2D: FastDilatedDepthwiseConv2D,
 }
 
 
-def dilated_layers(atrous: Atrous) -> Mapping[type, type]:
+def dilated_layers(atrous: Atrous) -> Mapping[type, Any]:
     """The class to use for a dilated layer of each stock class: stock, unless fast ones are wanted and faster here."""
     return FAST if atrous == "fast" and is_faster_here() else STOCK
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from datasets import DataError
 from search.config import StudyConfig
 from search.console import SearchConsole, best_line, rung_table, trial_table
+from search.data_cache import decode_images, drop_images
 from search.data_check import check_new_data
 from search.errors import Interrupted, SearchStopped, UserError
 from search.executors import Executor
@@ -62,9 +63,13 @@ def _search(study: Study, prepared: Prepared, console: SearchConsole) -> Snapsho
 
     executor = make_executor(prepared.config)
     try:
+        if not study.finished_file.exists():
+            decode_images(study, prepared.config, prepared.dataset, console)
         with console:
             driver = Driver(study, prepared.config, prepared.space, prepared.dataset, executor, console)
-            return driver.run()
+            snapshot = driver.run()
+        drop_images(study)
+        return snapshot
     except Interrupted:
         raise Interrupted(
             f"interrupted; everything is kept in {study.folder}. Continue with:\n  {_command()}"

@@ -57,7 +57,7 @@ class TrialSpec:
         encoder_weights: see `deeplab.build_model`.
         data_format, data: arguments of `datasets.open_dataset`.
         images: how many images each split held when the search started.
-        cache: keep decoded images in memory.
+        cache: folder of the images that are decoded already (see `datasets.cache`).
         data_seed: of a procedural data set.
         seed: the configuration's own.
         objective, direction: what `best` means.
@@ -79,7 +79,7 @@ class TrialSpec:
     data_format: str
     data: dict[str, Any]
     images: dict[str, int]
-    cache: bool
+    cache: str
     data_seed: int
     seed: int
     objective: str
@@ -176,7 +176,6 @@ class _TrialRun:
             # A checkpoint replaces the pretrained weights anyway.
             encoder_weights=None if weights else spec.encoder_weights,
             seed=spec.seed,
-            cache=spec.cache,
             progress=lambda phase, step, steps, rate: self._progress(phase, step, steps, rate, self._epoch),
         )
         if weights is not None:
@@ -185,12 +184,13 @@ class _TrialRun:
 
     def _open_data(self) -> Dataset:
         from datasets import DataError, open_dataset
+        from datasets.cache import open_cache
 
         dataset = open_dataset(self.spec.data_format, seed=self.spec.data_seed, **self.spec.data)
         found = {split: dataset.length(split) for split in self.spec.images}
         if found != self.spec.images:
             raise DataError(f"the data have changed since the search started: {self.spec.images} images, now {found}")
-        return dataset
+        return open_cache(Path(self.spec.cache), dataset) or dataset
 
     def _weights_to_continue(self) -> Path | None:
         own = weights_file(self.folder / "last")

@@ -21,7 +21,7 @@ from deeplab.convolution import (
 
 tf = pytest.importorskip("tensorflow")
 
-PAIRS = {
+PAIRS: dict[str, tuple[Any, Any, dict[str, int]]] = {
     "dense": (keras.layers.Conv2D, FastDilatedConv2D, {"filters": 3}),
     "depthwise": (keras.layers.DepthwiseConv2D, FastDilatedDepthwiseConv2D, {"depth_multiplier": 2}),
 }
