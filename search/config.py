@@ -65,10 +65,18 @@ class DataSection(Section):
     image_size: tuple[int, int] = Field(strict=False)
     classes: int | None = Field(default=None, ge=1, le=255)
     ignore_index: int | None = Field(default=None, ge=0, le=255)
-    cache: bool | float = Field(default=True, ge=0)
+    cache: bool | float = Field(default=True, ge=0)  # in GB
     train_images: int | None = Field(default=None, ge=1)
     val_images: int | None = Field(default=None, ge=1)
     test_images: int | None = Field(default=None, ge=1)
+
+    @field_validator("cache", mode="before")
+    @classmethod
+    def _switch_or_size(cls, cache: Any) -> Any:
+        # Here, because pydantic reports a mistake once for each of the two types.
+        if not isinstance(cache, (bool, int, float)) or cache < 0:
+            raise ValueError("expected true, false, or a size in GB of 0 or more")
+        return cache
 
     @field_validator("image_size")
     @classmethod
