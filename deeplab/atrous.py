@@ -7,6 +7,7 @@ that position `i` of the strided map is position `i * dilation` of the dense one
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,14 +32,19 @@ class AtrousRewriter:
 
     Used as the walker of a functional model's graph: `rewriter(layer, *inputs)` for each layer in topological order.
 
+    Args:
+        image: where the copy starts.
+        output_stride: the largest stride of the copy.
+        dilated_layers: the class to use for a dilated layer of each class; see `convolution.dilated_layers`.
+
     Attributes:
         outputs: layer name -> its new output tensor.
     """
 
-    def __init__(self, image: keras.KerasTensor, output_stride: int, conv2d: type[keras.layers.Conv2D]) -> None:
+    def __init__(self, image: keras.KerasTensor, output_stride: int, dilated_layers: Mapping[type, Any]) -> None:
         self.outputs: dict[str, keras.KerasTensor] = {}
         self._output_stride = output_stride
-        self._conv2d = conv2d
+        self._dilated_layers = dilated_layers
         self._grids: dict[int, tuple[keras.KerasTensor, _Grid]] = {id(image): (image, _Grid(1, 1))}
 
     def __call__(self, layer: Any, *args: Any, **kwargs: Any) -> keras.KerasTensor:
@@ -97,9 +103,8 @@ class AtrousRewriter:
         return keras.layers.ZeroPadding2D(((first, last), (first, last)), name=name)(source)
 
     def _dilated(self, layer: Any, changes: dict[str, Any]) -> Any:
-        if type(layer) is keras.layers.Conv2D and "dilation_rate" in changes:
-            return self._conv2d.from_config({**layer.get_config(), **changes})
-        return _copy(layer, **changes)
+        dilated = self._dilated_layers.get(type(layer), type(layer)) if "dilation_rate" in changes else type(layer)
+        return dilated.from_config({**layer.get_config(), **changes})
 
 
 def _pool(layer: Any, x: keras.KerasTensor, before: int, dilation: int) -> keras.KerasTensor:

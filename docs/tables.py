@@ -49,7 +49,8 @@ MEANINGS: dict[str, str] = {
     "data.image_size": "Size to train at. Images are resized to it: bilinear, masks nearest neighbour.",
     "data.classes": "Outputs of the network; 1 is binary. None: what the data say.",
     "data.ignore_index": "Mask value that neither loss nor metric counts. None: what the data say, else 255.",
-    "data.cache": "Keep the resized images in memory; a split that needs more than 4 GiB is read anew each epoch.",
+    "data.cache": "GB of disk for images that are decoded and resized once, see [below](#decoded-images). `true`: 8, "
+    "`false`: none.",
     "data.train_images": "Scenes to draw, format `synthetic` alone. None: 64.",
     "data.val_images": "The same for validation. None: 16.",
     "data.test_images": "The same for the test split. None: 16.",
@@ -197,6 +198,8 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _type(annotation: Any) -> str:
+    if annotation == bool | float:
+        return "true, false or number"
     if get_origin(annotation) in (Union, UnionType):
         annotation = next(part for part in get_args(annotation) if part is not type(None))
     if get_origin(annotation) is Literal:

@@ -32,6 +32,9 @@ FREE_KEYS = frozenset(
     | {"data.path"}
 )
 
+# What `[data] cache = true` means.
+DEFAULT_CACHE_GB = 8.0
+
 
 class Section(BaseModel):
     """A table of the study file: its keys are known, its values fixed once read."""
@@ -73,10 +76,18 @@ class DataSection(Section):
     image_size: tuple[int, int] = Field(strict=False)
     classes: int | None = Field(default=None, ge=1, le=255)
     ignore_index: int | None = Field(default=None, ge=0, le=255)
-    cache: bool = True
+    cache: bool | float = Field(default=True, ge=0)  # in GB
     train_images: int | None = Field(default=None, ge=1)
     val_images: int | None = Field(default=None, ge=1)
     test_images: int | None = Field(default=None, ge=1)
+
+    @field_validator("cache", mode="before")
+    @classmethod
+    def _switch_or_size(cls, cache: Any) -> Any:
+        # Here, because pydantic reports a mistake once for each of the two types.
+        if not isinstance(cache, (bool, int, float)) or cache < 0:
+            raise ValueError("expected true, false, or a size in GB of 0 or more")
+        return cache
 
     @field_validator("image_size")
     @classmethod
@@ -84,6 +95,11 @@ class DataSection(Section):
         if min(size) < 32 or max(size) > 8192:
             raise ValueError(f"height and width must be 32 to 8192 pixels, given {list(size)}")
         return size
+
+    @property
+    def cache_bytes(self) -> float:
+        """Most bytes of decoded images that are kept on disk."""
+        return (DEFAULT_CACHE_GB if self.cache is True else float(self.cache)) * 2**30
 
     def options(self) -> dict[str, Any]:
         """Arguments of `datasets.open_dataset` beside the format and the seed."""

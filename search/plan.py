@@ -162,7 +162,6 @@ def _measure(prepared: Prepared, values: Values | None) -> Probe:
         max_epochs=config.hyperband.max_epochs,
         encoder_weights=None,
         seed=0,
-        cache=False,
     )
     images, masks = next(iter(trainer.train_data.epoch(1)))
     trainer.model.train_on_batch(images, masks)

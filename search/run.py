@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from datasets import DataError
 from search.config import StudyConfig
 from search.console import SearchConsole, best_line, rung_table, trial_table
+from search.data_cache import decode_images, drop_images
 from search.data_check import check_new_data
 from search.disk import is_disk_full
 from search.ending import command_note, end_search
@@ -101,10 +102,14 @@ def _search(study: Study, prepared: Prepared, limits: Limits, console: SearchCon
 
     executor = make_executor(prepared.config)
     try:
+        if not study.finished_file.exists():
+            decode_images(study, prepared.config, prepared.dataset, console)
         with console:
             driver = Driver(study, prepared.config, prepared.space, prepared.dataset, limits, executor, console)
-            return driver.run()
-    except (Interrupted, KeyboardInterrupt):  # the latter while configurations are drawn
+            snapshot = driver.run()
+        drop_images(study)
+        return snapshot
+    except (Interrupted, KeyboardInterrupt):  # the latter while images are decoded and configurations drawn
         raise Interrupted(
             f"interrupted; everything is kept in {study.folder}. Continue with:\n  {_command()}"
         ) from None

@@ -37,7 +37,7 @@ def make_specification(
         data_format=config.data.format,
         data=config.data.options(),
         images={split: dataset.length(split) for split in ("train", "val")},
-        cache=config.data.cache,
+        cache=str(study.data_cache(config)),
         data_seed=config.study.seed,
         seed=configuration_seed(config.study.seed, number),
         objective=config.study.objective,

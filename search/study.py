@@ -16,6 +16,7 @@ from typing import Any
 import filelock
 
 from datasets import Dataset
+from datasets.cache import cache_folder
 from search.config import StudyConfig, differences, load_config, read_toml, to_table, to_toml
 from search.errors import UserError
 from search.files import backup_of, read_json, write_json, write_with_backup
@@ -38,6 +39,7 @@ class Study:
         self.epochs_csv = folder / "epochs.csv"
         self.best_file = folder / "best.toml"
         self.tensorboard = folder / "tensorboard"
+        self.cache = folder / "cache"
         self.stop_file = folder / ".stop"
         self.finished_file = folder / ".finished"
         self.driver_file = folder / "driver.json"
@@ -48,6 +50,10 @@ class Study:
         if not TRIAL_NAME.fullmatch(trial_id):
             raise UserError(f"{self.folder}: {trial_id!r} is no id of a trial; expected one like 0007-0.")
         return self.folder / f"trial_{trial_id}"
+
+    def data_cache(self, config: StudyConfig) -> Path:
+        """Where the study's decoded images are, while it runs."""
+        return cache_folder(self.cache, str(self.frozen().get("data_fingerprint")), config.data.image_size)
 
     @property
     def exists(self) -> bool:
@@ -96,6 +102,7 @@ class Study:
         """Take over a larger number of iterations, the one setting that decides on trials and may change."""
         if config.hyperband.iterations > self.config().hyperband.iterations:
             self._write_config(config, self.frozen())
+            self.finished_file.unlink(missing_ok=True)
 
     def _write_config(self, config: StudyConfig, frozen: dict[str, Any]) -> None:
         table = to_table(config) | {"frozen": frozen}

@@ -52,7 +52,6 @@ class Trainer:
         max_epochs: of the study: the learning rate decays over these, at every rung.
         encoder_weights: see `deeplab.build_model`.
         seed: of the initial weights, the order of the images and their augmentation.
-        cache: keep the decoded images in memory.
         progress: called at most a few times a second with phase, step, steps and images per second.
     """
 
@@ -66,16 +65,13 @@ class Trainer:
         max_epochs: int,
         encoder_weights: str | Path | None,
         seed: int,
-        cache: bool = True,
         progress: Progress = lambda *_: None,
     ) -> None:
         keras.utils.set_random_seed(seed)
         keras.config.set_dtype_policy(precision_policy(recipe.precision))
         self.recipe = recipe
         self.dataset = dataset
-        pipeline = partial(
-            Pipeline, dataset, image_size=image_size, batch_size=recipe.batch_size, seed=seed, cache=cache
-        )
+        pipeline = partial(Pipeline, dataset, image_size=image_size, batch_size=recipe.batch_size, seed=seed)
         self.train_data = pipeline("train", training=True, augment=recipe.augment)
         self.val_data = pipeline("val", training=False)
         self.model = build_model(

@@ -55,7 +55,7 @@ class TrialSpec:
         encoder_weights: see `deeplab.build_model`.
         data_format, data: arguments of `datasets.open_dataset`.
         images: how many images each split held when the search started.
-        cache: keep decoded images in memory.
+        cache: folder of the images that are decoded already (see `datasets.cache`).
         data_seed: of a procedural data set.
         seed: the configuration's own.
         objective, direction: what `best` means.
@@ -78,7 +78,7 @@ class TrialSpec:
     data_format: str
     data: dict[str, Any]
     images: dict[str, int]
-    cache: bool
+    cache: str
     data_seed: int
     seed: int
     objective: str
@@ -217,18 +217,18 @@ class _TrialRun:
             # A checkpoint replaces the pretrained weights anyway.
             encoder_weights=None if weights else spec.encoder_weights,
             seed=spec.seed,
-            cache=spec.cache,
             progress=lambda phase, step, steps, rate: self._progress(phase, step, steps, rate, self._epoch),
         )
 
     def _open_data(self) -> Dataset:
         from datasets import DataError, open_dataset
+        from datasets.cache import open_cache
 
         dataset = open_dataset(self.spec.data_format, seed=self.spec.data_seed, **self.spec.data)
         found = {split: dataset.length(split) for split in self.spec.images}
         if found != self.spec.images:
             raise DataError(f"the data have changed since the search started: {self.spec.images} images, now {found}")
-        return dataset
+        return open_cache(Path(self.spec.cache), dataset) or dataset
 
     def _keep(self, trainer: Trainer, state: TrainingState, result: EpochResult) -> None:
         """Make an epoch durable: the checkpoint first, then everything that can be derived from it."""

@@ -222,6 +222,17 @@ def test_encoder_weights_by_encoder(make_config: MakeConfig) -> None:
     assert table.ranges() == {"aspp_filters": 8}
 
 
+@pytest.mark.parametrize(("given", "gigabytes"), [(True, 8), (False, 0), (0, 0), (2, 2), (0.5, 0.5)])
+def test_the_cache_is_bounded_in_gigabytes(make_config: MakeConfig, given: float, gigabytes: float) -> None:
+    assert make_config(data={"cache": given}).data.cache_bytes == gigabytes * 2**30
+
+
+@pytest.mark.parametrize("given", [-1, "much", "true"])
+def test_other_bounds_of_the_cache_are_refused(make_config: MakeConfig, given: object) -> None:
+    with pytest.raises(UserError, match=r"\[data\] cache: given .*; expected true, false, or a size in GB"):
+        make_config(data={"cache": given})
+
+
 def test_losses_are_minimised_and_all_else_maximised(make_config: MakeConfig) -> None:
     objectives = ["val_loss", "val_mean_iou", "val_iou_road"]
     directions = [make_config(study={"objective": name}).study.direction for name in objectives]
