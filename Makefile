@@ -19,9 +19,10 @@ export PIP_NO_INPUT := 1
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
 
-demo: .venv/.installed  ## a small search on drawn images, then export its best network (a few minutes)
+demo: .venv/.installed  ## a small search on drawn images: its best network, a report and an exported model (a few minutes)
 	$(BIN)/deeplab-search run studies/demo.toml
 	$(BIN)/deeplab-search export results/demo
+	@echo "the report: results/demo/report.html"
 
 test: lint  ## lint, then all tests; ARGS="tests/unit -k space" for some
 	$(BIN)/python -m pytest --durations=15 $(ARGS)
@@ -65,7 +66,7 @@ $(BIN)/python:
 
 PIP_INSTALL := $(if $(UV),uv pip install --python $(BIN)/python,$(BIN)/python -m pip install) --quiet -c constraints.txt
 
-# $(call install,EXTRA): the project in place, with its TensorFlow and the extra given. The warning that is left out is
+# $(call install,EXTRAS): the project in place, with its TensorFlow and the extras given. The warning that is left out is
 # setuptools', which gives it for every project whose packages lie at the root.
 define install
 	@tensorflow=$$(cat .venv/.tensorflow) && \
@@ -75,7 +76,7 @@ define install
 endef
 
 .venv/.installed: pyproject.toml constraints.txt | .venv/.tensorflow
-	$(install)
+	$(call install,$(comma)report)
 	@touch $@
 
 .venv/.installed-dev: pyproject.toml constraints.txt | .venv/.tensorflow

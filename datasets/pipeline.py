@@ -10,8 +10,6 @@ from datasets.augmentation import AUGMENTATIONS, Augmentation
 from datasets.dataset import DataError, Dataset, UInt8Array, check_image_size, usable_cores
 from datasets.images import resize_image, resize_mask
 
-_CACHE_BYTES = 4 * 1024**3
-_BYTES_A_PIXEL = 4
 # Each batch in the making holds several copies of itself, so many cores do not mean as many batches.
 _MOST_PARALLEL_BATCHES = 16
 
@@ -25,15 +23,13 @@ class Pipeline:
     and the epoch alone.
 
     Args:
-        dataset: where images come from.
+        dataset: where images come from; each is read once an epoch (see `datasets.cache`).
         split: one of `dataset.splits`.
         image_size: (height, width) of the batches; images are resized bilinearly, masks by nearest neighbour.
         batch_size: images a batch.
         training: see above.
         augment: "none", "flip", "standard" or "strong" (see `datasets.augmentation.Augmentation`); training only.
         seed: not negative.
-        cache: keep the resized images in memory, so that each is decoded once.
-        cache_bytes: where the split would need more, images are read anew each epoch instead.
 
     Raises:
         DataError: the split has no images, or an argument is out of range.
@@ -49,8 +45,6 @@ class Pipeline:
         training: bool,
         augment: str = "none",
         seed: int = 0,
-        cache: bool = True,
-        cache_bytes: int = _CACHE_BYTES,
     ) -> None:
         self.image_size = check_image_size(image_size)
         self.images = dataset.length(split)
@@ -62,8 +56,6 @@ class Pipeline:
         self.steps = max(1, whole) if training else whole + bool(rest)
         self._dataset = dataset
         self._split = split
-        needed = self.images * self.image_size[0] * self.image_size[1] * _BYTES_A_PIXEL
-        self._cache = _Cache(self.images, self.image_size) if cache and needed <= cache_bytes else None
         self._augmentation = Augmentation(augment if training else "none", dataset.ignore_index)
         # Traced once, here; each epoch's dataset only calls it.
         self._load = tf.function(self._load_batch).get_concrete_function(
@@ -81,6 +73,17 @@ class Pipeline:
         source = tf.data.Dataset.from_tensor_slices((tf.ragged.constant(indices, dtype=tf.int64), seeds))
         parallel = min(_MOST_PARALLEL_BATCHES, usable_cores())
         return source.map(self._load, num_parallel_calls=parallel, deterministic=True).prefetch(2)
+
+    @property
+    def element_spec(self) -> tuple[tf.TensorSpec, tf.TensorSpec]:
+        """What `epoch` yields: shapes and types of a batch of images and of masks."""
+        height, width = self.image_size
+        return tf.TensorSpec([None, height, width, 3], tf.uint8), tf.TensorSpec([None, height, width], tf.uint8)
+
+    def read(self, index: int) -> tuple[UInt8Array, UInt8Array]:
+        """One image `[H, W, 3]` and its mask `[H, W]` at `image_size`, as the split has them, never augmented."""
+        image, mask, _ = self._dataset.read(self._split, index)
+        return resize_image(image, self.image_size), resize_mask(mask, self.image_size)
 
     def _plan(self, epoch: int) -> tuple[list[npt.NDArray[np.int64]], npt.NDArray[np.int32]]:
         """The images of each batch of an epoch, and a seed for each."""
@@ -102,28 +105,8 @@ class Pipeline:
         images = np.empty((len(indices), *self.image_size, 3), np.uint8)
         masks = np.empty((len(indices), *self.image_size), np.uint8)
         for place, index in enumerate(indices):
-            images[place], masks[place] = self._read_resized(int(index))
+            images[place], masks[place] = self.read(int(index))
         return images, masks
-
-    def _read_resized(self, index: int) -> tuple[UInt8Array, UInt8Array]:
-        if self._cache is not None and self._cache.filled[index]:
-            return self._cache.images[index], self._cache.masks[index]
-        sample = self._dataset.read(self._split, index)
-        image, mask = resize_image(sample.image, self.image_size), resize_mask(sample.mask, self.image_size)
-        if self._cache is not None:
-            self._cache.images[index], self._cache.masks[index] = image, mask
-            # Last, so that another thread never takes a half-written image.
-            self._cache.filled[index] = True
-        return image, mask
-
-
-class _Cache:
-    """Resized images and masks of a split, filled as they are first read."""
-
-    def __init__(self, images: int, size: tuple[int, int]) -> None:
-        self.images = np.empty((images, *size, 3), np.uint8)
-        self.masks = np.empty((images, *size), np.uint8)
-        self.filled = np.zeros(images, bool)
 
 
 def _check_arguments(dataset: Dataset, split: str, batch_size: int, augment: str, seed: int) -> None:

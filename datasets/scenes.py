@@ -1,14 +1,17 @@
 """Procedural aerial scenes: what they are made of, and how it is drawn.
 
-Made to ask for context and for detail. Fields and roofs carry the same stripes in the same colours: only the outline
-around a roof, up to a quarter of the image away, tells them apart. Tracks and vehicles are a few pixels wide, and need
-low-level features. Trees span a tenfold range of sizes. All lengths are fractions of the image's shorter side, so a
-scene looks alike at every size.
+Made to ask for context and for detail. A scene lies in two or three lands: town, meadow and steppe. Striped plots look
+alike in all of them, in shape, size and colour. The land around a plot says what it is: in town a roof; in the meadow
+dark rows of crop on bare ground; in the steppe light rows of crop on dark ground. So a pixel inside a plot means
+nothing without what lies beyond the plot's edge, up to a third of the image away, and nothing without its row, a few
+pixels wide. Tracks and vehicles are as small, and trees span a tenfold range of sizes. All lengths are fractions of
+the image's shorter side, so a scene looks alike at every size. `benchmarks/scenes.py` shows what networks make of it.
 """
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +25,23 @@ GROUND, CROP, ROOF, ROAD, TREE, VEHICLE = range(len(SCENE_CLASSES))
 Points = npt.NDArray[np.float64]
 Color = tuple[int, int, int]
 
+
+class Land(NamedTuple):
+    """The two colours that its ground is mottled in, and what the dark and the light rows of plots in it are."""
+
+    colors: tuple[Color, Color]
+    rows: tuple[int, int]
+
+
+TOWN = Land(((120, 122, 132), (142, 140, 146)), (ROOF, ROOF))
+MEADOW = Land(((84, 118, 62), (112, 132, 72)), (CROP, GROUND))
+STEPPE = Land(((176, 148, 92), (152, 124, 80)), (GROUND, CROP))
+LANDS = (TOWN, MEADOW, STEPPE)
+
 # Drawn at twice the size and reduced, which smooths the edges.
 _OVERSAMPLING = 2
+# A plot shrinks so often to find room in its land.
+_TRIES = 8
 _SHADOW = 0.45
 _TURNS = np.linspace(0, 2 * math.pi, 16, endpoint=False)
 _CIRCLE = np.stack([np.cos(_TURNS), np.sin(_TURNS)], axis=1)
@@ -32,11 +50,9 @@ _CIRCLE = np.stack([np.cos(_TURNS), np.sin(_TURNS)], axis=1)
 def draw_scene(rng: np.random.Generator, height: int, width: int) -> tuple[UInt8Array, UInt8Array]:
     """A scene as RGB uint8 [height, width, 3] and its mask uint8 [height, width] of `SCENE_CLASSES` ids."""
     scene = _Scene(rng, height * _OVERSAMPLING, width * _OVERSAMPLING)
-    for _ in range(rng.integers(1, 4)):
-        scene.add_field()
-    roads = [scene.add_road() for _ in range(rng.integers(1, 4))]
-    for _ in range(rng.integers(1, 5)):
-        scene.add_building()
+    for _ in range(rng.integers(10, 18)):
+        scene.add_plot()
+    roads = [scene.add_road() for _ in range(rng.integers(1, 3))]
     for _ in range(rng.integers(4, 14)):
         scene.add_vehicle(roads[rng.integers(len(roads))])
     for _ in range(rng.integers(3, 13)):
@@ -51,26 +67,24 @@ class _Scene:
         self.rng = rng
         self.height, self.width = height, width
         self.unit = float(min(height, width))
+        self.land = self._lay_land()
         self.image = self._ground()
         self.mask = Image.new("L", (width, height), GROUND)
         self.draw = ImageDraw.Draw(self.image)
         self.draw_mask = ImageDraw.Draw(self.mask)
 
-    def add_field(self) -> None:
-        """A striped quadrilateral, up to most of the image, without an outline."""
-        corners = self._quad(self._between(0.3, 0.9), self._between(0.3, 0.7), irregular=0.15)
-        self._stripes(corners, CROP)
-
-    def add_building(self) -> None:
-        """A striped rectangle of any size with a dark outline and a shadow: the stripes of a field, another class."""
-        corners = self._quad(self._between(0.12, 0.55), self._between(0.12, 0.4), irregular=0.0)
-        shadow = corners + self.unit * self._between(0.015, 0.04)
-        self._shade(shadow)
-        self._stripes(corners, ROOF)
-        outline = _flat(np.vstack([corners, corners[:2]]))
-        width = self._width(0.022)
-        self.draw.line(outline, fill=self._color((62, 52, 50), 12), width=width, joint="curve")
-        self.draw_mask.line(outline, fill=ROOF, width=width, joint="curve")
+    def add_plot(self) -> None:
+        """A striped rectangle in one land, as large as there is room for; none where there is no room."""
+        center = self.rng.uniform((0, 0), (self.width, self.height))
+        length, breadth = self._between(0.5, 1.3), self._between(0.4, 0.9)
+        angle = self._between(0, math.pi)
+        (land,) = self._lands_at(center[None])
+        for _ in range(_TRIES):
+            around = self._rectangle(center, 1.3 * length, 1.3 * breadth, angle)
+            if self._lands_at(_outline(around)) <= {land}:
+                self._stripes(self._rectangle(center, length, breadth, angle), LANDS[land].rows)
+                return
+            length, breadth = 0.8 * length, 0.8 * breadth
 
     def add_road(self) -> Points:
         """A curve from edge to edge, from a track of a pixel or two to a wide road with a centre line; returns it."""
@@ -90,7 +104,7 @@ class _Scene:
         return curve
 
     def add_vehicle(self, road: Points) -> None:
-        """A small bright rectangle along a road; none where a roof hides the road."""
+        """A small bright rectangle along a road; none where others hide the road."""
         at = int(self.rng.integers(1, len(road) - 1))
         x, y = (int(side) for side in road[at])
         if not (0 <= x < self.width and 0 <= y < self.height) or self.mask.getpixel((x, y)) != ROAD:
@@ -136,35 +150,54 @@ class _Scene:
         # Every second pixel of the mask: its classes can't be averaged.
         return image, np.asarray(self.mask)[::_OVERSAMPLING, ::_OVERSAMPLING].copy()
 
+    def _lay_land(self) -> npt.NDArray[np.uint8]:
+        """Indices of `LANDS` [height, width]: two or three of them, parted by winding borders through the scene."""
+        lands = self.rng.permutation(len(LANDS))[: self.rng.integers(2, 4)]
+        turn = self._between(0, 2 * math.pi)
+        x, y = np.meshgrid(np.linspace(-1, 1, self.width), np.linspace(-1, 1, self.height))
+        nearness = []
+        for place in range(len(lands)):
+            angle = turn + 2 * math.pi * place / len(lands)
+            wander = _smooth(self.rng.normal(0, 0.25, (4, 4)).astype(np.float32), (self.width, self.height))
+            nearness.append(x * math.cos(angle) + y * math.sin(angle) + wander)
+        return lands[np.argmax(nearness, axis=0)].astype(np.uint8)
+
     def _ground(self) -> Image.Image:
-        """Meadow and soil in soft patches."""
+        """The land's colours, mottled in soft patches."""
         cells = (24, 24)
         coarse = _smooth(self.rng.random((6, 6), dtype=np.float32), cells)
-        patches = np.clip(0.7 * coarse + 0.3 * self.rng.random(cells, dtype=np.float32), 0, 1)[..., None]
-        meadow = np.array(self._color((104, 124, 70), 14), np.float32)
-        soil = np.array(self._color((142, 122, 88), 14), np.float32)
-        colors = (meadow + (soil - meadow) * patches).astype(np.uint8)
-        return Image.fromarray(colors).resize((self.width, self.height), Image.Resampling.BICUBIC)
+        mottled = np.clip(0.7 * coarse + 0.3 * self.rng.random(cells, dtype=np.float32), 0, 1)
+        blend = _smooth(mottled.astype(np.float32), (self.width, self.height))[..., None]
+        colors = np.array([[self._color(color, 10) for color in land.colors] for land in LANDS], np.float32)
+        first, second = colors[self.land, 0], colors[self.land, 1]
+        return Image.fromarray(np.clip(first + (second - first) * blend, 0, 255).astype(np.uint8))
 
-    def _stripes(self, corners: Points, class_id: int) -> None:
-        """Fills a polygon with stripes. Their colours and widths are drawn alike for fields and for roofs."""
+    def _lands_at(self, points: Points) -> set[int]:
+        """The lands at those of the points [N, 2] (x, y) that lie in the scene."""
+        x, y = np.floor(points).astype(np.int64).T
+        inside = (x >= 0) & (x < self.width) & (y >= 0) & (y < self.height)
+        return set(self.land[y[inside], x[inside]].tolist())
+
+    def _stripes(self, corners: Points, rows: tuple[int, int]) -> None:
+        """Fills a polygon with dark and light rows of the classes `rows`, which look alike in all lands."""
         low, high = self._bounds(corners)
         if (high <= low).any():
             return
-        angle, period = self._between(0, math.pi), self.unit * self._between(0.03, 0.07)
+        angle, period = self._between(0, math.pi), self.unit * self._between(0.1, 0.18)
         x = np.arange(low[0], high[0], dtype=np.float32)[None, :]
         y = np.arange(low[1], high[1], dtype=np.float32)[:, None]
         wave = np.sin((x * math.cos(angle) + y * math.sin(angle)) * (2 * math.pi / period))
         palette = ((176, 106, 78), (188, 160, 92), (132, 134, 74), (150, 128, 122))
-        dark = np.array(self._color(palette[self.rng.integers(len(palette))], 18), np.float32) * 0.78
-        light = dark * self._between(1.25, 1.5)
-        blend = np.clip(0.5 + 1.2 * wave, 0, 1)[..., None]
+        dark = np.array(self._color(palette[self.rng.integers(len(palette))], 18), np.float32) * 0.6
+        light = dark * self._between(1.5, 1.9)
+        blend = np.clip(0.5 + 2.5 * wave, 0, 1)[..., None]
         texture = Image.fromarray(np.clip(dark + (light - dark) * blend, 0, 255).astype(np.uint8))
+        ids = Image.fromarray(np.where(wave < 0, *rows).astype(np.uint8))
         inside = Image.new("L", texture.size)
         ImageDraw.Draw(inside).polygon(_flat(corners - low), fill=255)
         at = (int(low[0]), int(low[1]))
         self.image.paste(texture, at, inside)
-        self.mask.paste(class_id, (*at, at[0] + texture.width, at[1] + texture.height), inside)
+        self.mask.paste(ids, at, inside)
 
     def _shade(self, outline: Points) -> None:
         """Darkens a polygon of the image; the mask keeps what lies under the shadow."""
@@ -181,11 +214,6 @@ class _Scene:
         low = np.maximum(np.floor(points.min(axis=0)).astype(np.int64), 0)
         high = np.minimum(np.ceil(points.max(axis=0)).astype(np.int64) + 1, (self.width, self.height))
         return low, high
-
-    def _quad(self, length: float, breadth: float, irregular: float) -> Points:
-        center = self.rng.uniform((0, 0), (self.width, self.height))
-        corners = self._rectangle(center, length, breadth, self._between(0, math.pi))
-        return corners + self.rng.uniform(-irregular, irregular, (4, 2)) * breadth * self.unit
 
     def _rectangle(self, center: Points, length: float, breadth: float, angle: float) -> Points:
         along = np.array((math.cos(angle), math.sin(angle))) * length / 2 * self.unit
@@ -212,6 +240,13 @@ class _Scene:
 
 def _circle(x: float, y: float, radius: float) -> Points:
     return np.array((x, y)) + radius * _CIRCLE
+
+
+def _outline(corners: Points) -> Points:
+    """Points along a polygon's edges, four to an edge."""
+    after = np.roll(corners, -1, axis=0)
+    steps = np.linspace(0, 1, 4, endpoint=False)[:, None, None]
+    return (corners + (after - corners) * steps).reshape(-1, 2)
 
 
 def _flat(points: Points) -> list[float]:

@@ -7,10 +7,14 @@ that position `i` of the strided map is position `i * dilation` of the dense one
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import keras
+
+_CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
+_POOLINGS = (keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)
 
 
 @dataclass(frozen=True)
@@ -28,14 +32,19 @@ class AtrousRewriter:
 
     Used as the walker of a functional model's graph: `rewriter(layer, *inputs)` for each layer in topological order.
 
+    Args:
+        image: where the copy starts.
+        output_stride: the largest stride of the copy.
+        dilated_layers: the class to use for a dilated layer of each class; see `convolution.dilated_layers`.
+
     Attributes:
         outputs: layer name -> its new output tensor.
     """
 
-    def __init__(self, image: keras.KerasTensor, output_stride: int, conv2d: type[keras.layers.Conv2D]) -> None:
+    def __init__(self, image: keras.KerasTensor, output_stride: int, dilated_layers: Mapping[type, Any]) -> None:
         self.outputs: dict[str, keras.KerasTensor] = {}
         self._output_stride = output_stride
-        self._conv2d = conv2d
+        self._dilated_layers = dilated_layers
         self._grids: dict[int, tuple[keras.KerasTensor, _Grid]] = {id(image): (image, _Grid(1, 1))}
 
     def __call__(self, layer: Any, *args: Any, **kwargs: Any) -> keras.KerasTensor:
@@ -47,8 +56,11 @@ class AtrousRewriter:
             return output
         grid = self._grid_of(args)
         if isinstance(layer, keras.layers.ZeroPadding2D):
-            output = _copy(layer)(*args, **kwargs)
+            output = _copy(layer, padding=_scaled(layer.padding, grid.dilation))(*args, **kwargs)
             grid = _Grid(grid.stride, grid.dilation, unpadded=args[0], padding=layer)
+        elif isinstance(layer, keras.layers.Cropping2D):
+            output = _copy(layer, cropping=_scaled(layer.cropping, grid.dilation))(*args, **kwargs)
+            grid = _Grid(grid.stride, grid.dilation)
         elif _window(layer) is not None:
             output, grid = self._call_window(layer, args[0], grid)
         else:
@@ -71,13 +83,12 @@ class AtrousRewriter:
         changes: dict[str, Any] = {"strides": 1} if dense else {}
         if window == 1:
             return _copy(layer, **changes)(x), after
-        if isinstance(layer, keras.layers.AveragePooling2D):
-            return _average(layer, x, grid), after
-        if not isinstance(layer, (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)):
-            raise NotImplementedError(f"no dilated form of {type(layer).__name__} {layer.name!r}")
+        before = _padding_before(layer, grid, window, stride)
+        if isinstance(layer, _POOLINGS):
+            source = x if grid.unpadded is None else grid.unpadded
+            return _pool(layer, source, before * grid.dilation, grid.dilation), after
         if grid.dilation > 1:
             changes["dilation_rate"] = grid.dilation
-        before = _padding_before(layer, grid, window, stride)
         if layer.padding == "same" and 2 * before != window - 1:
             changes["padding"] = "valid"
         if layer.padding == "valid" or "padding" in changes:
@@ -92,23 +103,45 @@ class AtrousRewriter:
         return keras.layers.ZeroPadding2D(((first, last), (first, last)), name=name)(source)
 
     def _dilated(self, layer: Any, changes: dict[str, Any]) -> Any:
-        if type(layer) is keras.layers.Conv2D and "dilation_rate" in changes:
-            return self._conv2d.from_config({**layer.get_config(), **changes})
-        return _copy(layer, **changes)
+        dilated = self._dilated_layers.get(type(layer), type(layer)) if "dilation_rate" in changes else type(layer)
+        return dilated.from_config({**layer.get_config(), **changes})
 
 
-def _average(layer: keras.layers.AveragePooling2D, x: keras.KerasTensor, grid: _Grid) -> keras.KerasTensor:
-    """Mean over a window whose cells lie `dilation` apart: of as many shifted maps, for Keras has no such layer."""
-    window, reach = layer.pool_size[0], (layer.pool_size[0] - 1) * grid.dilation
-    padded = keras.layers.ZeroPadding2D(((0, reach), (0, reach)), name=f"{layer.name}_pad")(x)
-    shifts = [(row * grid.dilation, column * grid.dilation) for row in range(window) for column in range(window)]
-    shifted = [
-        keras.layers.Cropping2D(((row, reach - row), (column, reach - column)), name=f"{layer.name}_{row}_{column}")(
-            padded
-        )
-        for row, column in shifts
+def _pool(layer: Any, x: keras.KerasTensor, before: int, dilation: int) -> keras.KerasTensor:
+    """Pooling over a window whose cells lie `dilation` apart: of as many shifted maps, for Keras has no such layer."""
+    name, window = layer.name, layer.pool_size[0]
+    if isinstance(layer, keras.layers.MaxPooling2D):
+        # Padding of the layer's own is never the maximum; that of a padding layer before it may be.
+        outside = float("-inf") if layer.padding == "same" else 0.0
+        return keras.layers.Maximum(name=name)(_shifted(x, window, before, dilation, outside, name))
+    excludes_padding = layer.padding == "same"  # as the layer does of its own, not of a padding layer's before it
+    mean = keras.layers.Average(name=f"{name}_sum" if excludes_padding else name)(
+        _shifted(x, window, before, dilation, 0.0, name)
+    )
+    if not excludes_padding:
+        return mean
+    inside = _shifted(keras.ops.ones_like(x[..., :1]), window, before, dilation, 0.0, f"{name}_inside")
+    share = keras.layers.Average(name=f"{name}_share")(inside)
+    return keras.layers.Multiply(name=name)([mean, keras.ops.reciprocal(share)])
+
+
+def _shifted(
+    x: keras.KerasTensor, window: int, before: int, dilation: int, outside: float, name: str
+) -> list[keras.KerasTensor]:
+    """The map as each cell of a window sees it, `outside` beyond its borders; of the map's own size."""
+    reach = (window - 1) * dilation
+    sides = (before, reach - before)
+    padded = keras.ops.pad(x, ((0, 0), sides, sides, (0, 0)), constant_values=outside)
+    steps = range(0, reach + 1, dilation)
+    return [
+        keras.layers.Cropping2D(((row, reach - row), (column, reach - column)), name=f"{name}_{row}_{column}")(padded)
+        for row in steps
+        for column in steps
     ]
-    return keras.layers.Average(name=layer.name)(shifted)
+
+
+def _scaled(amounts: Any, dilation: int) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(amount * dilation for amount in side) for side in amounts)
 
 
 def _copy(layer: Any, **changes: Any) -> Any:
@@ -117,9 +150,9 @@ def _copy(layer: Any, **changes: Any) -> Any:
 
 def _window(layer: Any) -> tuple[int, int] | None:
     """Side and stride of a sliding window; `None` of a layer that has none."""
-    if isinstance(layer, (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)):
+    if isinstance(layer, _CONVOLUTIONS):
         return layer.kernel_size[0], layer.strides[0]
-    if isinstance(layer, (keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)):
+    if isinstance(layer, _POOLINGS):
         return layer.pool_size[0], layer.strides[0]
     return None
 

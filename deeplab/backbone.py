@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -17,11 +17,14 @@ from .encoders import Encoder
 def application(entry: Encoder, **arguments: Any) -> keras.Model:
     """The network as keras.applications builds it: any image size, no top and no weights unless asked for."""
     constructor = getattr(keras.applications, entry.name)
-    defaults = {"include_top": False, "weights": None, "input_shape": (None, None, 3)}
+    options = {"include_top": False, "weights": None, "input_shape": (None, None, 3), **entry.arguments, **arguments}
+    if any(entry.stem_padding):
+        image = keras.Input(options["input_shape"])
+        options["input_tensor"] = keras.layers.ZeroPadding2D((entry.stem_padding,) * 2, name="stem_pad")(image)
     with warnings.catch_warnings():
         # MobileNets warn that ImageNet weights of 224x224 are taken for other sizes; they are the ones wanted.
         warnings.filterwarnings("ignore", message=".*input_shape. is undefined or non-square")
-        network = constructor(**{**defaults, **entry.arguments, **arguments})
+        network = constructor(**options)
     if entry.start is not None:
         network = _from_layer(network, entry.start)
     _give_stable_names(network)
@@ -70,7 +73,7 @@ def feature_maps(
     image: keras.KerasTensor,
     layers: Sequence[str],
     output_stride: int,
-    conv2d: type[keras.layers.Conv2D],
+    dilated_layers: Mapping[type, Any],
 ) -> list[keras.KerasTensor]:
     """Copies `network` onto `image` as far as the named layers need it, late strides turned into dilation.
 
@@ -79,14 +82,14 @@ def feature_maps(
         image: `[B, H, W, 3]`, H and W multiples of `output_stride`, in the encoder's own scale.
         layers: names of the layers whose outputs are wanted.
         output_stride: no returned map has a larger stride.
-        conv2d: class of the dilated convolutions.
+        dilated_layers: see `AtrousRewriter`.
 
     Returns:
         One tensor `[B, H/stride, W/stride, C]` for each name.
     """
     known = {operation.name: operation for operation in network.operations}
     part = keras.Model(network.inputs, [known[name].output for name in layers])
-    rewriter = AtrousRewriter(image, output_stride, conv2d)
+    rewriter = AtrousRewriter(image, output_stride, dilated_layers)
     # `keras.models.clone_model` walks the graph the same way, but only from input layers.
     part._run_through_graph([image], operation_fn=lambda layer: layer, call_fn=rewriter)
     return [rewriter.outputs[name] for name in layers]

@@ -30,6 +30,8 @@ class Encoder:
         arguments: further arguments of the constructor. Networks that could scale images by themselves are told not to:
             the zeros that fill an image up must come after the scaling.
         start: the first layer used, where the constructor cannot be told so.
+        stem_padding: rows and columns of zeros before and after the (scaled) image, for a stem that pads none of its
+            own and whose maps would otherwise come out smaller than side / stride: as "same" padding would have it.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Encoder:
     preprocessing: Preprocessing
     arguments: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     start: str | None = None
+    stem_padding: tuple[int, int] = (0, 0)
 
     @property
     def stages(self) -> dict[str, str]:
@@ -51,7 +54,12 @@ class Encoder:
 
 
 def _entry(
-    name: str, preprocessing: Preprocessing, *stages: str, start: str | None = None, **arguments: Any
+    name: str,
+    preprocessing: Preprocessing,
+    *stages: str,
+    start: str | None = None,
+    stem_padding: tuple[int, int] = (0, 0),
+    **arguments: Any,
 ) -> Encoder:
     """An entry from its last layers at strides .., 4, 8, 16, 32."""
     taps = {layer: 2 ** (5 - place) for place, layer in enumerate(reversed(stages))}
@@ -62,6 +70,7 @@ def _entry(
         preprocessing=preprocessing,
         arguments=MappingProxyType(arguments),
         start=start,
+        stem_padding=stem_padding,
     )
 
 
@@ -137,6 +146,27 @@ _ENTRIES = (
     _entry("DenseNet169", "torch", "conv1_relu", "pool2_relu", "pool3_relu", "pool4_relu", "relu"),
     _convnext("ConvNeXtTiny", 2, 5, 14),
     _convnext("ConvNeXtSmall", 2, 5, 32),
+    _entry(
+        "Xception",
+        "tf",
+        "block1_conv2_act",
+        "block3_sepconv2_bn",  # the low-level features of Chen et al. 2018, section 4.2
+        "encoder_add_1",
+        "encoder_add_10",
+        "block14_sepconv2_act",
+        stem_padding=(2, 3),  # two 3x3 convolutions that act as one of 7x7 with stride 2
+    ),
+    _entry(
+        "NASNetMobile",
+        "tf",
+        "stem_bn1",
+        "reduction_concat_stem_1",
+        "normal_concat_3",
+        "normal_concat_8",
+        "encoder_activation_187",
+        stem_padding=(0, 1),
+        input_shape=(64, 64, 3),  # any: its wiring asks where maps differ in size
+    ),
 )
 
 ENCODER_TABLE: Mapping[str, Encoder] = MappingProxyType({entry.name: entry for entry in _ENTRIES})

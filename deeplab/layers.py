@@ -1,6 +1,6 @@
 """The layers the network is made of: stock Keras layers and operations, one block of convolution, norm and ReLU.
 
-The one exception is `FastDilatedConv2D`, which `build_model(..., atrous="fast")` asks for.
+The one exception are the dilated convolutions of `convolution`, which `build_model(..., atrous="fast")` asks for.
 """
 
 from __future__ import annotations
@@ -11,39 +11,13 @@ from typing import Any, Literal
 
 import keras
 
+from .convolution import Atrous, dilated_layers
+
 Normalization = Literal["batch", "group"]
-Atrous = Literal["stock", "fast"]
 Size = tuple[int | None, int | None]
 
 MAX_GROUPS = 32  # Wu & He 2018, "Group Normalization", section 4
 MIN_GROUP = 8  # a group of one channel is all zeros after it, on the 1x1 map of the image pooling
-
-
-@keras.saving.register_keras_serializable(package="deeplab")
-class FastDilatedConv2D(keras.layers.Conv2D):
-    """`keras.layers.Conv2D` whose dilated convolution stays one kernel on TensorFlow for CPUs.
-
-    Keras calls `tf.nn.convolution`, which turns dilation into space-to-batch on CPUs. `tf.nn.conv2d` reaches oneDNN's
-    own dilated kernels: the same numbers, the same weights, 4-10 times faster.
-    """
-
-    def convolution_op(self, inputs: Any, kernel: Any) -> Any:
-        if self.compute_dtype != "float32":
-            return super().convolution_op(inputs, kernel)  # oneDNN has no dilated gradients in half precision
-        import tensorflow as tf
-
-        return tf.nn.conv2d(inputs, kernel, strides=1, padding=self.padding.upper(), dilations=self.dilation_rate)
-
-
-def conv2d_class(atrous: Atrous) -> type[keras.layers.Conv2D]:
-    """The class for dilated convolutions: stock, unless the fast one is wanted and is faster here (TensorFlow, CPU)."""
-    if atrous == "stock" or keras.backend.backend() != "tensorflow":
-        return keras.layers.Conv2D
-    import tensorflow as tf
-
-    on_gpu = bool(tf.config.list_physical_devices("GPU"))
-    channels_last = keras.config.image_data_format() == "channels_last"
-    return FastDilatedConv2D if channels_last and not on_gpu else keras.layers.Conv2D
 
 
 def groups_of(filters: int) -> int:
@@ -59,7 +33,7 @@ class KerasHead:
 
     def __init__(self, normalization: Normalization, atrous: Atrous) -> None:
         self._normalization = normalization
-        self._dilated_conv2d = conv2d_class(atrous)
+        self._dilated_layers = dilated_layers(atrous)
 
     def conv_norm_relu(
         self,
@@ -76,8 +50,7 @@ class KerasHead:
         if separable:
             x = self._depthwise(x, kernel, rate, name)
             kernel, rate = 1, 1
-        conv2d = self._dilated_conv2d if rate > 1 else keras.layers.Conv2D
-        x = conv2d(
+        x = self._layer_class(keras.layers.Conv2D, rate)(
             filters,
             kernel,
             dilation_rate=rate,
@@ -92,7 +65,7 @@ class KerasHead:
     def _depthwise(self, x: keras.KerasTensor, kernel: int, rate: int, name: str) -> keras.KerasTensor:
         # Keras counts all channels as a depthwise kernel's fan-in; each output sees kernel**2 values only.
         he_normal = keras.initializers.RandomNormal(stddev=math.sqrt(2.0) / kernel)
-        x = keras.layers.DepthwiseConv2D(
+        x = self._layer_class(keras.layers.DepthwiseConv2D, rate)(
             kernel,
             dilation_rate=rate,
             padding="same",
@@ -101,6 +74,9 @@ class KerasHead:
             name=name.format("depthwise"),
         )(x)
         return self._norm_relu(x, name.format("depthwise_{}"))
+
+    def _layer_class(self, stock: type, rate: int) -> Any:
+        return self._dilated_layers[stock] if rate > 1 else stock
 
     def _norm_relu(self, x: keras.KerasTensor, name: str) -> keras.KerasTensor:
         if self._normalization == "group":

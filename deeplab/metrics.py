@@ -40,15 +40,8 @@ class ConfusionMatrix(keras.metrics.Metric):
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         if sample_weight is not None:
             raise ValueError("ConfusionMatrix counts pixels and takes no sample weights; mark void pixels instead.")
-        labels = ops.cast(y_true, "int32")
-        if self.outputs == 1:
-            predicted = ops.cast(ops.squeeze(y_pred, axis=-1) > 0, "int32")
-        else:
-            predicted = ops.cast(ops.argmax(y_pred, axis=-1), "int32")
-        valid = labelled(labels, self.outputs, self.ignore_index)
-        # Void pixels go to a bin of their own behind the matrix, which is then dropped.
         bins = self.count * self.count
-        index = ops.where(valid, labels * self.count + predicted, bins)
+        index = confusion_bins(y_true, y_pred, self.outputs, self.ignore_index)
         counts = ops.bincount(ops.reshape(index, (-1,)), minlength=bins + 1)[:bins]
         self._matrix.assign_add(ops.cast(ops.reshape(counts, (self.count, self.count)), "int64"))
 
@@ -67,6 +60,31 @@ class ConfusionMatrix(keras.metrics.Metric):
 
     def get_config(self) -> dict[str, Any]:
         return {"classes": self.outputs, "ignore_index": self.ignore_index, "name": self.name}
+
+
+def confusion_bins(y_true: Any, y_pred: Any, classes: int, ignore_index: int) -> Any:
+    """Which cell of the flattened confusion matrix each pixel counts in, int32 `[B, H, W]`; void pixels: one behind it.
+
+    Arguments as in `ConfusionMatrix`.
+    """
+    labels, count = ops.cast(y_true, "int32"), max(classes, 2)
+    valid = labelled(labels, classes, ignore_index)
+    return ops.where(valid, labels * count + predicted_classes(y_pred, classes), count * count)
+
+
+def predicted_classes(logits: Any, classes: int) -> Any:
+    """Class ids int32 `[B, H, W]` of logits `[B, H, W, classes]`; with one class, those above 0 are 1."""
+    if classes == 1:
+        return ops.cast(ops.squeeze(logits, axis=-1) > 0, "int32")
+    return ops.cast(ops.argmax(logits, axis=-1), "int32")
+
+
+def confusion_of_images(y_true: Any, y_pred: Any, classes: int, ignore_index: int) -> Any:
+    """The confusion matrix of each image, integers `[B, C, C]`, C at least 2. Arguments as in `ConfusionMatrix`."""
+    index, count = confusion_bins(y_true, y_pred, classes, ignore_index), max(classes, 2)
+    flat = ops.reshape(index, (-1, index.shape[1] * index.shape[2]))
+    counts = ops.bincount(flat, minlength=count * count + 1)[:, : count * count]
+    return ops.reshape(counts, (-1, count, count))
 
 
 def scores(matrix: np.ndarray, class_names: Sequence[str]) -> dict[str, float]:

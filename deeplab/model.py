@@ -9,9 +9,10 @@ import keras
 
 from .architecture import Architecture
 from .backbone import feature_maps
+from .convolution import Atrous, dilated_layers
 from .encoders import encoder_entry
 from .head import wire_head
-from .layers import Atrous, KerasHead, Size, conv2d_class, crop_to, pad_to_multiple, preprocess
+from .layers import KerasHead, Size, crop_to, pad_to_multiple, preprocess
 from .sizes import check_image_size
 from .taps import natural_stride
 from .weights import copy_weights, load_encoder
@@ -46,8 +47,8 @@ def build_model(
             probable class, or for one class 1 where its probability is above 0.5.
         preprocessing: with it the model takes RGB 0-255 `[B, H, W, 3]`; without it, what the encoder takes.
         atrous: "stock": stock Keras alone, so that the saved model loads without this package. "fast": on TensorFlow
-            without a GPU, dilated convolutions by a subclass of Conv2D that is several times faster; the weights of the
-            two are interchangeable.
+            without a GPU, dilated convolutions by subclasses that are several times faster (see `convolution`); the
+            weights of the two are interchangeable.
 
     Raises:
         ValueError: `image_size`, `classes`, `output` or `atrous` out of range.
@@ -65,7 +66,7 @@ def build_model(
     x = preprocess(image, entry.preprocessing) if preprocessing else image
     x = pad_to_multiple(x, architecture.output_stride)
     taps = (architecture.aspp_tap, *architecture.low_level_tap)
-    features, *low_level = feature_maps(network, x, taps, architecture.output_stride, conv2d_class(atrous))
+    features, *low_level = feature_maps(network, x, taps, architecture.output_stride, dilated_layers(atrous))
     strides = [min(natural_stride(entry.name, tap), architecture.output_stride) for tap in taps]
     head = KerasHead(architecture.normalization, atrous)
     x = wire_head(head, architecture, features, low_level, strides, classes)

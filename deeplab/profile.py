@@ -14,6 +14,7 @@ from typing import Any
 import keras
 
 from .backbone import application, feature_maps
+from .convolution import dilated_layers
 from .encoders import encoder_entry
 
 # Large, so that a layer's padding is small against its size and its stride can be read off it. Nothing is computed.
@@ -60,7 +61,7 @@ def encoder_profile(encoder: str, output_stride: int) -> Mapping[str, LayerProfi
     network = application(encoder_entry(encoder))
     image = keras.Input((_SIDE, _SIDE, 3))
     last = network.layers[-1].name
-    (output,) = feature_maps(network, image, [last], output_stride, keras.layers.Conv2D)
+    (output,) = feature_maps(network, image, [last], output_stride, dilated_layers("stock"))
     model = keras.Model(image, output)
     return {op.name: _profile(op) for op in model.operations if not isinstance(op, keras.layers.InputLayer)}
 
@@ -107,6 +108,8 @@ def _input_names(op: Any) -> Iterable[str]:
 
 
 def _macs_per_cell(op: Any) -> int:
+    if isinstance(op, keras.layers.SeparableConv2D):
+        return math.prod(op.depthwise_kernel.shape) + math.prod(op.pointwise_kernel.shape)
     if isinstance(op, keras.layers.DepthwiseConv2D):
         return math.prod(op.kernel.shape)
     if isinstance(op, (keras.layers.Conv2D, keras.layers.Dense)):

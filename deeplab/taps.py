@@ -5,9 +5,14 @@ The table answers for its own taps. Only other names need the encoder's graph, a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from .encoders import encoder_entry
+
+_COUNTED = re.compile(r"\d+|(?<=\d)[a-z](?=_)")  # `block2b_add` counts with letters
 
 
 def resolve_aspp_tap(encoder: str, output_stride: int, tap: str) -> str:
@@ -82,8 +87,32 @@ def _stages(encoder: str, output_stride: int = 1) -> str:
 
 
 def _unknown_layer(encoder: str, tap: str) -> str:
+    strides = _graph_strides(encoder)
     by_stride: dict[int, list[str]] = {}
-    for name, stride in _graph_strides(encoder).items():
+    for name, stride in strides.items():
         by_stride.setdefault(stride, []).append(name)
-    rows = "; ".join(f"stride {stride}: {', '.join(names)}" for stride, names in by_stride.items())
-    return f"{encoder} has no layer {tap!r} to tap. Stages: {_stages(encoder)}. All its layers: {rows}"
+    near = difflib.get_close_matches(tap, [*strides, *encoder_entry(encoder).stages], n=1, cutoff=0.75)
+    meant = f" Did you mean {near[0]!r}?" if near else ""
+    rows = "".join(f"\n  stride {stride}: {', '.join(_compact(names))}" for stride, names in by_stride.items())
+    return f"{encoder} has no layer {tap!r} to tap.{meant} Stages: {_stages(encoder)}. All its layers:{rows}"
+
+
+def _compact(names: Iterable[str]) -> list[str]:
+    """Names that differ in one number or letter alone, as one: `conv4_block{1..6}_out`."""
+    splits = {name: [(name[: m.start()], name[m.end() :], m[0]) for m in _COUNTED.finditer(name)] for name in names}
+    alike = Counter((head, tail) for split in splits.values() for head, tail, _ in split)
+    rows: dict[tuple[str, str], list[str]] = {}
+    for name, split in splits.items():
+        head, tail, part = max(split, key=lambda each: alike[each[:2]], default=(name, "", ""))
+        rows.setdefault((head, tail), []).append(part)
+    return [f"{head}{_in_braces(parts)}{tail}" for (head, tail), parts in rows.items()]
+
+
+def _in_braces(parts: Sequence[str]) -> str:
+    if len(parts) == 1:
+        return parts[0]
+    counts = {int(part) if part.isdigit() else ord(part): part for part in parts}
+    first, last = min(counts), max(counts)
+    if last - first == len(counts) - 1:
+        return f"{{{counts[first]}..{counts[last]}}}"
+    return f"{{{','.join(counts[count] for count in sorted(counts))}}}"

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 from filelock import FileLock
 
+from .archive import check_archive, check_arrays
 from .backbone import application, automatic_name, leaves
 from .encoders import Encoder, encoder_entry
 from .errors import EncoderWeightsError
@@ -101,8 +102,10 @@ def _read(path: Path) -> LayerWeights:
             with h5py.File(path) as file:
                 return _keras3_weights(file)
         if path.suffix == ".keras":
-            with zipfile.ZipFile(path) as archive, h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file:
-                return _keras3_weights(file)
+            with zipfile.ZipFile(path) as archive:
+                check_archive(archive)
+                with h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file:
+                    return _keras3_weights(file)
         if path.suffix == ".h5":
             with h5py.File(path) as file:
                 return _legacy_weights(file.get("model_weights", file))
@@ -112,6 +115,7 @@ def _read(path: Path) -> LayerWeights:
 
 
 def _keras3_weights(file: h5py.Group) -> LayerWeights:
+    check_arrays(file)
     layers: LayerWeights = {}
 
     def collect(path: str, group: Any) -> None:
@@ -123,6 +127,7 @@ def _keras3_weights(file: h5py.Group) -> LayerWeights:
 
 
 def _legacy_weights(group: h5py.Group) -> LayerWeights:
+    check_arrays(group)
     names = [_text(name) for name in group.attrs["layer_names"]]
     return {name: [group[name][_text(key)][()] for key in group[name].attrs["weight_names"]] for name in names}
 

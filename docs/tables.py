@@ -42,12 +42,15 @@ MEANINGS: dict[str, str] = {
     "study.seed": "Decides what is drawn, the initial weights, the order of the images, the augmentation and the "
     "synthetic scenes.",
     "study.objective": "What is compared. `val_loss` is minimised, everything else maximised.",
+    "study.on_end": "Command to run when the search has ended, with the study's folder as its last argument; "
+    "see [At the end](#at-the-end).",
     "data.format": "Kind of data set, see [Data](#data).",
     "data.path": "The data's folder, from the working directory. Format `folder` needs it.",
     "data.image_size": "Size to train at. Images are resized to it: bilinear, masks nearest neighbour.",
     "data.classes": "Outputs of the network; 1 is binary. None: what the data say.",
     "data.ignore_index": "Mask value that neither loss nor metric counts. None: what the data say, else 255.",
-    "data.cache": "Keep the resized images in memory; a split that needs more than 4 GiB is read anew each epoch.",
+    "data.cache": "GB of disk for images that are decoded and resized once, see [below](#decoded-images). `true`: 8, "
+    "`false`: none.",
     "data.train_images": "Scenes to draw, format `synthetic` alone. None: 64.",
     "data.val_images": "The same for validation. None: 16.",
     "data.test_images": "The same for the test split. None: 16.",
@@ -72,10 +75,12 @@ MEANINGS: dict[str, str] = {
     "limits.max_latency_ms": "Networks that take longer for one image, on this machine, are not drawn.",
     "limits.trial_minutes": "An attempt at a trial is ended after this time, and counts as lost.",
     "limits.epoch_stall_minutes": "An attempt without a step in this time is ended, and counts as lost.",
-    "limits.retries": "Times that a lost trial is tried again, from its last whole epoch.",
+    "limits.retries": "Times that a lost trial is tried again, from its last whole epoch. The next loss ends "
+    "its configuration.",
     "limits.abort_after_failures": "The search stops where none has completed and so many trials failed.",
     "workers.executor": "Where trials run: processes on this machine.",
     "workers.count": "Trials at a time; `--workers` replaces it. None: one per GPU, or one.",
+    "workers.threads": "Threads of a trial on CPUs. None: as many as there are cores, whatever `count` is.",
     "workers.gpus_per_trial": "GPUs a trial owns, where there are any.",
     "space.encoder": "The encoder, see [Encoders](#encoders).",
     "space.output_stride": "Image pixels per cell of the map that the ASPP reads; late strides become dilation.",
@@ -100,6 +105,7 @@ MEANINGS: dict[str, str] = {
 ALLOWED_BY_HAND = {
     "study.name": "letters, digits, `.`, `_`, `-`; a letter or digit first; at most 100",
     "study.directory": "a folder",
+    "study.on_end": "a command with its arguments, quoted as in a shell",
     "study.objective": "`val_loss`, `val_mean_iou`, `val_pixel_accuracy`, `val_iou_<class>`",
     "data.path": "a folder",
     "data.image_size": "each 32 to 8192",
@@ -192,6 +198,8 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _type(annotation: Any) -> str:
+    if annotation == bool | float:
+        return "true, false or number"
     if get_origin(annotation) in (Union, UnionType):
         annotation = next(part for part in get_args(annotation) if part is not type(None))
     if get_origin(annotation) is Literal:

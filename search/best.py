@@ -11,8 +11,8 @@ from deeplab import Architecture
 from recipe import Recipe
 from search.config import StudyConfig, to_toml
 from search.files import write_atomically
-from search.oracle import StudyTrial
 from search.study import BASELINE, Study
+from search.study_trial import StudyTrial
 from space import Space, as_space
 
 

@@ -1,7 +1,7 @@
 """A trial's checkpoint: weights, optimizer state and history, switched over in one step.
 
-A checkpoint folder (`last/`, `best/`) holds `state.json` and the weights file that it names. The weights of a new epoch
-are written beside those of the one before; replacing `state.json` is what makes them count.
+A checkpoint folder (`last/`, `best/`) holds `state.json` and the weights of its epoch. The weights of a new epoch are
+written beside those of the one before; replacing `state.json` is what makes them count.
 """
 
 from __future__ import annotations
@@ -12,12 +12,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from search.files import read_json, sync_directory, write_json
 
 if TYPE_CHECKING:
     import keras
 
 STATE = "state.json"
+# Starts the name of a weights file that is still being written.
+PARTIAL = "partial-"
 
 
 @dataclass
@@ -39,12 +43,15 @@ class TrainingState:
     train_seconds: float = 0.0
 
 
+_STATE = TypeAdapter(TrainingState)
+
+
 def save_checkpoint(folder: Path, model: keras.Model, state: TrainingState) -> None:
     """Durably replace the checkpoint in `folder` by the model (with its optimizer) and `state`."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = _weights_name(state.epoch)
     # Keras insists on the ending, so the name of the unfinished file says it in front.
-    partial = folder / f"partial-{weights}"
+    partial = folder / f"{PARTIAL}{weights}"
     model.save_weights(partial)
     _sync_file(partial)
     partial.replace(folder / weights)
@@ -66,21 +73,34 @@ def copy_checkpoint(source: Path, folder: Path, state: TrainingState) -> None:
 
 
 def read_state(folder: Path) -> TrainingState | None:
-    """The state of the checkpoint in `folder`, or None where there is no whole one."""
-    found = read_json(folder / STATE)
-    if found is None or not (folder / found["weights"]).is_file():
+    """The state of the checkpoint in `folder`, or None where there is no whole one; its weights may be damaged."""
+    try:
+        state = _STATE.validate_python(_content(folder).get("state"))
+        is_whole = not state.rows or state.rows[-1]["epoch"] == state.epoch
+    except (KeyError, ValidationError):
         return None
-    return TrainingState(**found["state"])
+    return state if is_whole else None
 
 
 def weights_file(folder: Path) -> Path | None:
-    """The weights of the checkpoint in `folder` (Keras `.weights.h5`), or None where there is no whole one."""
+    """The weights of the checkpoint in `folder` (Keras `.weights.h5`), or None where they are not whole."""
     state = read_state(folder)
-    return None if state is None else folder / _weights_name(state.epoch)
+    if state is None:
+        return None
+    path = folder / _weights_name(state.epoch)
+    # Studies of earlier versions have not noted the size.
+    size = _content(folder).get("bytes")
+    return path if path.is_file() and size in (None, path.stat().st_size) else None
+
+
+def _content(folder: Path) -> dict[str, Any]:
+    found = read_json(folder / STATE)
+    return found if isinstance(found, dict) else {}
 
 
 def _switch(folder: Path, weights: str, state: TrainingState) -> None:
-    write_json(folder / STATE, {"weights": weights, "state": asdict(state)})
+    size = (folder / weights).stat().st_size
+    write_json(folder / STATE, {"weights": weights, "bytes": size, "state": asdict(state)})
     for other in folder.glob("*.weights.h5"):
         if other.name != weights:
             other.unlink(missing_ok=True)

@@ -23,10 +23,11 @@ app = typer.Typer(
 data_app = typer.Typer(help="Look at a study's data.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
-PLANNED_COMMANDS = ("report", "train", "evaluate")
+PLANNED_COMMANDS = ("train", "evaluate")
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The study file.", show_default=False)]
 StudyFolder = Annotated[Path, typer.Argument(metavar="DIR", help="A study folder.", show_default=False)]
+StudyFolders = Annotated[list[Path], typer.Argument(metavar="DIR...", help="Study folders.", show_default=False)]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Replace a value of the file, as in hyperband.max_epochs=9."),
@@ -71,16 +72,44 @@ def plan(
 
 
 @app.command()
-def status(folder: StudyFolder) -> None:
+def status(
+    folder: StudyFolder,
+    json_: Annotated[bool, typer.Option("--json", help="For scripts: one JSON object on standard output.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Show it again and again, until the search is over.")] = False,
+) -> None:
     """Show where a search stands, while it runs or after: trials, brackets, the best so far, failures."""
-    from search.status import show_status
+    from search.status import show_json, show_status, watch_status
 
-    show_status(folder)
+    if json_ and watch:
+        raise UserError("--json and --watch are both given; expected one of them.")
+    show = show_json if json_ else watch_status if watch else show_status
+    show(folder)
+
+
+@app.command()
+def report(folder: StudyFolder) -> None:
+    """Write DIR/report.html, one page that opens offline: the verdict, plots, the best network, failures."""
+    from search.report import write_report
+
+    print(write_report(folder))
+
+
+@app.command()
+def compare(
+    folders: StudyFolders,
+    to: Annotated[
+        Path | None, typer.Option(help="Also write comparison.csv and comparison.html into this folder.")
+    ] = None,
+) -> None:
+    """Show studies side by side: their best configurations, gains and costs."""
+    from search.compare import compare_studies
+
+    compare_studies(folders, to)
 
 
 @app.command()
 def board(
-    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Study folders.", show_default=False)],
+    folders: StudyFolders,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 for any free one.")] = 6006,
     host: Annotated[str, typer.Option(help="Address to serve on; 0.0.0.0 for other machines too.")] = "localhost",
 ) -> None:
@@ -138,11 +167,16 @@ def summary(
 
 
 @app.command()
-def doctor() -> None:
-    """Show devices, versions, disk space, and what is installed or missing."""
-    from search.doctor import show_doctor
+def doctor(
+    folder: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="A study folder.", show_default=False)] = None,
+) -> None:
+    """Show devices, versions, disk space, and what is missing; with DIR, check a study's files and mend them."""
+    from search.doctor import check_study, show_doctor
 
-    show_doctor()
+    if folder is None:
+        show_doctor()
+    else:
+        check_study(folder)
 
 
 @data_app.command("check")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +16,6 @@ from recipe import Recipe
 from search.errors import UserError
 
 NOT_AVAILABLE = {
-    "study.on_end": "a command at the end of a search",
     "hyperband.start": "a list of starting configurations",
     "workers.address": "a cluster address",
 }
@@ -26,11 +26,14 @@ NOT_AVAILABLE_VALUES = {
 }
 # What may change between runs of one study: it has no influence on which trials run and what they give.
 FREE_KEYS = frozenset(
-    {"study.directory", "limits.retries", "limits.trial_minutes", "limits.epoch_stall_minutes"}
+    {"study.directory", "study.on_end", "limits.retries", "limits.trial_minutes", "limits.epoch_stall_minutes"}
     | {"limits.abort_after_failures", "workers.executor", "workers.count", "data.cache"}
     # The fingerprint says whether data at another place are the same.
     | {"data.path"}
 )
+
+# What `[data] cache = true` means.
+DEFAULT_CACHE_GB = 8.0
 
 
 class Section(BaseModel):
@@ -46,6 +49,18 @@ class StudySection(Section):
     directory: str = "results"
     seed: int = Field(default=0, ge=0, lt=2**31)
     objective: str = Field(default="val_mean_iou", pattern=r"^val_.+$")
+    on_end: str | None = None
+
+    @field_validator("on_end")
+    @classmethod
+    def _is_command(cls, command: str | None) -> str | None:
+        try:
+            is_empty = command is not None and not shlex.split(command)
+        except ValueError as error:
+            raise ValueError(f"expected a command with its arguments, quoted as in a shell ({error})") from None
+        if is_empty:
+            raise ValueError("expected a command with its arguments")
+        return command
 
     @property
     def direction(self) -> Literal["min", "max"]:
@@ -61,10 +76,18 @@ class DataSection(Section):
     image_size: tuple[int, int] = Field(strict=False)
     classes: int | None = Field(default=None, ge=1, le=255)
     ignore_index: int | None = Field(default=None, ge=0, le=255)
-    cache: bool = True
+    cache: bool | float = Field(default=True, ge=0)  # in GB
     train_images: int | None = Field(default=None, ge=1)
     val_images: int | None = Field(default=None, ge=1)
     test_images: int | None = Field(default=None, ge=1)
+
+    @field_validator("cache", mode="before")
+    @classmethod
+    def _switch_or_size(cls, cache: Any) -> Any:
+        # Here, because pydantic reports a mistake once for each of the two types.
+        if not isinstance(cache, (bool, int, float)) or cache < 0:
+            raise ValueError("expected true, false, or a size in GB of 0 or more")
+        return cache
 
     @field_validator("image_size")
     @classmethod
@@ -72,6 +95,11 @@ class DataSection(Section):
         if min(size) < 32 or max(size) > 8192:
             raise ValueError(f"height and width must be 32 to 8192 pixels, given {list(size)}")
         return size
+
+    @property
+    def cache_bytes(self) -> float:
+        """Most bytes of decoded images that are kept on disk."""
+        return (DEFAULT_CACHE_GB if self.cache is True else float(self.cache)) * 2**30
 
     def options(self) -> dict[str, Any]:
         """Arguments of `datasets.open_dataset` beside the format and the seed."""
@@ -97,7 +125,7 @@ class LimitsSection(Section):
     max_latency_ms: float | None = Field(default=None, gt=0)
     trial_minutes: float | None = Field(default=None, gt=0)
     epoch_stall_minutes: float | None = Field(default=None, gt=0)
-    retries: int = Field(default=2, ge=0)
+    retries: int = Field(default=1, ge=0)
     abort_after_failures: int = Field(default=5, ge=1)
 
 
@@ -106,6 +134,7 @@ class WorkersSection(Section):
 
     executor: Literal["local"] = "local"
     count: int | None = Field(default=None, ge=1)
+    threads: int | None = Field(default=None, ge=1)
     gpus_per_trial: Literal[1] = 1
 
 
@@ -187,6 +216,8 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
         raise UserError(f"{what} {path} cannot be read: {error}.") from None
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{what} {path} is not TOML: {error}.") from None
+    except RecursionError:
+        raise UserError(f"{what} {path} is not TOML that can be read: it is nested too deeply.") from None
 
 
 def differences(old: StudyConfig, new: StudyConfig) -> list[str]:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from search.snapshot import FAILURES, Snapshot
+from search.snapshot import FAILURES, RungView, Snapshot
 from search.study import BASELINE
 
 # Plain lines say where the search stands this often, in seconds.
 PLAIN_INTERVAL = 60.0
+# Rungs that a terminal shows at once; of more, those of the brackets under way.
+MOST_RUNGS = 15
 
 
 class SearchConsole:
@@ -48,12 +52,12 @@ class SearchConsole:
         stamp = datetime.now().strftime("%H:%M:%S")
         self.console.print(Text.assemble((f"{stamp}  ", "dim"), (line, style)), soft_wrap=not self._is_terminal)
 
-    def update(self, snapshot: Snapshot) -> None:
-        """Draw where the search stands (terminal), or say it once a minute (no terminal)."""
+    def update(self, take: Callable[[], Snapshot]) -> None:
+        """Draw where the search stands (terminal), or say it once a minute (no terminal); taken only where shown."""
         if self._live is not None:
-            self._live.update(render(snapshot))
+            self._live.update(render(take()))
         elif time.monotonic() - self._reported >= PLAIN_INTERVAL:
-            self.say(summary_line(snapshot))
+            self.say(summary_line(take()))
             self._reported = time.monotonic()
 
 
@@ -64,6 +68,15 @@ class _Console(Console):
         raise BrokenPipeError
 
 
+@contextlib.contextmanager
+def reading_progress(console: Console, what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar, in a terminal, while images are read; yields what to call with (images done, images in all)."""
+    bar = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("images"), TimeRemainingColumn())
+    with Progress(*bar, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
 def make_console() -> Console:
     """The terminal, for text that is shown as it is: names and paths may hold brackets and colons."""
     return _Console(highlight=False, markup=False, emoji=False)
@@ -71,7 +84,8 @@ def make_console() -> Console:
 
 def render(snapshot: Snapshot) -> RenderableType:
     """The whole picture: totals, rungs as bars, running trials, the best so far, failures."""
-    parts: list[RenderableType] = ["", Text(summary_line(snapshot), style="bold"), "", rung_table(snapshot), ""]
+    rungs = rung_table(snapshot, most=MOST_RUNGS)
+    parts: list[RenderableType] = ["", Text(summary_line(snapshot), style="bold"), "", rungs, ""]
     if snapshot.running:
         parts += [running_table(snapshot), ""]
     parts.append(Text(best_line(snapshot), style="green" if snapshot.best else ""))
@@ -90,12 +104,16 @@ def summary_line(snapshot: Snapshot) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def rung_table(snapshot: Snapshot) -> Table:
-    """Brackets as lines, rungs as bars."""
+def rung_table(snapshot: Snapshot, most: int | None = None) -> Table:
+    """Brackets as lines, rungs as bars; where there are more than `most`, those of the brackets under way alone."""
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=True, header_style="dim")
     for column in ("bracket", "rung", "epochs", "", "trials"):
         table.add_column(column)
-    for view in snapshot.rungs:
+    views = snapshot.rungs
+    if most is not None and len(views) > most:
+        views, table.caption = _under_way(views)
+        table.caption_justify = "left"
+    for view in views:
         bar = ProgressBar(total=view.size, completed=view.done, width=20)
         count = f"{view.done}/{view.size}"
         notes = [f"{view.running} running"] * bool(view.running) + [f"{view.failed} failed"] * bool(view.failed)
@@ -103,6 +121,17 @@ def rung_table(snapshot: Snapshot) -> Table:
             view.name if view.rung == 0 else "", str(view.rung), f"to {view.last_epoch}", bar, " ".join([count, *notes])
         )
     return table
+
+
+def _under_way(views: Sequence[RungView]) -> tuple[tuple[RungView, ...], str]:
+    """The rungs of brackets that have begun and are not done, and how many brackets are left out."""
+    brackets: dict[str, list[RungView]] = {}
+    for view in views:
+        brackets.setdefault(view.name, []).append(view)
+    done = {name for name, own in brackets.items() if all(view.done >= view.size for view in own)}
+    waiting = {name for name, own in brackets.items() if not any(view.done or view.running for view in own)}
+    shown = tuple(view for view in views if view.name not in done | waiting)
+    return shown, f"and {len(done)} brackets that are done, {len(waiting)} that have not begun"
 
 
 def running_table(snapshot: Snapshot) -> Table:

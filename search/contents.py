@@ -13,8 +13,8 @@ from deeplab import Cost, cost
 from dimensions import plain
 from rates import STEPS
 from recipe import Recipe
+from search.drawing import Values
 from search.limits import COSTS, LATENCY, RATES, Limits, Point
-from search.oracle import Values
 from space import Space
 
 QUANTILES = (0.0, 0.1, 0.5, 0.9, 1.0)

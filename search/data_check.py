@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from datasets import Dataset, DataStatistics, Problem, SplitStatistics
 from search.config import load_config
-from search.console import make_console
+from search.console import make_console, reading_progress
 from search.errors import UserError
 from search.prepare import open_data
 
@@ -64,10 +63,8 @@ def check_new_data(dataset: Dataset, console: Console) -> list[str]:
 
 def _read_all(dataset: Dataset, console: Console) -> list[Problem]:
     """Every problem of the data, with progress while they are read."""
-    bar = (TextColumn("reading"), BarColumn(), MofNCompleteColumn(), TextColumn("images"), TimeRemainingColumn())
-    with Progress(*bar, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("reading", total=None)
-        return dataset.check(lambda done, total: progress.update(task, completed=done, total=total))
+    with reading_progress(console, "reading") as progress:
+        return dataset.check(progress)
 
 
 def _located(problem: Problem) -> str:

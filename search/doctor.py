@@ -1,4 +1,4 @@
-"""The `doctor` command: what this machine has for a search."""
+"""The `doctor` command: what this machine has for a search, and whether the files of a study are whole."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from search.console import make_console
+from search.disk import free_bytes
 from search.errors import UserError
 from search.executors.local import list_gpus
+from search.files import folder_bytes
 from search.quiet import load_tensorflow
-from search.study import free_bytes, versions
+from search.study import open_study, versions
 
 # What the project needs beside what a study records, and what it uses where it is there.
-NEEDED = ("pebble", "filelock", "pillow", "pydantic", "rich", "typer", "tomli-w")
+NEEDED = ("filelock", "pillow", "pydantic", "rich", "typer", "tomli-w")
 
 
 def show_doctor() -> None:
@@ -30,6 +33,32 @@ def show_doctor() -> None:
     for name, value in [*_machine(), *_devices(), *_packages(), *_disk()]:
         table.add_row(name, value)
     console.print(table)
+
+
+def check_study(folder: Path) -> None:
+    """Print what is damaged in a study and what was put right; only looks while a search runs.
+
+    Raises:
+        UserError: the folder holds no study, or one whose configuration is lost.
+    """
+    study = open_study(folder)
+    console = make_console()
+    config = study.config()
+    load_tensorflow()  # KerasTuner, which wrote the trials' files, needs it
+    from search.mend import damaged_checkpoints, derived_damage, mend
+    from search.study_trial import FILE, is_trial_file
+
+    if study.is_driven():
+        console.print(f"{folder} is being searched: its files are looked at, and left as they are", style="yellow")
+        found = [*damaged_checkpoints(study), *derived_damage(study)]
+    else:
+        with study.lock():
+            found = [*mend(study), *derived_damage(study)]
+    for line in found:
+        console.print(line, style="yellow", soft_wrap=True)
+    trials = sum(is_trial_file(path) for path in study.folder.glob(f"trial_*/{FILE}"))
+    console.print(f"{config.study.name}: {trials} trials, {folder_bytes(folder) / 2**20:.0f} MB on disk")
+    console.print("nothing is damaged" if not found else f"{len(found)} found", style="" if found else "bold green")
 
 
 def _machine() -> list[tuple[str, str]]:

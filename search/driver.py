@@ -16,15 +16,16 @@ from search.best import config_id, configuration_of
 from search.checkpoint import TrainingState, read_state
 from search.config import StudyConfig
 from search.console import SearchConsole, trial_line
+from search.disk import check_room
 from search.errors import Interrupted, SearchStopped
 from search.executors import Executor
 from search.limits import Limits, make_oracle, preview
-from search.oracle import StudyTrial
 from search.publisher import Publisher
 from search.schedule import make_schedule
 from search.snapshot import Snapshot, take_snapshot
 from search.specification import make_specification
 from search.study import BASELINE, Study, now
+from search.study_trial import StudyTrial
 from search.trial import Device, Outcome
 from space import Space
 
@@ -73,9 +74,9 @@ class Driver:
         self.oracle.attach(study)
         self._publisher = Publisher(study, config, space, self.oracle, dataset.class_names)
         self._schedule = make_schedule(config.hyperband).limited_to(len(preview(self.oracle, config, space)))
-        limits.release()
-        if self.oracle.rejected:
-            counts = ", ".join(f"{count} by {reason}" for reason, count in self.oracle.rejected.most_common())
+        rejected = self.oracle.rejected.most_common()
+        if rejected:
+            counts = ", ".join(f"{count} by {reason}" for reason, count in rejected)
             console.say(f"drew {self._schedule.configurations} configurations; rejected {counts}")
         study.note_plan(workers=len(executor.devices), configurations=self._schedule.configurations)
         self._running: list[Running] = []
@@ -89,18 +90,20 @@ class Driver:
             Interrupted: the user stopped it.
         """
         self.study.stop_file.unlink(missing_ok=True)
+        self._try_all_again()
         self.study.finished_file.unlink(missing_ok=True)
-        self.study.sweep()
         self._publisher.start()
         with self._interruptible():
             self._resume()
             while self._start_trials() or self._running:
+                self._publisher.show_workers(len(self._running))
                 self._wait()
-                self._console.update(self._snapshot())
+                self._console.update(self._snapshot)
+        self._publisher.show_workers(0)
         self.study.stop_file.unlink(missing_ok=True)
         if self._interrupts:
             raise Interrupted
-        self._publisher.ledger.write_trials(self.oracle)
+        self._publisher.ledger.rebuild_trials(self.oracle)
         self._publisher.ledger.rebuild_epochs(self.oracle)  # in the trials' order, however they came
         self.study.finished_file.touch()
         return self._snapshot()
@@ -116,6 +119,13 @@ class Driver:
             architecture, recipe = self.space.baseline()
             values = self.space.values(architecture, recipe)
             self._created(self.oracle.create_baseline(BASELINE, values, config_id(architecture, recipe)))
+
+    def _try_all_again(self) -> None:
+        """Where a search had ended because nothing but failures came, its cause lay outside and is mended now."""
+        count = 1 if self.study.finished_file.exists() else self.config.limits.abort_after_failures
+        if self.oracle.has_only_failed(count):
+            failed = self.oracle.reopen()
+            self._console.say(f"all {len(failed)} trials had failed; they are tried again")
 
     def _start_trials(self) -> bool:
         """Fill the free workers; True if one was."""
@@ -153,6 +163,7 @@ class Driver:
 
     def _submit(self, trial: StudyTrial, device: Device) -> None:
         record = trial.record
+        check_room(self.study.folder, record["parameters"])
         record |= {"status": "running", "worker": device.worker, "attempts": record["attempts"] + 1}
         record.setdefault("started", now())
         self.oracle.save_trial(trial)
@@ -165,7 +176,7 @@ class Driver:
         rung = "baseline" if trial.place is None else f"bracket {values['tuner/bracket']}, rung {values['tuner/round']}"
         first, last = values["tuner/initial_epoch"] + 1, values["tuner/epochs"]
         self._console.say(f"trial {trial.trial_id} starts  {rung}, epochs {first}-{last}, on {device.worker}")
-        self._publisher.ledger.write_trials(self.oracle)
+        self._publisher.ledger.update_trials(self.oracle)
 
     # Waiting
 
@@ -183,9 +194,12 @@ class Driver:
                 self._end_if_over_limit(running)
 
     def _gather(self, trial: StudyTrial) -> None:
-        for row in self._publisher.ledger.gather_epochs(trial.trial_id):
+        rows = self._publisher.ledger.gather_epochs(trial.trial_id)
+        if rows and trial.parent_id:
+            self._publisher.prune()  # its own checkpoint replaces its parent's
+        for row in rows:
             score = float(row[self._objective] or "nan")
-            rate = float(row["images_per_second"])
+            rate = float(row["images_per_second"] or "nan")
             last = trial.hyperparameters.values["tuner/epochs"]
             epoch = f"epoch {row['epoch']}/{last}"
             self._console.say(f"trial {trial.trial_id} {epoch}  {self._objective} {score:.4f}  {rate:.1f} images/s")
@@ -229,7 +243,7 @@ class Driver:
             return
         if outcome.status == "completed" and outcome.score is None:
             outcome = replace(outcome, status="failed", error=f"{self._objective} was never a number")
-        record |= {"status": outcome.status, "finished": now(), "error": outcome.error}
+        record |= {"status": outcome.status, "error": outcome.error}
         record["train_seconds"] = round(outcome.train_seconds, 3)
         self.oracle.report(trial.trial_id, outcome.rows, self._publisher.ledger.metrics)
         self.oracle.finish(trial.trial_id, "COMPLETED" if outcome.status == "completed" else "FAILED", outcome.error)
@@ -258,22 +272,21 @@ class Driver:
             self._console.say(f"best so far: trial {trial.trial_id}  {self._objective} {trial.score:.4f}", "green")
 
     def _stop_if_pointless(self) -> None:
-        count = self.config.limits.abort_after_failures
-        ended = [self.oracle.trials[trial_id] for trial_id in self.oracle.end_order]
-        if len(ended) < count or any(trial.status == "COMPLETED" for trial in ended):
+        if not self.oracle.has_only_failed(self.config.limits.abort_after_failures):
             return
+        ended = [self.oracle.trials[trial_id] for trial_id in self.oracle.end_order]
         reasons = {str(trial.record.get("error")) for trial in ended}
         same = f"all with the same reason: {reasons.pop()}" if len(reasons) == 1 else "; ".join(sorted(reasons))
         log = self.study.trial(ended[-1].trial_id) / "log.txt"
         raise SearchStopped(
             f"the first {len(ended)} trials failed, {same}\nThe whole traceback is in {log}.\n"
-            "They stay failed; once the cause is mended, --fresh runs them too."
+            "Mend the cause, and the next run tries them again. A larger abort_after_failures goes on without them."
         )
 
     # Showing
 
     def _snapshot(self) -> Snapshot:
-        rows = [self._publisher.ledger.trial_row(self.oracle.trials[trial_id]) for trial_id in self.oracle.start_order]
+        rows = self._publisher.ledger.rows(self.oracle)
         return take_snapshot(self.study, self.config, self._schedule, rows, len(self._executor.devices))
 
     # Interrupting

@@ -49,11 +49,22 @@ def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
 
 
 def read_json(path: Path) -> Any | None:
-    """The value in a JSON file; None where the file is missing, torn or empty."""
+    """The value in a JSON file; None where the file is missing, torn, empty or anything else than JSON."""
     try:
         return json.loads(path.read_text())
-    except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return None
+
+
+def backup_of(path: Path) -> Path:
+    """Where the copy of a file that nothing else could replace is kept."""
+    return path.with_name(f"{path.name}.bak")
+
+
+def write_with_backup(path: Path, content: str) -> None:
+    """Durably replace a file, then its copy beside it: whichever of the two is damaged, the other one is whole."""
+    for file in (path, backup_of(path)):
+        write_atomically(file, content)
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]], *, durable: bool = True) -> None:
@@ -62,11 +73,16 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, An
 
 
 def append_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Append whole lines to a CSV file that has its header already."""
-    with path.open("a", newline="") as file:
-        file.write(csv_lines(rows, columns))
-        file.flush()
-        os.fsync(file.fileno())
+    """Append whole lines to a CSV file that has its header already; where that fails, the file is as before."""
+    with path.open("ab", buffering=0) as file:
+        before, data = file.tell(), csv_lines(rows, columns).encode()
+        try:
+            while data:
+                data = data[file.write(data) :]
+            os.fsync(file.fileno())
+        except OSError:
+            file.truncate(before)
+            raise
 
 
 def csv_lines(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> str:
@@ -77,13 +93,28 @@ def csv_lines(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> str:
     return text.getvalue()
 
 
-def read_csv(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file as text; a torn last line is ignored, and so is a missing file."""
-    if not path.exists():
+def read_csv(path: Path, columns: Sequence[str] | None = None) -> list[dict[str, str]]:
+    """The rows of a CSV file as text; a torn last line is ignored, and so is a missing file.
+
+    With `columns`, a file that has others holds no rows.
+    """
+    try:
+        reader = csv.DictReader(io.StringIO(whole_lines(path)), restkey="", restval=None)
+        rows = list(reader)
+    except csv.Error:
         return []
+    if columns is not None and tuple(reader.fieldnames or ()) != tuple(columns):
+        return []
+    # A damaged line has too few cells or too many.
+    return [row for row in rows if "" not in row and None not in row.values()]
+
+
+def whole_lines(path: Path) -> str:
+    """The text of a file without a torn last line; empty where there is no file."""
+    if not path.exists():
+        return ""
     text = path.read_text(errors="replace")
-    whole = text[: text.rfind("\n") + 1]
-    return list(csv.DictReader(io.StringIO(whole)))
+    return text[: text.rfind("\n") + 1]
 
 
 def _cell(value: Any) -> Any:

@@ -9,27 +9,22 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import signal
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-
-import pebble
 
 from datasets.dataset import usable_cores
 from deeplab import Architecture
-from search.executors.local import fork_context, list_gpus, schedule, share_devices
+from search.executors.local import fork_context, interrupts_blocked, list_gpus, share_devices
+from search.executors.process import OwnProcess, ProcessLost
 from search.files import read_json, write_json
-from search.trial import Device, follow_driver, prepare_device
+from search.trial import Device, prepare_device
 
 # A network that takes longer to build, trace and run than this counts as one that cannot be measured, in seconds.
 PATIENCE = 600.0
-# A process keeps some memory of each network: after so many a fresh one takes over.
-NETWORKS_PER_PROCESS = 20
 
 
 class LatencyMeter:
-    """Milliseconds of architectures on this machine's first device, each measured once. A context manager.
+    """Milliseconds of architectures on this machine's first device, each measured once.
 
     Args:
         image_size: (height, width).
@@ -41,15 +36,6 @@ class LatencyMeter:
         self._say: Callable[[str], None] = lambda _: None
         self._known: dict[str, float | None] = {}
         self._file: Path | None = None
-        self._pool: pebble.ProcessPool | None = None
-
-    def __enter__(self) -> LatencyMeter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def recall(self, file: Path) -> None:
         """Take over what a study has measured before."""
@@ -72,42 +58,39 @@ class LatencyMeter:
         known = self._known[key]
         return float("inf") if known is None else known
 
-    def close(self) -> None:
-        """End the measuring process; another measurement would start a new one."""
-        if self._pool is not None:
-            self._pool.stop()  # type: ignore[no-untyped-call]  # pebble
-            self._pool.join()
-            self._pool = None
-
     def _measure(self, architecture: Architecture) -> float | None:
-        if self._pool is None:
-            self._say("measuring the latency of networks before they are drawn, some seconds each")
-            # All cores, however many workers will share them: the number of workers must not decide what is drawn.
-            device = share_devices(1, list_gpus(), usable_cores())[0]
-            self._pool = pebble.ProcessPool(
-                max_workers=1,
-                max_tasks=NETWORKS_PER_PROCESS,
-                initializer=_start,
-                initargs=[device],
-                context=fork_context(),
-            )
-        task = [architecture.model_dump(), self._image_size, self._classes]
-        future = schedule(self._pool, measure, task, timeout=PATIENCE)
+        # All cores, however many workers will share them: the number of workers must not decide what is drawn.
+        device = share_devices(1, list_gpus(), usable_cores())[0]
+        task = (device, architecture.model_dump(), self._image_size, self._classes)
+        with interrupts_blocked():
+            process: OwnProcess[float | str] = OwnProcess(fork_context(), measure, *task, name="latency")
         try:
-            milliseconds = round(float(future.result()), 3)
-        # Whatever keeps a network from running, out of memory above all, must not end the search: it does not fit.
-        except Exception as failure:  # noqa: BLE001
-            self._say(f"a network cannot be measured, and is not drawn: {type(failure).__name__}: {failure}")
+            measured = process.future.result(timeout=PATIENCE)
+        except TimeoutError:
+            measured = f"more than {PATIENCE:.0f} s"
+        except ProcessLost as lost:
+            measured = str(lost)
+        finally:
+            process.future.cancel()
+            process.wait()
+        if isinstance(measured, str):
+            self._say(f"a network cannot be measured, and is not drawn: {measured}")
             return None
-        self._say(f"a network takes {milliseconds:.1f} ms for an image")
-        return milliseconds
+        self._say(f"a network takes {measured:.1f} ms for an image")
+        return measured
 
 
-def measure(fields: dict[str, object], image_size: tuple[int, int], classes: int) -> float:
-    """Measure one architecture, in the measuring process."""
+def measure(device: Device, fields: dict[str, object], image_size: tuple[int, int], classes: int) -> float | str:
+    """Measure one architecture in a process of its own: milliseconds, or why it does not run."""
+    _be_quiet()
+    prepare_device(device)
     from deeplab import latency
 
-    return latency(Architecture.model_validate(fields), image_size, classes)
+    try:
+        return round(latency(Architecture.model_validate(fields), image_size, classes), 3)
+    # Whatever keeps a network from running, out of memory above all, must not end the search: it does not fit.
+    except Exception as failure:  # noqa: BLE001
+        return f"{type(failure).__name__}: {failure}"
 
 
 def architecture_id(architecture: Architecture) -> str:
@@ -115,12 +98,9 @@ def architecture_id(architecture: Architecture) -> str:
     return hashlib.sha256(architecture.to_toml().encode()).hexdigest()[:12]
 
 
-def _start(device: Device) -> None:
-    """Prepare the measuring process: it ends with its driver, leaves Ctrl-C to it, and prints nothing."""
-    follow_driver()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _be_quiet() -> None:
+    """Nothing that libraries print reaches the terminal."""
     with contextlib.suppress(OSError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)
         os.dup2(nowhere, 2)
-    prepare_device(device)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dimensions import plain
-from search.files import append_csv, read_csv, write_csv
-from search.study import Study
+from search.files import append_csv, csv_lines, read_csv, write_csv
+from search.study import TRIAL_NAME, Study
 
 if TYPE_CHECKING:
-    from search.oracle import StudyOracle, StudyTrial
+    from search.oracle import StudyOracle
+    from search.study_trial import StudyTrial
 
 TRIAL_COLUMNS = (
     *("trial_id", "config_id", "parent_id", "iteration", "bracket", "rung", "status", "attempts", "score"),
@@ -44,29 +47,82 @@ class Ledger:
             *(f"metric:{name}" for name in self.metrics),
         )
         self._gathered: dict[str, int] = {}
+        self._finished: dict[str, dict[str, Any]] = {}
+        # Bytes of `trials.csv` that stay, and how many ended trials they hold.
+        self._settled = self._written = 0
 
-    def write_trials(self, oracle: StudyOracle) -> None:
-        """Replace `trials.csv` by the oracle's trials, in the order in which they were started."""
-        rows = [self.trial_row(oracle.trials[trial_id]) for trial_id in oracle.start_order]
-        write_csv(self._study.trials_csv, self._columns, rows, durable=False)
+    def rebuild_trials(self, oracle: StudyOracle) -> None:
+        """Write `trials.csv` anew: every trial, in the order in which they were started."""
+        self._finished.clear()
+        write_csv(self._study.trials_csv, self._columns, self.rows(oracle), durable=False)
+        self._settled = 0
+
+    def update_trials(self, oracle: StudyOracle) -> None:
+        """Bring `trials.csv` up to date at a cost that does not grow with the study.
+
+        Trials that have finished are followed by those that have not, which alone are replaced. They are cut off before
+        they are written anew, so that a reader sees whole rows at any moment.
+        """
+        path = self._study.trials_csv
+        if not self._settled or not path.exists():
+            write_csv(path, self._columns, map(self._row, self._ended(oracle)), durable=False)
+            self._settled, self._written = path.stat().st_size, len(oracle.end_order)
+        new = [self._row(oracle.trials[trial_id]) for trial_id in oracle.end_order[self._written :]]
+        ended = csv_lines(new, self._columns).encode()
+        under_way = csv_lines(map(self.trial_row, oracle.ongoing_trials.values()), self._columns).encode()
+        with path.open("r+b") as file:
+            file.truncate(self._settled)
+            file.seek(self._settled)
+            file.write(ended + under_way)
+        self._settled, self._written = self._settled + len(ended), len(oracle.end_order)
+
+    def rows(self, oracle: StudyOracle) -> list[dict[str, Any]]:
+        """The rows of `trials.csv` as values, in the order in which the trials were started."""
+        return [self._row(oracle.trials[trial_id]) for trial_id in oracle.start_order]
+
+    def _ended(self, oracle: StudyOracle) -> list[StudyTrial]:
+        return [oracle.trials[trial_id] for trial_id in oracle.end_order]
+
+    def _row(self, trial: StudyTrial) -> dict[str, Any]:
+        """A trial's row, computed once where it will not change any more."""
+        if not trial.finished:
+            return self.trial_row(trial)
+        if trial.trial_id not in self._finished:
+            self._finished[trial.trial_id] = self.trial_row(trial)
+        return self._finished[trial.trial_id]
 
     def rebuild_epochs(self, oracle: StudyOracle) -> None:
-        """Write `epochs.csv` anew from the trials' own files."""
+        """Write `epochs.csv` anew from the trials' own files; a damaged one of a finished trial is mended from it."""
+        gathered: dict[str, dict[str, dict[str, str]]] = {}
+        for row in self._read(self._study.epochs_csv):
+            gathered.setdefault(row["trial_id"], {})[row["epoch"]] = row
         rows = []
         for trial_id in oracle.start_order:
-            own = read_csv(self._study.trial(trial_id) / "epochs.csv")
+            own = self.epochs_of(trial_id)
+            known = gathered.get(trial_id, {})
+            if oracle.trials[trial_id].finished and known.keys() > {row["epoch"] for row in own}:
+                own = [known[epoch] for epoch in sorted(known, key=int)]
+                write_csv(self._study.trial(trial_id) / "epochs.csv", self._epoch_columns, own)
             self._gathered[trial_id] = len(own)
             rows += own
         write_csv(self._study.epochs_csv, self._epoch_columns, rows)
 
     def gather_epochs(self, trial_id: str) -> list[dict[str, str]]:
         """Append a trial's new epochs to the study's `epochs.csv`; returns them."""
-        own = read_csv(self._study.trial(trial_id) / "epochs.csv")
+        own = self.epochs_of(trial_id)
         new = own[self._gathered.get(trial_id, 0) :]
         if new:
             append_csv(self._study.epochs_csv, self._epoch_columns, new)
             self._gathered[trial_id] = len(own)
         return new
+
+    def epochs_of(self, trial_id: str) -> list[dict[str, str]]:
+        """The epochs that a trial has written down itself."""
+        return self._read(self._study.trial(trial_id) / "epochs.csv")
+
+    def _read(self, path: Path) -> list[dict[str, str]]:
+        """Rows of an `epochs.csv`, without those that are none: every cell but the ids is a number or empty."""
+        return [row for row in read_csv(path, self._epoch_columns) if _is_epoch(row)]
 
     def trial_row(self, trial: StudyTrial) -> dict[str, Any]:
         """One row of `trials.csv`."""
@@ -85,6 +141,32 @@ class Ledger:
         }
         row |= {f"hp:{name}": value for name, value in plain(values).items()}
         return row | {f"metric:{name}": value for name, value in metrics_at_best(trial).items()}
+
+
+def is_trial_row(row: Mapping[str, str]) -> bool:
+    """Whether a row that was read is one of `trials.csv`: the columns are there, and numbers where they must be."""
+    if not row.keys() >= set(TRIAL_COLUMNS) or not TRIAL_NAME.fullmatch(row["trial_id"]):
+        return False
+    required, optional = ("attempts", "first_epoch", "last_epoch"), ("iteration", "bracket", "rung", "best_epoch")
+    try:
+        for name in (*required, *(name for name in optional if row[name])):
+            int(row[name])
+        for name in ("score", "train_seconds", "total_seconds", "parameters", "macs"):
+            if not math.isfinite(float(row[name] or 0)):
+                return False
+    except ValueError:
+        return False
+    return True
+
+
+def _is_epoch(row: Mapping[str, str]) -> bool:
+    try:
+        for name, cell in row.items():
+            if not name.endswith("_id"):
+                float(cell or 0)
+        return int(row["epoch"]) > 0
+    except ValueError:
+        return False
 
 
 def metrics_at_best(trial: StudyTrial) -> Mapping[str, float]:

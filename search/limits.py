@@ -13,9 +13,10 @@ from deeplab import Cost, cost
 from dimensions import plain
 from search.best import config_id
 from search.config import StudyConfig
+from search.drawing import Rejection, Values, draw_values
 from search.errors import UserError
 from search.latency import LatencyMeter, architecture_id
-from search.oracle import Rejection, StudyOracle, Values, draw_values
+from search.oracle import StudyOracle
 from search.schedule import make_schedule
 from space import Space
 
@@ -102,10 +103,6 @@ class Limits:
             raise UserError(self._nothing_fits(points))
         if measure and LATENCY in self.given:
             self._check_latency(possible)
-
-    def release(self) -> None:
-        """Free the device that latency was measured on: nothing more is drawn."""
-        self._meter.close()
 
     def _check_latency(self, points: Sequence[Point]) -> None:
         # The fastest is likely among those that are the smallest in one way or another.

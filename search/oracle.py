@@ -8,67 +8,21 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import keras_tuner
 import numpy as np
 from keras_tuner.oracles import HyperbandOracle
 from keras_tuner.src.engine.metrics_tracking import MetricsTracker
-from keras_tuner.src.engine.trial import Trial
 
-from search.files import read_json, write_json
+from search.drawing import Configurations, Rejection, Values, without_place
+from search.files import write_json
 from search.schedule import Bracket, Schedule
-from search.study import BASELINE, Study
-
-# Draws of one configuration before the space counts as exhausted, and networks measured for it, which takes seconds.
-MAX_DRAWS = 1000
-MAX_MEASURED = 100
-
-Values = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Rejection:
-    """Why a point must not take a trial; `measured` names the network where it took a measurement to know."""
-
-    reason: str
-    measured: str | None = None
-
-
-class StudyTrial(Trial):
-    """A KerasTuner trial with a `record`: what the ledger says of it beyond KerasTuner's own fields."""
-
-    def __init__(self, hyperparameters: Any, trial_id: str | None = None, **kwargs: Any) -> None:
-        super().__init__(hyperparameters, trial_id, **kwargs)
-        self.record: dict[str, Any] = {}
-
-    def get_state(self) -> dict[str, Any]:
-        return {**super().get_state(), "record": self.record}
-
-    def set_state(self, state: Mapping[str, Any]) -> None:
-        super().set_state(state)
-        self.record = state.get("record", {})
-
-    @property
-    def finished(self) -> bool:
-        """Whether nothing more will be run of this trial."""
-        return self.status in ("COMPLETED", "FAILED")
-
-    @property
-    def place(self) -> tuple[int, int] | None:
-        """(configuration number, rung), or None for the baseline."""
-        if self.trial_id == BASELINE:
-            return None
-        number, _, rung = self.trial_id.partition("-")
-        return int(number), int(rung)
-
-    @property
-    def parent_id(self) -> str | None:
-        """The trial that this one continues."""
-        return self.hyperparameters.values.get("tuner/trial_id")
+from search.study import BASELINE, Study, now
+from search.study_trial import StudyTrial, is_of_stock_tuner, read_trial, set_aside, write_trial
 
 
 class StudyOracle(HyperbandOracle):
@@ -117,11 +71,9 @@ class StudyOracle(HyperbandOracle):
         self.verbose = 0
         self.trials: dict[str, StudyTrial] = {}
         self.ongoing_trials: dict[str, StudyTrial] = {}
-        self._reject = reject
         self._config_id = config_id
+        self._configurations = Configurations(self.hyperparameters, seed, reject, config_id)
         self._exhausted = False
-        # Reason -> points that the last preview did not take.
-        self.rejected: Counter[str] = Counter()
 
     # Choosing
 
@@ -137,8 +89,7 @@ class StudyOracle(HyperbandOracle):
 
     def create_baseline(self, tuner_id: str, values: Values, config_id: str) -> StudyTrial:
         """The trial outside the brackets that everything is compared with."""
-        epochs = {"tuner/initial_epoch": 0, "tuner/epochs": self.schedule.max_epochs}
-        return self._start(tuner_id, BASELINE, values | epochs, config_id)
+        return self._start(tuner_id, BASELINE, values | self._baseline_position(), config_id)
 
     def _start(self, tuner_id: str, trial_id: str, values: Values, config_id: str) -> StudyTrial:
         hyperparameters = self.hyperparameters.copy()
@@ -158,7 +109,7 @@ class StudyOracle(HyperbandOracle):
             if trial_id in self.trials:
                 continue
             taken = {trial.record["config_id"] for trial in self.trials.values()}
-            drawn = None if self._exhausted else self._draw(number, taken, Counter())
+            drawn = None if self._exhausted else self._configurations.draw(number, taken)
             if drawn is None:
                 self._exhausted = True
                 return None
@@ -177,7 +128,7 @@ class StudyOracle(HyperbandOracle):
                 best = min(candidates, key=self._rank, default=None)
                 if best is not None and best.status == "COMPLETED":
                     number = best.place[0] if best.place else 0
-                    values = _without_tuner(best.hyperparameters.values) | self._position(bracket, rung)
+                    values = without_place(best.hyperparameters.values) | self._position(bracket, rung)
                     values["tuner/trial_id"] = best.trial_id
                     return f"{number:04d}-{rung}", values, best.record["config_id"]
         return None
@@ -206,6 +157,13 @@ class StudyOracle(HyperbandOracle):
             "tuner/iteration": bracket.iteration,
         }
 
+    def _baseline_position(self) -> Values:
+        return {"tuner/initial_epoch": 0, "tuner/epochs": self.schedule.max_epochs}
+
+    def _bracket_of(self, number: int) -> Bracket:
+        """The bracket of a configuration; the last one for numbers beyond it."""
+        return next(bracket for bracket in reversed(self.schedule.brackets) if bracket.first_config <= number)
+
     def _rank(self, trial: StudyTrial) -> tuple[bool, float, str]:
         """Sorts the best first; failures last; equal scores by configuration number."""
         if trial.status != "COMPLETED" or trial.score is None:
@@ -220,35 +178,12 @@ class StudyOracle(HyperbandOracle):
 
         `taken` holds the ids of configurations that are not drawn, such as the baseline's.
         """
-        taken = set(taken)
-        found = []
-        self.rejected.clear()
-        for number in range(self.schedule.configurations):
-            drawn = self._draw(number, taken, self.rejected)
-            if drawn is None:
-                break
-            values, config_id = drawn
-            taken.add(config_id)
-            found.append(values)
-        return found
+        return self._configurations.preview(self.schedule.configurations, taken)
 
-    def _draw(self, number: int, taken: set[str], rejected: Counter[str]) -> tuple[Values, str] | None:
-        """Values and id of configuration `number`, new and not rejected; None where the space has no more."""
-        measured: set[str] = set()
-        for attempt in range(MAX_DRAWS):
-            values = draw_values(self.hyperparameters, [self.seed, number, attempt])
-            config_id = self._config_id(values)
-            if config_id in taken:
-                continue
-            rejection = self._reject(values)
-            if rejection is None:
-                return values, config_id
-            rejected[rejection.reason] += 1
-            measured |= {rejection.measured} if rejection.measured else set()
-            # Distinct networks, not new measurements: a continued study must give up at the same draw.
-            if len(measured) == MAX_MEASURED:
-                break
-        return None
+    @property
+    def rejected(self) -> Counter[str]:
+        """Reason -> points that the last preview did not take."""
+        return self._configurations.rejected
 
     # Finishing
 
@@ -272,6 +207,7 @@ class StudyOracle(HyperbandOracle):
             trial.best_step = trial.metrics.get_best_step(self.objective.name)
         trial.status = status if status == "FAILED" or trial.score is not None else "FAILED"
         trial.message = message
+        trial.record["finished"] = now()
         self.end_order.append(trial_id)
         self.ongoing_trials = {key: other for key, other in self.ongoing_trials.items() if other is not trial}
         self.save_trial(trial)
@@ -281,51 +217,93 @@ class StudyOracle(HyperbandOracle):
         """Completed trials, the best first, the baseline included."""
         return sorted((trial for trial in self.trials.values() if trial.status == "COMPLETED"), key=self._rank)
 
+    def scored(self) -> list[StudyTrial]:
+        """Finished trials that have a score, the best first, those that failed after a good epoch included."""
+        sign = -1.0 if self.objective.direction == "max" else 1.0
+        scored = [trial for trial in self.trials.values() if trial.finished and trial.score is not None]
+        return sorted(scored, key=lambda trial: (sign * float(trial.score or 0.0), trial.trial_id))
+
     def may_be_promoted(self, trial: StudyTrial) -> bool:
-        """Whether a finished trial can still be continued at the next rung of its bracket."""
+        """Whether a finished trial can still be continued: too few that are better have finished in its rung."""
         if trial.place is None or trial.status != "COMPLETED":
             return False
         number, rung = trial.place
-        bracket = next(b for b in reversed(self.schedule.brackets) if b.first_config <= number)
-        if rung + 1 == len(bracket.rungs):
+        bracket = self._bracket_of(number)
+        if rung + 1 == len(bracket.rungs) or any(
+            other.parent_id == trial.trial_id for other in self._rung(bracket, rung + 1)
+        ):
             return False
-        above = self._rung(bracket, rung + 1)
-        return len(above) < self._expected_size(bracket, rung + 1) and trial.trial_id not in {
-            other.parent_id for other in above
-        }
+        better = [other for other in self._rung(bracket, rung) if self._rank(other) < self._rank(trial)]
+        return len(better) < bracket.rungs[rung + 1].size
+
+    def has_only_failed(self, count: int) -> bool:
+        """Whether at least `count` trials have ended, and none of them well."""
+        ended = [self.trials[trial_id] for trial_id in self.end_order]
+        return len(ended) >= count and all(trial.status == "FAILED" for trial in ended)
+
+    def reopen(self) -> list[StudyTrial]:
+        """Make every failed trial one that has still to be run; only while none has completed."""
+        failed = [trial for trial in self.trials.values() if trial.status == "FAILED"]
+        for trial in failed:
+            trial.reopen()
+            self.save_trial(trial)
+        self._take_over(self.trials.values())
+        self.save()
+        return failed
 
     # Keeping
 
     def attach(self, study: Study) -> None:
         """Keep the state in this study's folder, and take over the trials that are there.
 
-        A damaged `trial.json` is kept aside; its trial is made again, and continues from its checkpoint.
+        Where both files of a trial are damaged, they are kept aside; the trial is made again.
         """
         self._set_project_dir(str(study.folder.parent), study.folder.name)
         self._study = study
-        for path in sorted(study.folder.glob("trial_*/trial.json")):
-            state = read_json(path)
-            if state is None:
-                # What it held follows from the schedule, and its epochs are in the trial's checkpoint.
-                path.replace(path.with_name("trial.json.damaged"))
-                continue
-            if "record" not in state:
-                continue  # a trial that a stock tuner has added
-            trial = StudyTrial.from_state(state)
-            self.trials[trial.trial_id] = trial
-        ids = sorted(self.trials, key=lambda trial_id: self.trials[trial_id].record.get("created", trial_id))
-        self.start_order = ids
-        self.end_order = [trial_id for trial_id in ids if self.trials[trial_id].finished]
-        self.ongoing_trials = {key: self.trials[key] for key in ids if not self.trials[key].finished}
+        found = [trial for folder in sorted(study.folder.glob("trial_*")) for trial in self._read(folder)]
+        self._take_over(found)
         # Stock tuners recognise a project by this file.
         write_json(study.folder / "tuner0.json", {})
         self.save()
 
+    def _read(self, folder: Path) -> list[StudyTrial]:
+        """The trial in a folder, in a list; an empty one where there is none of ours."""
+        trial = read_trial(folder)
+        if trial is not None and self._fits(trial):
+            return [trial]
+        if not is_of_stock_tuner(folder):
+            # What it held follows from the schedule, and its epochs are in the trial's checkpoint.
+            set_aside(folder)
+        return []
+
+    def _fits(self, trial: StudyTrial) -> bool:
+        """Whether a trial that was read is one of this study: its place in the schedule, and its configuration."""
+        values = without_place(trial.hyperparameters.values)
+        if trial.place is None:
+            trial.hyperparameters.values = values | self._baseline_position()
+            return True
+        number, rung = trial.place
+        bracket = self._bracket_of(number)
+        if number >= bracket.first_config + bracket.rungs[0].size or rung >= len(bracket.rungs):
+            return False
+        place = self._position(bracket, rung)
+        trial.hyperparameters.values = values | place | ({"tuner/trial_id": f"{number:04d}-{rung - 1}"} if rung else {})
+        try:
+            return self._config_id(values) == trial.record["config_id"]
+        except (ValueError, TypeError, KeyError):
+            return False
+
+    def _take_over(self, trials: Iterable[StudyTrial]) -> None:
+        """Make these the oracle's trials."""
+        self.trials = {trial.trial_id: trial for trial in trials}
+        ids = sorted(self.trials, key=lambda trial_id: (self.trials[trial_id].record.get("created", 0.0), trial_id))
+        self.start_order = ids
+        self.end_order = [trial_id for trial_id in ids if self.trials[trial_id].finished]
+        self.ongoing_trials = {key: self.trials[key] for key in ids if not self.trials[key].finished}
+
     def save_trial(self, trial: StudyTrial) -> None:
-        """Write `trial_<id>/trial.json`."""
-        folder = self._study.trial(trial.trial_id)
-        folder.mkdir(exist_ok=True)
-        write_json(folder / "trial.json", trial.get_state())
+        """Write `trial_<id>/trial.json`, and its copy."""
+        write_trial(trial, self._study.trial(trial.trial_id))
 
     def save(self) -> None:
         """Write `oracle.json`, in KerasTuner's own form."""
@@ -349,21 +327,6 @@ class StudyOracle(HyperbandOracle):
             for rung in range(len(bracket.rungs))
         ]
         return {"bracket_num": bracket.number, "rounds": rounds}
-
-
-def draw_values(space: keras_tuner.HyperParameters, seed: list[int]) -> Values:
-    """A random point of a KerasTuner space, which depends on `seed` alone; only active hyperparameters are in it."""
-    seeds = np.random.SeedSequence(seed).generate_state(max(len(space.space), 1))
-    values: Values = {}
-    for hyperparameter, state in zip(space.space, seeds, strict=False):
-        # Parents come first, so what is drawn so far decides; as `HyperParameters.is_active`, without its copies.
-        if all(condition.is_active(values) for condition in hyperparameter.conditions):
-            values[hyperparameter.name] = hyperparameter.random_sample(int(state))
-    return values
-
-
-def _without_tuner(values: Mapping[str, Any]) -> Values:
-    return {name: value for name, value in values.items() if not name.startswith("tuner/")}
 
 
 def _direction(metric: str) -> str:

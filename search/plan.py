@@ -22,8 +22,8 @@ from search.schedule import Schedule, make_schedule
 from search.study import Study
 
 if TYPE_CHECKING:
+    from search.drawing import Values
     from search.limits import Limits
-    from search.oracle import Values
 
 T = TypeVar("T")
 
@@ -49,9 +49,9 @@ def show_plan(path: Path, overrides: Sequence[str], *, probe: bool) -> None:
     """
     prepared = prepare(path, overrides, weights=False)
     console = make_console()
-    with LatencyMeter(prepared.config.data.image_size, prepared.dataset.classes) as meter:
-        meter.recall(Study(prepared.config.folder).latency_file)
-        _show(console, prepared, make_limits(prepared, meter), probe=probe)
+    meter = LatencyMeter(prepared.config.data.image_size, prepared.dataset.classes)
+    meter.recall(Study(prepared.config.folder).latency_file)
+    _show(console, prepared, make_limits(prepared, meter), probe=probe)
 
 
 def _show(console: Console, prepared: Prepared, limits: Limits, *, probe: bool) -> None:
@@ -162,7 +162,6 @@ def _measure(prepared: Prepared, values: Values | None) -> Probe:
         max_epochs=config.hyperband.max_epochs,
         encoder_weights=None,
         seed=0,
-        cache=False,
     )
     images, masks = next(iter(trainer.train_data.epoch(1)))
     trainer.model.train_on_batch(images, masks)

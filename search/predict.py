@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -101,7 +102,11 @@ def load_predictor(model: Path) -> tuple[Predictor, tuple[int, int]]:
     if model.is_file() and model.suffix == ".keras":
         import keras
 
+        from deeplab.archive import check_archive
+
         try:
+            with zipfile.ZipFile(model) as archive:
+                check_archive(archive)
             network = keras.saving.load_model(model, compile=False)
         # Keras raises errors of many kinds for a damaged or foreign file; the user needs the one fact.
         except Exception as error:  # noqa: BLE001

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import shlex
 import sys
 from collections.abc import Sequence
@@ -12,11 +11,15 @@ from typing import TYPE_CHECKING
 from datasets import DataError
 from search.config import StudyConfig
 from search.console import SearchConsole, best_line, rung_table, trial_table
+from search.data_cache import decode_images, drop_images
 from search.data_check import check_new_data
+from search.disk import is_disk_full
+from search.ending import command_note, end_search
 from search.errors import Interrupted, SearchStopped, UserError
 from search.executors import Executor
 from search.latency import LatencyMeter
 from search.prepare import Prepared, prepare
+from search.report import report_file
 from search.snapshot import Snapshot
 from search.study import BASELINE, Study
 
@@ -35,36 +38,56 @@ def run_study(path: Path, overrides: Sequence[str], directory: str | None, *, fr
     console = SearchConsole()
     prepared = prepare(path, overrides, directory)
     config = prepared.config
+    study = _startable_study(prepared, fresh=fresh)
+    is_new = fresh or not study.exists
+    meter = LatencyMeter(config.data.image_size, prepared.dataset.classes)
+    limits = make_limits(prepared, meter)
+    notes = [*prepared.space.notes, *command_note(config)]
+    if is_new:
+        with console.console.status("looking for networks that fit the limits"):
+            limits.check()
+        notes += check_new_data(prepared.dataset, console.console)
+    if fresh and study.exists:
+        with study.lock():
+            pass
+        console.say(f"the old study is kept in {study.move_aside()}")
+    study.make_folder()
+    with study.lock():
+        notes += _open_study(study, prepared, is_new=is_new)
+        meter.keep_in(study.latency_file, console.say)
+        for note in notes:
+            console.say(f"note: {note}", "yellow")
+        try:
+            snapshot = _search(study, prepared, limits, console)
+        except SearchStopped:
+            end_search(study, config, console, "stopped")
+            raise
+    end_search(study, config, console, "finished")
+    _conclude(console, study, snapshot)
+
+
+def _startable_study(prepared: Prepared, *, fresh: bool) -> Study:
+    """The study of a study file, once it is sure that it can be started or continued. Raises UserError."""
     try:
         fingerprint = prepared.dataset.fingerprint()
     except DataError as error:
         raise UserError(f"[data] {error}") from None
-    study = Study(config.folder)
+    study = Study(prepared.config.folder)
     study.check_writable()
-    is_new = fresh or not study.exists
     if not (fresh and study.exists):
-        study.check_startable(config, fingerprint)
-    with LatencyMeter(config.data.image_size, prepared.dataset.classes) as meter:
-        limits = make_limits(prepared, meter)
-        notes = list(prepared.space.notes)
-        if is_new:
-            with console.console.status("looking for networks that fit the limits"):
-                limits.check()
-            notes += check_new_data(prepared.dataset, console.console)
-        if fresh and study.exists:
-            with study.lock():
-                pass
-            console.say(f"the old study is kept in {study.move_aside()}")
-        study.make_folder()
-        with study.lock():
-            if is_new:
-                study.create(config, prepared.dataset)
-            study.grow(config)
-            meter.keep_in(study.latency_file, console.say)
-            for note in notes:
-                console.say(f"note: {note}", "yellow")
-            snapshot = _search(study, prepared, limits, console)
-    _conclude(console, study, snapshot)
+        study.check_startable(prepared.config, fingerprint)
+    return study
+
+
+def _open_study(study: Study, prepared: Prepared, *, is_new: bool) -> list[str]:
+    """Make the study, or mend what a kill has left of it; returns what was mended."""
+    from search.mend import mend
+
+    if is_new:
+        study.create(prepared.config, prepared.dataset)
+    mended = mend(study)
+    study.grow(prepared.config)
+    return mended
 
 
 def make_limits(prepared: Prepared, meter: LatencyMeter) -> Limits:
@@ -79,10 +102,14 @@ def _search(study: Study, prepared: Prepared, limits: Limits, console: SearchCon
 
     executor = make_executor(prepared.config)
     try:
+        if not study.finished_file.exists():
+            decode_images(study, prepared.config, prepared.dataset, console)
         with console:
             driver = Driver(study, prepared.config, prepared.space, prepared.dataset, limits, executor, console)
-            return driver.run()
-    except (Interrupted, KeyboardInterrupt):  # the latter while configurations are drawn
+            snapshot = driver.run()
+        drop_images(study)
+        return snapshot
+    except (Interrupted, KeyboardInterrupt):  # the latter while images are decoded and configurations drawn
         raise Interrupted(
             f"interrupted; everything is kept in {study.folder}. Continue with:\n  {_command()}"
         ) from None
@@ -93,7 +120,7 @@ def _search(study: Study, prepared: Prepared, limits: Limits, console: SearchCon
             f"nobody reads its output any more.\nEverything is kept in {study.folder}; continue with:\n  {_command()}"
         ) from None
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not is_disk_full(error):
             raise
         raise SearchStopped(f"no space left for {study.folder}. Make room; continue with:\n  {_command()}") from None
     finally:
@@ -104,7 +131,7 @@ def make_executor(config: StudyConfig) -> Executor:
     """The executor that `[workers]` asks for."""
     from search.executors.local import LocalExecutor
 
-    return LocalExecutor(config.workers.count)
+    return LocalExecutor(config.workers.count, config.workers.threads)
 
 
 def _conclude(console: SearchConsole, study: Study, snapshot: Snapshot) -> None:
@@ -128,12 +155,21 @@ def _conclude(console: SearchConsole, study: Study, snapshot: Snapshot) -> None:
     folder = shlex.quote(str(study.folder))
     for what, command in (
         ("the configuration", str(study.best_file)),
+        ("the report", _report_hint(study)),
         ("all trials", str(study.trials_csv)),
         ("compare them", f"deeplab-search board {folder}"),
         ("export the model", f"deeplab-search export {folder}"),
         ("segment images", f"deeplab-search predict {folder} IMAGE... --to masks"),
     ):
         out.print(f"  {what:<18} {command}", soft_wrap=True)
+
+
+def _report_hint(study: Study) -> str:
+    """The report's path, or how to get one."""
+    page = report_file(study)
+    if page.exists():
+        return str(page)
+    return "pip install -e '.[report]', then deeplab-search report " + shlex.quote(str(study.folder))
 
 
 def _command() -> str:

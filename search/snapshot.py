@@ -10,6 +10,7 @@ from typing import Any
 
 from search.config import StudyConfig
 from search.files import read_csv, read_json
+from search.ledger import is_trial_row
 from search.schedule import Schedule, make_schedule
 from search.study import BASELINE, Study
 
@@ -94,6 +95,7 @@ def take_snapshot(
     in_flight = sum(_epochs_in_flight(report) for report in running)
     is_over = study.finished_file.exists()
     total = round(done) if is_over else schedule.epochs
+    trials_total = len(typed) if is_over else schedule.trials
     return Snapshot(
         name=config.study.name,
         objective=config.study.objective,
@@ -101,10 +103,10 @@ def take_snapshot(
         rungs=tuple(_rungs(schedule, typed)),
         trials=typed,
         running=running,
-        trials_total=len(typed) if is_over else schedule.trials,
+        trials_total=trials_total,
         epochs_done=done + in_flight,
         epochs_total=total,
-        seconds_left=_seconds_left(typed, total - done - in_flight, workers),
+        seconds_left=_seconds_left(typed, total - done - in_flight, trials_total - len(typed), workers),
         is_over=is_over,
     )
 
@@ -116,7 +118,8 @@ def snapshot_from_disk(study: Study) -> Snapshot:
     schedule = make_schedule(config.hyperband)
     if configurations is not None:
         schedule = schedule.limited_to(configurations)
-    return take_snapshot(study, config, schedule, read_csv(study.trials_csv), workers)
+    rows = [row for row in read_csv(study.trials_csv) if is_trial_row(row)]
+    return take_snapshot(study, config, schedule, rows, workers)
 
 
 def best_row(rows: Sequence[Mapping[str, Any]], direction: str) -> Mapping[str, Any] | None:
@@ -141,7 +144,13 @@ def _progress(study: Study, row: Mapping[str, Any]) -> dict[str, Any]:
     report = read_json(study.trial(row["trial_id"]) / "progress.json")
     waiting = {"phase": "start", "epoch": row["first_epoch"], "last_epoch": row["last_epoch"], "step": 0, "steps": 0}
     defaults = {"images_per_second": 0.0, "worker": row.get("worker") or "", "time": time.time(), **waiting}
-    return {**defaults, **(report or {}), "trial_id": row["trial_id"], "first_epoch": row["first_epoch"]}
+    told = report if isinstance(report, dict) else {}
+    told = {name: value for name, value in told.items() if isinstance(value, _kind(defaults.get(name)))}
+    return {**defaults, **told, "trial_id": row["trial_id"], "first_epoch": row["first_epoch"]}
+
+
+def _kind(default: object) -> type | tuple[type, ...]:
+    return str if isinstance(default, str) else (int, float)
 
 
 def _epochs(row: Mapping[str, Any]) -> int:
@@ -166,11 +175,16 @@ def _rungs(schedule: Schedule, rows: Sequence[Mapping[str, Any]]) -> list[RungVi
     return views
 
 
-def _seconds_left(rows: Sequence[Mapping[str, Any]], epochs: float, workers: int) -> float | None:
-    """Remaining epochs at the measured seconds per epoch, the start of the trials included."""
+def _seconds_left(rows: Sequence[Mapping[str, Any]], epochs: float, trials: int, workers: int) -> float | None:
+    """Remaining epochs at the measured time of one, and what remaining trials take to start, shared by the workers.
+
+    The two are told apart, because first rungs, which come first, are mostly starting.
+    """
     finished = [row for row in rows if row["status"] == "completed" and row["total_seconds"]]
     trained = sum(_epochs(row) for row in finished)
     if not trained:
         return None
-    per_epoch = sum(row["total_seconds"] for row in finished) / trained
-    return max(0.0, epochs * per_epoch / max(1, workers))
+    total = sum(row["total_seconds"] for row in finished)
+    training = sum(row["train_seconds"] or row["total_seconds"] for row in finished)
+    start = max(0.0, total - training) / len(finished)
+    return max(0.0, epochs * training / trained + trials * start) / max(1, workers)

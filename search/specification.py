@@ -8,9 +8,9 @@ from datasets import Dataset
 from search.best import configuration_of
 from search.config import StudyConfig
 from search.ledger import epoch_columns
-from search.oracle import StudyTrial
 from search.publisher import run_name
 from search.study import Study
+from search.study_trial import StudyTrial
 from search.trial import Device, TrialSpec
 from space import Space
 
@@ -37,12 +37,13 @@ def make_specification(
         data_format=config.data.format,
         data=config.data.options(),
         images={split: dataset.length(split) for split in ("train", "val")},
-        cache=config.data.cache,
+        cache=str(study.data_cache(config)),
         data_seed=config.study.seed,
         seed=configuration_seed(config.study.seed, number),
         objective=config.study.objective,
         direction=config.study.direction,
         columns=epoch_columns(dataset.class_names),
+        class_names=tuple(dataset.class_names),
         device=device,
     )
 

@@ -6,7 +6,7 @@ import contextlib
 import importlib.metadata
 import os
 import platform
-import shutil
+import re
 import socket
 from collections.abc import Iterator
 from datetime import datetime
@@ -16,10 +16,15 @@ from typing import Any
 import filelock
 
 from datasets import Dataset
+from datasets.cache import cache_folder
 from search.config import StudyConfig, differences, load_config, read_toml, to_table, to_toml
 from search.errors import UserError
-from search.files import read_json, write_atomically, write_json
+from search.files import backup_of, read_json, write_json, write_with_backup
 
+# The last line of `study.toml`: a file without it has been cut off, which TOML itself would not show.
+END = "# The end. Where this line is missing, the file was cut off.\n"
+# What an id may be to name a folder of the study, whatever file it was read from.
+TRIAL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 PACKAGES = ("tensorflow", "tensorflow-cpu", "keras", "keras-tuner", "tensorboard", "numpy", "pandas")
 BASELINE = "baseline"
 
@@ -34,28 +39,50 @@ class Study:
         self.epochs_csv = folder / "epochs.csv"
         self.best_file = folder / "best.toml"
         self.tensorboard = folder / "tensorboard"
+        self.cache = folder / "cache"
         self.stop_file = folder / ".stop"
         self.finished_file = folder / ".finished"
         self.driver_file = folder / "driver.json"
         self.latency_file = folder / "latency.json"
 
     def trial(self, trial_id: str) -> Path:
-        """The folder of one trial."""
+        """The folder of one trial. Raises UserError for what is no id, such as a path that leads out of the study."""
+        if not TRIAL_NAME.fullmatch(trial_id):
+            raise UserError(f"{self.folder}: {trial_id!r} is no id of a trial; expected one like 0007-0.")
         return self.folder / f"trial_{trial_id}"
+
+    def data_cache(self, config: StudyConfig) -> Path:
+        """Where the study's decoded images are, while it runs."""
+        return cache_folder(self.cache, str(self.frozen().get("data_fingerprint")), config.data.image_size)
 
     @property
     def exists(self) -> bool:
         """Whether a study has been started here."""
-        return self.config_file.exists()
+        return self.config_file.exists() or backup_of(self.config_file).exists()
 
     def config(self) -> StudyConfig:
         """The configuration that the study was started with. Raises UserError where there is none."""
-        return load_config(self.config_file)
+        return load_config(self.whole_config_file())
 
     def frozen(self) -> dict[str, Any]:
         """What was recorded beside the configuration: versions, data fingerprint, class names."""
-        frozen: dict[str, Any] = read_toml(self.config_file, "study").get("frozen", {})
+        frozen: dict[str, Any] = read_toml(self.whole_config_file(), "study").get("frozen", {})
         return frozen
+
+    def whole_config_file(self) -> Path:
+        """`study.toml`, or its copy where that one alone is whole. Raises UserError where both are damaged."""
+        copy = backup_of(self.config_file)
+        if self._is_whole(self.config_file) or not copy.exists():
+            return self.config_file
+        if not self._is_whole(copy):
+            raise UserError(
+                f"{self.config_file} is damaged, and so is its copy {copy.name}. The trials are untouched: restore one "
+                "of the two, or start anew with --fresh (the old study is kept aside)."
+            )
+        return copy
+
+    def _is_whole(self, path: Path) -> bool:
+        return path.is_file() and path.read_bytes().endswith(END.encode())
 
     def create(self, config: StudyConfig, dataset: Dataset) -> None:
         """Write `study.toml`, once, before the first trial. Raises UserError where the folder can't be written."""
@@ -75,6 +102,7 @@ class Study:
         """Take over a larger number of iterations, the one setting that decides on trials and may change."""
         if config.hyperband.iterations > self.config().hyperband.iterations:
             self._write_config(config, self.frozen())
+            self.finished_file.unlink(missing_ok=True)
 
     def _write_config(self, config: StudyConfig, frozen: dict[str, Any]) -> None:
         table = to_table(config) | {"frozen": frozen}
@@ -83,7 +111,7 @@ class Study:
         )
         self.make_folder()
         try:
-            write_atomically(self.config_file, header + to_toml(table))
+            write_with_backup(self.config_file, f"{header}{to_toml(table)}{END}")
         except OSError as error:
             raise self._unwritable(error) from None
 
@@ -130,11 +158,6 @@ class Study:
                 f"{self.folder} cannot be written: no permission for {nearest}. Choose another --directory."
             )
 
-    def sweep(self) -> None:
-        """Remove files that a killed process left half written; only while nobody else drives the study."""
-        for path in self.folder.rglob(".*.tmp"):
-            path.unlink(missing_ok=True)
-
     def move_aside(self) -> Path | None:
         """Rename the folder of an old study so that a new one can take its place; returns the new name."""
         if not self.exists:
@@ -157,7 +180,7 @@ class Study:
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout:
-            holder = read_json(self.driver_file) or {}
+            holder = self._holder()
             raise UserError(
                 f"{self.folder}: another run drives this study (process {holder.get('process', '?')} on "
                 f"{holder.get('host', '?')}, since {holder.get('started', '?')}). Follow it with: "
@@ -173,20 +196,28 @@ class Study:
     def note_plan(self, *, workers: int, configurations: int) -> None:
         """Say for `status` how many trials run at a time, and how many configurations the space supplies."""
         plan = {"workers": workers, "configurations": configurations}
-        write_json(self.driver_file, {**(read_json(self.driver_file) or {}), **plan})
+        write_json(self.driver_file, {**self._holder(), **plan})
 
     def noted_plan(self) -> tuple[int, int | None]:
         """What the present driver has noted; one worker and no limit where there is none."""
-        noted = read_json(self.driver_file) or {}
+        noted = self._holder()
         return noted.get("workers", 1), noted.get("configurations")
+
+    def _holder(self) -> dict[str, Any]:
+        """What `driver.json` says; nothing where it is missing or damaged."""
+        found = read_json(self.driver_file)
+        kinds = {"process": int, "host": str, "started": str, "workers": int, "configurations": int}
+        if not isinstance(found, dict):
+            return {}
+        return {name: value for name, value in found.items() if isinstance(value, kinds.get(name, object))}
 
     def is_driven(self) -> bool:
         """Whether a driver runs the study at this moment; looks only, and takes no lock.
 
         A driver on another machine cannot be asked: it counts as running as long as it has not signed off.
         """
-        holder = read_json(self.driver_file)
-        if not holder:
+        holder = self._holder()
+        if not {"process", "host"} <= holder.keys():
             return False
         if holder["host"] != socket.gethostname():
             return True
@@ -238,10 +269,3 @@ def versions() -> dict[str, str]:
 def now() -> str:
     """The local time with its offset, to the second."""
     return datetime.now().astimezone().isoformat(timespec="seconds")
-
-
-def free_bytes(path: Path) -> int:
-    """Free space on the disk that holds `path`, or would."""
-    while not path.exists():
-        path = path.parent
-    return shutil.disk_usage(path).free

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from search.checkpoint import weights_file
 from search.config import StudyConfig
 from search.errors import UserError
-from search.files import read_csv, read_json
+from search.files import read_csv
 from search.prepare import read_space
 from search.snapshot import best_row, snapshot_from_disk
 from search.study import Study
@@ -44,16 +44,19 @@ def trained_trial(study: Study, trial_id: str | None) -> TrainedTrial:
             raise UserError(f"{study.folder}: no trial has completed yet; see deeplab-search status {study.folder}")
         trial_id = str(best["trial_id"])
     known = [row["trial_id"] for row in read_csv(study.trials_csv)]
-    state: dict[str, Any] | None = read_json(study.trial(trial_id) / "trial.json") if trial_id in known else None
-    if state is None:
+    if trial_id not in known:
         raise UserError(f"{study.folder} has no trial {trial_id!r}; it has {', '.join(known)}.")
     space = read_space(config, str(study.config_file))
     from search.best import configuration_of
+    from search.study_trial import read_trial
 
-    architecture, _ = configuration_of(space, trial_id, state["hyperparameters"]["values"])
+    trial = read_trial(study.trial(trial_id))
+    if trial is None:
+        raise UserError(f"{study.trial(trial_id)}: trial.json and its copy are damaged; `run` makes the trial again.")
+    architecture, _ = configuration_of(space, trial_id, trial.hyperparameters.values)
     frozen = study.frozen()
     return TrainedTrial(
-        trial_id, config, architecture, tuple(frozen["class_names"]), int(frozen["outputs"]), state["score"]
+        trial_id, config, architecture, tuple(frozen["class_names"]), int(frozen["outputs"]), trial.score
     )
 
 
@@ -63,9 +66,15 @@ def load_model(study: Study, trial: TrainedTrial) -> keras.Model:
     Raises:
         UserError: the checkpoint is gone, because only the best trials keep theirs.
     """
-    from deeplab import build_model
+    import h5py
 
-    weights = weights_file(study.trial(trial.trial_id) / "best")
+    from deeplab import build_model
+    from deeplab.archive import check_arrays
+
+    folder = study.trial(trial.trial_id) / "best"
+    weights = weights_file(folder)
+    if weights is None and folder.exists():
+        raise UserError(f"{folder}: the checkpoint is damaged. Choose another --trial.")
     if weights is None:
         raise UserError(
             f"{study.folder}: trial {trial.trial_id} keeps no checkpoint (only the best ones and the baseline do). "
@@ -73,7 +82,13 @@ def load_model(study: Study, trial: TrainedTrial) -> keras.Model:
         )
     size = trial.config.data.image_size
     trained = build_model(trial.architecture, size, trial.outputs, output="logits", atrous="fast")
-    trained.load_weights(weights)
+    try:
+        with h5py.File(weights) as file:
+            check_arrays(file)
+        trained.load_weights(weights)
+    # h5py and Keras raise errors of many kinds for a damaged file; the user needs the one fact.
+    except Exception as error:  # noqa: BLE001
+        raise UserError(f"{weights} cannot be read: {error}. Choose another --trial.") from None
     model = build_model(trial.architecture, size, trial.outputs, output="probabilities")
     model.set_weights(trained.get_weights())
     return model

@@ -12,14 +12,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import h5py
 import keras
+import numpy as np
 import tensorflow as tf
 
 from datasets import Dataset
 from datasets.pipeline import Pipeline
 from deeplab import Architecture, build_model, encoder_layers
-from deeplab.metrics import ConfusionMatrix, scores
+from deeplab.archive import check_arrays
+from deeplab.metrics import ConfusionMatrix, confusion_of_images, predicted_classes, scores
 from recipe import Recipe, compile_model
+from search.pictures import side_by_side
+from search.validation import BestEpoch, Validation, extreme_images, fixed_images
 
 # (phase, step, steps, images per second)
 Progress = Callable[[str, int, int, float], None]
@@ -27,9 +32,10 @@ Progress = Callable[[str, int, int, float], None]
 
 @dataclass(frozen=True)
 class EpochResult:
-    """The row of one epoch: `loss`, metrics, `val_loss`, `val_...`, rates; and whether the numbers are finite."""
+    """The row of one epoch (`loss`, metrics, `val_loss`, `val_...`, rates), its validation, and whether it diverged."""
 
     row: dict[str, Any]
+    validation: Validation
     diverged: bool
 
 
@@ -46,7 +52,6 @@ class Trainer:
         max_epochs: of the study: the learning rate decays over these, at every rung.
         encoder_weights: see `deeplab.build_model`.
         seed: of the initial weights, the order of the images and their augmentation.
-        cache: keep the decoded images in memory.
         progress: called at most a few times a second with phase, step, steps and images per second.
     """
 
@@ -60,16 +65,13 @@ class Trainer:
         max_epochs: int,
         encoder_weights: str | Path | None,
         seed: int,
-        cache: bool = True,
         progress: Progress = lambda *_: None,
     ) -> None:
         keras.utils.set_random_seed(seed)
         keras.config.set_dtype_policy(precision_policy(recipe.precision))
         self.recipe = recipe
         self.dataset = dataset
-        pipeline = partial(
-            Pipeline, dataset, image_size=image_size, batch_size=recipe.batch_size, seed=seed, cache=cache
-        )
+        pipeline = partial(Pipeline, dataset, image_size=image_size, batch_size=recipe.batch_size, seed=seed)
         self.train_data = pipeline("train", training=True, augment=recipe.augment)
         self.val_data = pipeline("val", training=False)
         self.model = build_model(
@@ -85,6 +87,7 @@ class Trainer:
             ignore_index=dataset.ignore_index,
             total_steps=self.train_data.steps * max_epochs,
         )
+        self._validation_step = tf.function(self._validate_batch, input_signature=self.val_data.element_spec)
 
     def train_epoch(self, epoch: int) -> EpochResult:
         """Train epoch `epoch` (from 1) and validate after it."""
@@ -102,25 +105,60 @@ class Trainer:
             "seconds": round(time.perf_counter() - started, 3),
             "images_per_second": round(self.train_data.steps * self.recipe.batch_size / seconds, 3),
             **train,
-            **{f"val_{name}": value for name, value in validation.items()},
+            "val_loss": validation.loss,
+            **{f"val_{name}": value for name, value in self._named(validation.matrix).items()},
             "peak_memory_mb": round(peak_memory_mb(), 1),
         }
         finite = math.isfinite(row["loss"]) and math.isfinite(row["val_loss"])
-        return EpochResult(row, diverged=not finite)
+        return EpochResult(row, validation, diverged=not finite)
 
-    def validate(self) -> dict[str, float]:
-        """Loss and scores over the whole validation split, from one confusion matrix."""
-        callback = _StepProgress(self._report, "validate", self.val_data.steps, self.recipe.batch_size)
-        loss = self.model.evaluate(self.val_data.epoch(1), verbose=0, callbacks=[callback], return_dict=True)["loss"]
-        return {"loss": loss, **self._scores()}
+    def validate(self) -> Validation:
+        """Loss and confusion of every image of the validation split."""
+        progress = _StepProgress(self._report, "validate", self.val_data.steps, self.recipe.batch_size)
+        progress.start()
+        loss, counts = 0.0, []
+        for step, (images, masks) in enumerate(self.val_data.epoch(1), start=1):
+            batch_loss, batch_counts, _ = self._validation_step(images, masks)
+            loss += float(batch_loss) * len(images)
+            counts.append(np.asarray(batch_counts, np.int64))
+            progress.step(step)
+        matrices = np.concatenate(counts)
+        hits = np.diagonal(matrices, axis1=1, axis2=2)
+        mean = loss / len(matrices)
+        return Validation(mean, matrices.sum(axis=0), hits, matrices.sum(axis=2), matrices.sum(axis=1))
+
+    def picture(self, validation: Validation) -> BestEpoch:
+        """Add pictures: of the same images for every trial, and of those that the network does best and worst on."""
+        best, worst = extreme_images(validation)
+        shown = list(dict.fromkeys([*fixed_images(self.val_data.images), *best, *worst]))
+        pictures = {}
+        for chunk in (shown[at : at + self.recipe.batch_size] for at in range(0, len(shown), self.recipe.batch_size)):
+            images, masks = (np.stack(arrays) for arrays in zip(*map(self.val_data.read, chunk), strict=True))
+            predicted = np.asarray(self._validation_step(images, masks)[2])
+            for index, image, mask, ids in zip(chunk, images, masks, predicted, strict=True):
+                pictures[index] = side_by_side(image, mask, ids, self.dataset.ignore_index)
+        return BestEpoch(validation, pictures)
+
+    def _validate_batch(self, images: Any, masks: Any) -> tuple[Any, Any, Any]:
+        """Loss, the confusion matrix of each image `[B, C, C]`, and the class ids predicted, uint8 `[B, H, W]`."""
+        classes = self.dataset.classes
+        logits = self.model(images, training=False)
+        loss = self.model.compute_loss(x=images, y=masks, y_pred=logits, training=False)
+        counts = confusion_of_images(masks, logits, classes, self.dataset.ignore_index)
+        return loss, counts, keras.ops.cast(predicted_classes(logits, classes), "uint8")
 
     def restore(self, weights: Path) -> None:
         """Load weights and optimizer state, step count included, as a checkpoint saved them."""
+        with h5py.File(weights) as file:
+            check_arrays(file)
         self.model.load_weights(weights)
 
     def _scores(self) -> dict[str, float]:
         confusion = next(metric for metric in _all_metrics(self.model) if isinstance(metric, ConfusionMatrix))
-        return scores(confusion.matrix(), self.dataset.class_names)
+        return self._named(confusion.matrix())
+
+    def _named(self, matrix: np.ndarray) -> dict[str, float]:
+        return scores(matrix, self.dataset.class_names)
 
     def _freeze_encoder(self, frozen: bool) -> None:
         if frozen == self._frozen:
@@ -133,29 +171,25 @@ class Trainer:
 
 
 class _StepProgress(keras.callbacks.Callback):
-    """Reports steps and images per second while Keras trains or evaluates."""
+    """Reports steps and images per second of a training by Keras, or of a validation."""
 
     def __init__(self, report: Progress, phase: str, steps: int, batch_size: int) -> None:
         super().__init__()
         self._report, self._phase, self._steps, self._batch_size = report, phase, steps, batch_size
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
-        self._start()
-
-    def on_test_begin(self, logs: Mapping[str, float] | None = None) -> None:
-        self._start()
+        self.start()
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        self._step(batch + 1)
+        self.step(batch + 1)
 
-    def on_test_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        self._step(batch + 1)
-
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Begin to measure."""
         self._started = time.perf_counter()
         self._report(self._phase, 0, self._steps, 0.0)
 
-    def _step(self, done: int) -> None:
+    def step(self, done: int) -> None:
+        """So many steps are done."""
         rate = done * self._batch_size / max(time.perf_counter() - self._started, 1e-9)
         self._report(self._phase, done, self._steps, rate)
 

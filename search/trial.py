@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import re
-import signal
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from multiprocessing import connection, parent_process
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from search.checkpoint import TrainingState, copy_checkpoint, read_state, save_checkpoint, weights_file
-from search.files import append_csv, read_csv, write_csv, write_json
+from search.disk import is_disk_full
+from search.files import append_csv, write_csv, write_json
 from search.quiet import load_tensorflow
 from search.study import Study
+from search.validation import drop_other_epochs, read_best_epoch, write_best_epoch
 
 if TYPE_CHECKING:
     from datasets import Dataset
-    from search.training import Trainer
+    from search.training import EpochResult, Trainer
 
 # The trial's progress file is replaced at most this often, in seconds.
 PROGRESS_INTERVAL = 0.5
@@ -57,11 +55,12 @@ class TrialSpec:
         encoder_weights: see `deeplab.build_model`.
         data_format, data: arguments of `datasets.open_dataset`.
         images: how many images each split held when the search started.
-        cache: keep decoded images in memory.
+        cache: folder of the images that are decoded already (see `datasets.cache`).
         data_seed: of a procedural data set.
         seed: the configuration's own.
         objective, direction: what `best` means.
         columns: of `epochs.csv`.
+        class_names: in id order.
         device: what the process may use.
     """
 
@@ -79,12 +78,13 @@ class TrialSpec:
     data_format: str
     data: dict[str, Any]
     images: dict[str, int]
-    cache: bool
+    cache: str
     data_seed: int
     seed: int
     objective: str
     direction: str
     columns: tuple[str, ...]
+    class_names: tuple[str, ...]
     device: Device
 
 
@@ -108,8 +108,6 @@ def run_trial(spec: TrialSpec) -> Outcome:
     """
     started = time.perf_counter()
     folder = Study(Path(spec.study)).trial(spec.trial_id)
-    follow_driver()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     with _log_to(folder / "log.txt"):
         try:
             prepare_device(spec.device)
@@ -142,13 +140,15 @@ class _TrialRun:
         self._reported = 0.0
 
     def run(self) -> Status:
-        state = read_state(self.folder / "last") or TrainingState(epoch=self.spec.first_epoch)
+        # Where the last checkpoint is damaged, the best one is a whole one before it.
+        kept = (read_state(self.folder / name) for name in ("last", "best"))
+        state = next((state for state in kept if state is not None), TrainingState(epoch=self.spec.first_epoch))
         self._mend_best(state)
         self._open_history(state)
         if state.epoch >= self.spec.last_epoch:
             return "completed"
         self._progress("start", 0, 0, 0.0, state.epoch + 1)
-        trainer = self._trainer(state)
+        trainer = self._continued_trainer(state)
         for epoch in range(state.epoch + 1, self.spec.last_epoch + 1):
             if self.study.stop_file.exists():
                 return "interrupted"
@@ -156,18 +156,59 @@ class _TrialRun:
             result = trainer.train_epoch(epoch)
             if result.diverged:
                 return "diverged"
-            self._keep(trainer, state, result.row)
+            self._keep(trainer, state, result)
         return "completed"
 
-    def _trainer(self, state: TrainingState) -> Trainer:
+    def _continued_trainer(self, state: TrainingState) -> Trainer:
+        """A trainer after the last epoch of `state`, from the newest weights of the configuration that can be read.
+
+        Where those are older, because a file is damaged, the epochs since are trained again: they come out the same.
+        """
+        for epoch, weights in [*self._weights_to_continue(state), (0, None)]:
+            trainer = self._trainer(state.epoch + 1, weights)
+            try:
+                if weights is not None:
+                    trainer.restore(weights)
+            # h5py and Keras raise errors of many kinds on damaged files; older weights serve as well.
+            except Exception:  # noqa: BLE001
+                traceback.print_exc()
+                continue
+            self._catch_up(trainer, epoch, state)
+            return trainer
+        raise AssertionError("training from the start needs no weights")
+
+    def _weights_to_continue(self, state: TrainingState) -> list[tuple[int, Path]]:
+        """(epoch, weights) of every whole checkpoint of the configuration up to the state's epoch, the newest first."""
+        last_epoch = state.epoch
+        if state.best_epoch is not None and weights_file(self.folder / "best") is None:
+            # The best epoch's checkpoint is lost too: on the way it is made again.
+            last_epoch = state.best_epoch - 1
+        names = [self.spec.trial_id, *_ancestors(self.spec.parent_id)]
+        found = []
+        for folder in (self.study.trial(name) / kind for name in names for kind in ("last", "best")):
+            held, weights = read_state(folder), weights_file(folder)
+            if held is not None and weights is not None and held.epoch <= last_epoch:
+                found.append((held.epoch, weights))
+        return sorted(found, key=lambda pair: pair[0], reverse=True)
+
+    def _catch_up(self, trainer: Trainer, epoch: int, state: TrainingState) -> None:
+        """Train again the epochs after `epoch` that the state says are done."""
+        for done in range(epoch + 1, state.epoch + 1):
+            print(f"epoch {done} is trained again: its checkpoint is damaged", flush=True)
+            self._epoch = done
+            trainer.train_epoch(done)
+            if done == state.best_epoch:
+                rows = [row for row in state.rows if row["epoch"] <= done]
+                save_checkpoint(self.folder / "best", trainer.model, replace(state, epoch=done, rows=rows))
+
+    def _trainer(self, epoch: int, weights: Path | None) -> Trainer:
         from deeplab import Architecture
         from recipe import Recipe
         from search.training import Trainer
 
         spec = self.spec
-        self._epoch = state.epoch + 1
-        weights = self._weights_to_continue()
-        trainer = Trainer(
+        self._epoch = epoch
+        return Trainer(
             Architecture(**spec.architecture),
             Recipe(**spec.recipe),
             self._open_data(),
@@ -176,50 +217,50 @@ class _TrialRun:
             # A checkpoint replaces the pretrained weights anyway.
             encoder_weights=None if weights else spec.encoder_weights,
             seed=spec.seed,
-            cache=spec.cache,
             progress=lambda phase, step, steps, rate: self._progress(phase, step, steps, rate, self._epoch),
         )
-        if weights is not None:
-            trainer.restore(weights)
-        return trainer
 
     def _open_data(self) -> Dataset:
         from datasets import DataError, open_dataset
+        from datasets.cache import open_cache
 
         dataset = open_dataset(self.spec.data_format, seed=self.spec.data_seed, **self.spec.data)
         found = {split: dataset.length(split) for split in self.spec.images}
         if found != self.spec.images:
             raise DataError(f"the data have changed since the search started: {self.spec.images} images, now {found}")
-        return dataset
+        return open_cache(Path(self.spec.cache), dataset) or dataset
 
-    def _weights_to_continue(self) -> Path | None:
-        own = weights_file(self.folder / "last")
-        if own is not None or self.spec.parent_id is None:
-            return own
-        parent = self.study.trial(self.spec.parent_id) / "last"
-        weights = weights_file(parent)
-        if weights is None:
-            raise FileNotFoundError(f"{parent} holds no checkpoint to continue from")
-        return weights
-
-    def _keep(self, trainer: Trainer, state: TrainingState, row: dict[str, Any]) -> None:
+    def _keep(self, trainer: Trainer, state: TrainingState, result: EpochResult) -> None:
         """Make an epoch durable: the checkpoint first, then everything that can be derived from it."""
-        row = {"trial_id": self.spec.trial_id, "config_id": self.spec.config_id, "time": time.time(), **row}
+        row = {"trial_id": self.spec.trial_id, "config_id": self.spec.config_id, "time": time.time(), **result.row}
         state.epoch = row["epoch"]
         state.rows.append(row)
         state.train_seconds += row["seconds"]
         is_best = self._is_better(row[self.spec.objective], state.best_score)
         if is_best:
             state.best_epoch, state.best_score = row["epoch"], row[self.spec.objective]
+            write_best_epoch(self.folder / "best", state.best_epoch, trainer.picture(result.validation))
         save_checkpoint(self.folder / "last", trainer.model, state)
         if is_best:
             copy_checkpoint(self.folder / "last", self.folder / "best", state)
         self._add_history(row)
+        if is_best:
+            self._show_best(state)
+
+    def _show_best(self, state: TrainingState) -> None:
+        """Pictures and confusion of the best epoch in TensorBoard; those of earlier ones go."""
+        if state.best_epoch is None:
+            return
+        best = read_best_epoch(self.folder / "best", state.best_epoch)
+        if best is not None:
+            drop_other_epochs(self.folder / "best", state.best_epoch)
+            when = next(row["time"] for row in state.rows if row["epoch"] == state.best_epoch)
+            self._events.show_best(best, state.best_epoch, when, self.spec.class_names)
 
     def _mend_best(self, state: TrainingState) -> None:
         """Copy the best epoch's checkpoint where a kill came between the two: it is the last one then."""
-        best = read_state(self.folder / "best")
-        if state.best_epoch == state.epoch and (best is None or best.epoch != state.epoch):
+        best, last = read_state(self.folder / "best"), weights_file(self.folder / "last")
+        if last is not None and state.best_epoch == state.epoch and (best is None or best.epoch != state.epoch):
             copy_checkpoint(self.folder / "last", self.folder / "best", state)
 
     def _open_history(self, state: TrainingState) -> None:
@@ -227,9 +268,9 @@ class _TrialRun:
         from search.tensorboard import TrialEvents
 
         path, spec = self.folder / "epochs.csv", self.spec
-        if [row["epoch"] for row in read_csv(path)] != [str(row["epoch"]) for row in state.rows] or not state.rows:
-            write_csv(path, spec.columns, state.rows)
+        write_csv(path, spec.columns, state.rows)
         self._events = TrialEvents(self.study.tensorboard / spec.run, spec.trial_id, state.rows, spec.first_epoch)
+        self._show_best(state)
 
     def _add_history(self, row: dict[str, Any]) -> None:
         append_csv(self.folder / "epochs.csv", self.spec.columns, [row])
@@ -275,19 +316,6 @@ def prepare_device(device: Device) -> None:
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not gpus})
 
 
-def follow_driver() -> None:
-    """End this process as soon as the driver that started it is gone, so that nobody writes beside its successor."""
-    driver = parent_process()
-    if driver is None:
-        return
-
-    def wait() -> None:
-        connection.wait([driver.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True, name="follow-driver").start()
-
-
 @contextlib.contextmanager
 def _log_to(path: Path) -> Iterator[None]:
     """Send all output of this process, that of C libraries too, to the end of a file."""
@@ -303,14 +331,19 @@ def _log_to(path: Path) -> Iterator[None]:
         sys.stderr.flush()
 
 
+def _ancestors(parent_id: str | None) -> list[str]:
+    """The trials of the rungs below, the nearest first."""
+    number, _, rung = (parent_id or "").partition("-")
+    return [f"{number}-{below}" for below in reversed(range(int(rung) + 1))] if rung else []
+
+
 def _status_of(error: BaseException) -> Status:
-    """A full disk is no fault of the trial: it is interrupted, and goes on when there is room."""
+    """A full disk, and data that are gone or damaged, are no fault of the trial: it goes on once they are mended."""
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         return "out_of_memory"
-    is_disk_full = isinstance(error, OSError) and (
-        error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error)
-    )
-    return "interrupted" if is_disk_full else "failed"
+    # TensorFlow passes on the errors of the input pipeline as text.
+    is_data = "DataError: " in _one_line(error)
+    return "interrupted" if is_data or is_disk_full(error) else "failed"
 
 
 def _one_line(error: BaseException) -> str:

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from multiprocessing.context import ForkServerContext
-from typing import Any, TypeVar
-
-import pebble
 
 from datasets.dataset import usable_cores
+from search.executors.process import OwnProcess
 from search.quiet import quiet_environment
 from search.trial import Device, Outcome, TrialSpec, run_trial
 
 # Loaded once by the server that trial processes are forked from, so that a trial starts in a second.
 PRELOAD = ["search.executors.preload"]
-
-T = TypeVar("T")
 
 
 class LocalExecutor:
@@ -29,13 +26,14 @@ class LocalExecutor:
 
     Args:
         workers: trials at a time; None for one per GPU, or one on a machine without.
+        threads: that each trial computes with on a machine without GPUs; None for one a core.
     """
 
-    def __init__(self, workers: int | None = None) -> None:
+    def __init__(self, workers: int | None = None, threads: int | None = None) -> None:
         quiet_environment()
-        self._devices = share_devices(workers, list_gpus(), usable_cores())
+        self._devices = share_devices(workers, list_gpus(), usable_cores(), threads)
         self._context = fork_context()
-        self._started: list[tuple[Future[Outcome], pebble.ProcessPool]] = []
+        self._processes: list[OwnProcess[Outcome]] = []
 
     @property
     def devices(self) -> Sequence[Device]:
@@ -44,25 +42,23 @@ class LocalExecutor:
 
     def submit(self, spec: TrialSpec) -> Future[Outcome]:
         """Start a trial in a process of its own; see `Executor.submit`."""
-        self._end(lambda future: future.done())
-        # One pool for all would start the next process ahead, which complains where it is no longer wanted.
-        pool = pebble.ProcessPool(max_workers=1, context=self._context)
-        future: Future[Outcome] = schedule(pool, run_trial, [spec])
-        self._started.append((future, pool))
-        return future
+        self._wait_for([process for process in self._processes if process.future.done()])
+        with interrupts_blocked():
+            process = OwnProcess(self._context, run_trial, spec, name=f"trial {spec.trial_id}")
+        self._processes.append(process)
+        return process.future
 
     def shutdown(self) -> None:
         """End every process that still runs, and wait for it."""
-        self._end(lambda _: True)
+        for process in self._processes:
+            process.future.cancel()
+        self._wait_for(list(self._processes))
 
-    def _end(self, chosen: Callable[[Future[Outcome]], bool]) -> None:
-        """End the chosen trials' processes; their devices are free once this returns."""
-        ending = [(future, pool) for future, pool in self._started if chosen(future)]
-        self._started = [pair for pair in self._started if pair not in ending]
-        for _, pool in ending:
-            pool.stop()  # type: ignore[no-untyped-call]  # pebble
-        for _, pool in ending:
-            pool.join()
+    def _wait_for(self, ending: Sequence[OwnProcess[Outcome]]) -> None:
+        """Wait until processes that end have ended: their devices and files are free then."""
+        for process in ending:
+            process.wait()
+            self._processes.remove(process)
 
 
 def fork_context() -> ForkServerContext:
@@ -72,34 +68,35 @@ def fork_context() -> ForkServerContext:
     return context
 
 
-def schedule(
-    pool: pebble.ProcessPool, function: Callable[..., T], arguments: Sequence[Any], timeout: float | None = None
-) -> Future[T]:
-    """Run a function in a pool whose processes leave Ctrl-C to this one to answer."""
-    # The server that processes are forked from inherits the mask.
+@contextlib.contextmanager
+def interrupts_blocked() -> Iterator[None]:
+    """While processes are started: the server that they are forked from inherits this. Ctrl-C is the driver's."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        future: Future[T] = pool.schedule(function, args=arguments, timeout=timeout)
+        yield
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    return future
 
 
-def share_devices(workers: int | None, gpus: Sequence[str], cores: int) -> list[Device]:
+def share_devices(workers: int | None, gpus: Sequence[str], cores: int, threads: int | None = None) -> list[Device]:
     """One GPU a worker where there are GPUs, with the cores shared out; else the cores alone.
+
+    On CPUs every worker has as many threads as there are cores, however many workers there are: sums are rounded as
+    their parts are shared among threads, and a trial must not depend on what runs beside it.
 
     Args:
         workers: how many; None for one per GPU, or one.
         gpus: indices of the GPUs.
         cores: of this machine.
+        threads: of each worker without a GPU; None for as many as there are cores.
     """
     count = workers or len(gpus) or 1
-    threads = max(1, cores // count)
     if not gpus:
-        return [Device(f"cpu{number}", None, threads) for number in range(count)]
+        return [Device(f"cpu{number}", None, threads or cores) for number in range(count)]
+    share = max(1, cores // count)
     # More workers than GPUs share them in turn, as the user asked.
     return [
-        Device(f"gpu{gpus[number % len(gpus)]}.{number}", gpus[number % len(gpus)], threads) for number in range(count)
+        Device(f"gpu{gpus[number % len(gpus)]}.{number}", gpus[number % len(gpus)], share) for number in range(count)
     ]
 
 

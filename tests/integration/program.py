@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -54,7 +54,7 @@ def deeplab_search(*arguments: str | Path, cwd: Path, **changes: str) -> Result:
 
 
 class Running:
-    """A command in flight, in a process group of its own."""
+    """A command in flight, in a session of its own; its trials have process groups of their own in it."""
 
     def __init__(self, arguments: tuple[str | Path, ...], cwd: Path) -> None:
         self._log = cwd / f"output-{time.monotonic_ns()}.txt"
@@ -88,14 +88,15 @@ class Running:
 
     def kill(self) -> None:
         """End the command and every process it started, at once."""
-        if self.members():
-            os.killpg(self.process.pid, signal.SIGKILL)
+        for process in self.members():
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
         self.process.wait(PATIENCE)
         wait_until(lambda: not self.members(), lambda: f"processes left over: {self.members()}")
 
     def members(self) -> list[int]:
-        """The processes of the group that still run."""
-        return [process for process, group in _process_groups() if group == self.process.pid]
+        """The processes of the session that still run."""
+        return [process for process, session in _sessions() if session == self.process.pid]
 
 
 @contextmanager
@@ -135,10 +136,10 @@ def listing(folder: Path) -> dict[str, tuple[int, int]]:
     return found
 
 
-def _process_groups() -> Iterator[tuple[int, int]]:
-    """(process, its group) of every process that is no zombie."""
-    shown = subprocess.run(["ps", "-A", "-o", "pid=,pgid=,stat="], capture_output=True, text=True, check=True)
+def _sessions() -> Iterator[tuple[int, int]]:
+    """(process, its session) of every process that is no zombie."""
+    shown = subprocess.run(["ps", "-A", "-o", "pid=,sess=,stat="], capture_output=True, text=True, check=True)
     for line in shown.stdout.splitlines():
-        process, group, state = line.split()
+        process, session, state = line.split()
         if not state.startswith("Z"):
-            yield int(process), int(group)
+            yield int(process), int(session)

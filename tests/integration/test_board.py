@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import re
 import signal
@@ -10,7 +11,9 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from PIL import Image
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
+from tensorboard.plugins.hparams import metadata, plugin_data_pb2
 
 from tests.integration.program import running
 
@@ -36,7 +39,7 @@ def run_of(trial: str) -> str:
 def test_tensorboards_own_loader_shows_a_run_a_configuration(study: Path, epochs: pd.DataFrame) -> None:
     loaded = EventMultiplexer().AddRunsFromDirectory(str(study / "tensorboard")).Reload()
     names = {run_of(trial) for trial in epochs["trial_id"]}
-    assert set(loaded.Runs()) == {*names, "."}
+    assert set(loaded.Runs()) == {*names, ".", "search"}
     for name in names:
         own = epochs[epochs["trial_id"].map(run_of) == name].sort_values("epoch")
         for tag, column in LINES.items():
@@ -45,6 +48,68 @@ def test_tensorboards_own_loader_shows_a_run_a_configuration(study: Path, epochs
             assert [event.step for event in line] == list(own["epoch"])
             values = [event.tensor_proto.float_val[0] for event in line]
             assert values == pytest.approx(list(own[column]), rel=1e-5)
+
+
+def hparams_of(loaded: EventMultiplexer, run: str) -> dict[str, Any]:
+    """A row of the HParams table, as TensorBoard's own loader reads it."""
+    content = loaded.GetAccumulator(run).PluginTagToContent(metadata.PLUGIN_NAME)[metadata.SESSION_START_INFO_TAG]
+    hparams = plugin_data_pb2.HParamsPluginData.FromString(content).session_start_info.hparams
+    return {name: getattr(value, str(value.WhichOneof("kind"))) for name, value in hparams.items()}
+
+
+def test_hparams_are_trials_csv_row_by_row(study: Path, trials: pd.DataFrame) -> None:
+    loaded = EventMultiplexer().AddRunsFromDirectory(str(study / "tensorboard")).Reload()
+    # A configuration's row is that of its last trial.
+    rows = trials.sort_values("last_epoch").groupby("config_id").tail(1)
+    assert len(rows) == trials["config_id"].nunique() == len(loaded.Runs()) - 2
+    searched = [name for name in trials.columns if name.startswith("hp:")]
+    places = {name: name for name in ("config_id", "bracket", "rung", "iteration", "parameters", "macs")}
+    columns = {**{name.removeprefix("hp:"): name for name in searched}, **places, "epochs": "last_epoch"}
+    for _, row in rows.iterrows():
+        run = run_of(row["trial_id"])
+        expected = {name: row[column] for name, column in columns.items() if pd.notna(row[column])}
+        assert hparams_of(loaded, run) == expected, "what a configuration does not have is absent, not zero"
+        metrics = {"best/val_mean_iou": "score", "best/val_loss": "metric:val_loss", "best/seconds": "total_seconds"}
+        for tag, column in metrics.items():
+            (event,) = loaded.Tensors(run, tag)
+            assert event.step == row["best_epoch"]
+            assert event.tensor_proto.float_val[0] == pytest.approx(row[column], rel=1e-6)
+
+
+def test_pictures_of_the_same_images_and_the_confusion_at_the_best_epoch(study: Path, trials: pd.DataFrame) -> None:
+    loaded = EventMultiplexer().AddRunsFromDirectory(str(study / "tensorboard")).Reload()
+    tags = {"confusion/validation", *(f"predictions/image_{index}" for index in (0, 2, 3, 5))}
+    for config, own in trials.groupby("config_id"):
+        run = run_of(own["trial_id"].iloc[0])
+        pictures = loaded.PluginRunToTagToContent("images")[run]
+        assert set(pictures) == tags, config
+        for tag in tags:
+            events = loaded.Tensors(run, tag)
+            assert [event.step for event in events] == sorted(own["best_epoch"])
+            width, height, jpeg = events[-1].tensor_proto.string_val
+            with Image.open(io.BytesIO(jpeg)) as picture:
+                assert picture.size == (int(width), int(height))
+
+
+def test_logs_are_small(study: Path, trials: pd.DataFrame) -> None:
+    for config, own in trials.groupby("config_id"):
+        folder = study / "tensorboard" / run_of(own["trial_id"].iloc[0])
+        assert sum(path.stat().st_size for path in folder.iterdir()) < 2_000_000 * len(own), config
+
+
+def test_the_searchs_own_curves(study: Path, trials: pd.DataFrame) -> None:
+    loaded = EventMultiplexer().AddRunsFromDirectory(str(study / "tensorboard")).Reload()
+
+    def curve(name: str) -> list[float]:
+        return [event.tensor_proto.float_val[0] for event in loaded.Tensors("search", f"search/{name}")]
+
+    best = curve("best_so_far")
+    assert best == sorted(best)
+    assert best[-1] == pytest.approx(trials["score"].max())
+    assert curve("finished") == list(range(1, len(trials) + 1))
+    assert max(curve("workers_busy")) == 2
+    assert curve("workers_busy")[-1] == 0
+    assert loaded.PluginRunToTagToContent("custom_scalars")["."]
 
 
 def fetch(url: str, **query: str) -> str:

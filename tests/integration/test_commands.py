@@ -11,7 +11,10 @@ import pytest
 
 from tests.integration.program import PROGRAM, Table, deeplab_search, environment, listing, write_study
 
-COMMANDS = ("run", "plan", "status", "board", "export", "predict", "summary", "doctor", "data", "data check")
+COMMANDS = (
+    *("run", "plan", "status", "report", "compare", "board", "export", "predict", "summary", "doctor"),
+    *("data", "data check"),
+)
 
 
 def test_help_lists_the_commands_and_each_has_help_of_its_own(tmp_path: Path) -> None:
@@ -22,7 +25,7 @@ def test_help_lists_the_commands_and_each_has_help_of_its_own(tmp_path: Path) ->
         own = deeplab_search(*command.split(), "--help", cwd=tmp_path)
         assert own.status == 0, own.all
         assert "Usage: deeplab-search" in own.out
-    for command in ("report", "train", "evaluate"):
+    for command in ("train", "evaluate"):
         assert f" {command} " not in listed.out
 
 
@@ -34,7 +37,7 @@ def test_plan_counts_what_the_search_then_runs(study: Path, tiny: Table, tmp_pat
     total = f"tiny: {len(trials) - 1} trials of {configurations} configurations and the baseline, {len(epochs)} epochs"
     assert total in planned.out
     drawn = trials[trials["rung"] == 0]
-    smallest, *_, largest = drawn.sort_values("macs")["parameters"]
+    smallest, *_, largest = drawn.sort_values("macs", kind="stable")["parameters"]
     sizes = [line.split() for line in planned.out.splitlines() if line.startswith("parameters")]
     assert [(row[1], row[5]) for row in sizes[1:]] == [(f"{smallest / 1e6:.2f}", f"{largest / 1e6:.2f}")], planned.out
     assert "the space holds 12 networks" in planned.out
@@ -126,3 +129,34 @@ def test_no_escape_codes_in_a_pipe_and_no_failure_on_narrow_terminals(study: Pat
     assert shown.status == 0, shown.all
     assert "\x1b" not in shown.out
     assert shown.err == ""
+
+
+def test_report_compare_and_status_for_scripts(study_copy: Path, study: Path, tmp_path: Path) -> None:
+    (study_copy / "report.html").unlink()
+    written = deeplab_search("report", study_copy, cwd=tmp_path)
+    assert written.status == 0, written.all
+    assert written.out.strip() == str(study_copy / "report.html")
+    assert "Verdict" in (study_copy / "report.html").read_text()
+
+    said = deeplab_search("status", study_copy, "--json", cwd=tmp_path)
+    assert json.loads(said.out)["trials_finished"] == 7
+    watched = deeplab_search("status", study_copy, "--watch", cwd=tmp_path)
+    assert "7/7 trials" in watched.out
+    assert deeplab_search("status", study_copy, "--watch", "--json", cwd=tmp_path).status == 2
+
+    other = study_copy.with_name("other")
+    shutil.copytree(study_copy, other)
+    compared = deeplab_search("compare", study_copy, other, "--to", "both", cwd=tmp_path)
+    assert compared.status == 0, compared.all
+    assert "tiny" in compared.out
+    assert sorted(path.name for path in (tmp_path / "both").iterdir()) == ["comparison.csv", "comparison.html"]
+    assert deeplab_search("compare", study_copy, cwd=tmp_path).status == 2
+
+
+def test_the_command_at_the_end_is_run_and_its_failure_changes_nothing(study_copy: Path) -> None:
+    command = "study.on_end='sh -c \"echo told of $1; exit 7\" sh'"
+    again = deeplab_search("run", "tiny.toml", "--set", command, cwd=study_copy.parents[1])
+    assert again.status == 0, again.all
+    assert "told of results/tiny" in again.out
+    assert "exit status 7" in again.out
+    assert "starts" not in again.out

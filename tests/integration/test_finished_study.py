@@ -8,6 +8,8 @@ import pytest
 from pandas.api import types
 
 from deeplab import Architecture
+from deeplab.metrics import scores
+from search.validation import read_best_epoch
 from tests.integration.program import Result, Table, deeplab_search, listing, running, write_study
 
 CLASSES = ("ground", "crop", "roof", "road", "tree", "vehicle")
@@ -35,6 +37,7 @@ def epochs(study: Path) -> pd.DataFrame:
 def test_run_ends_with_the_best_the_baseline_and_what_to_do_next(finished: tuple[Path, Result]) -> None:
     said = finished[1].out
     assert "against the baseline's" in said
+    assert "results/tiny/report.html" in said
     for command in ("board", "export", "predict"):
         assert f"deeplab-search {command} results/tiny" in said
     assert finished[1].err == ""
@@ -156,6 +159,27 @@ def test_study_toml_is_frozen_with_everything_resolved(study: Path, tiny: Table)
     assert frozen["frozen"]["class_names"] == list(CLASSES)
     assert frozen["frozen"]["versions"]["keras"]
     assert frozen["frozen"]["data_fingerprint"]
+
+
+def test_the_report_is_there_with_the_verdict_and_predictions(study: Path, trials: pd.DataFrame) -> None:
+    page = (study / "report.html").read_text()
+    assert len(page.encode()) < 5_000_000
+    assert f"{trials['score'].max():.4f}" in page
+    assert "resamplings of the 6 validation images" in page
+    assert page.count('<img src="data:image/jpeg;base64,') == 6
+
+
+def test_the_kept_confusion_gives_the_score(study: Path, trials: pd.DataFrame) -> None:
+    best_epochs, losses, scored = (trials[name].to_dict() for name in ("best_epoch", "metric:val_loss", "score"))
+    for name in ("baseline", trials["score"].idxmax()):
+        best = read_best_epoch(study / f"trial_{name}" / "best", best_epochs[name])
+        assert best is not None
+        counts = best.validation
+        assert (counts.truth.sum(axis=0) == counts.matrix.sum(axis=1)).all()
+        assert (counts.predicted.sum(axis=0) == counts.matrix.sum(axis=0)).all()
+        assert (counts.hits.sum(axis=0) == counts.matrix.diagonal()).all()
+        assert scores(counts.matrix, CLASSES)["mean_iou"] == pytest.approx(scored[name])
+        assert counts.loss == pytest.approx(losses[name])
 
 
 def test_best_toml_is_an_architecture(study: Path, trials: pd.DataFrame) -> None:

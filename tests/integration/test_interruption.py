@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.integration.program import (
     PROGRAM,
@@ -133,6 +134,32 @@ def test_epochs_are_those_of_an_undisturbed_run(disturbed: Disturbed, study: Pat
     same = sorted(disturbed.finished_before)
     found, expected = (epochs_of(folder).drop(columns=OF_THE_EPOCH).loc[same] for folder in (disturbed.study, study))
     pd.testing.assert_frame_equal(found, expected, check_exact=True)
+
+
+def curves_of(study: Path, run: str) -> dict[str, list[tuple[int, bytes]]]:
+    """Every point and picture of a run in TensorBoard, but for what is measured of the machine."""
+    events = EventAccumulator(str(study / "tensorboard" / run), size_guidance={"tensors": 0})
+    events.Reload()
+    of_the_run = {"best/seconds", *(f"trial/{name}" for name in OF_THE_EPOCH)}
+    return {
+        tag: [(event.step, event.tensor_proto.SerializeToString()) for event in events.Tensors(tag)]
+        for tag in set(events.Tags()["tensors"]) - of_the_run
+    }
+
+
+def test_curves_and_pictures_are_those_of_an_undisturbed_run(disturbed: Disturbed, study: Path) -> None:
+    trials = trials_of(study)
+    last = trials.sort_values("last_epoch").groupby("config_id").tail(1).index
+    # Trials that ended with another share of the cores may differ in the last digit.
+    same = [trial for trial in last if trial in disturbed.finished_before]
+    assert PROMOTED in same
+    for trial in same:
+        found, expected = (curves_of(folder, trial.partition("-")[0]) for folder in (disturbed.study, study))
+        assert found.keys() == expected.keys()
+        for tag, points in found.items():
+            assert points == expected[tag], (trial, tag)
+    steps = [step for step, _ in curves_of(disturbed.study, PROMOTED.partition("-")[0])["validation/mean_iou"]]
+    assert steps == [1, 2, 3], "no point is doubled"
 
 
 def test_a_killed_trial_was_tried_again(disturbed: Disturbed) -> None:

@@ -18,7 +18,7 @@ from deeplab import TUTORIAL, Architecture, cost, feature_map_size
 from dimensions import CATALOGUE, Dimension, SpaceError, parse_dimension, plain
 from offers import CONDITIONS, GAPS
 from recipe import Recipe
-from search.oracle import draw_values
+from search.drawing import draw_values
 from space import DeepLabHyperModel, Space, as_space
 from tests.unit.deeplab.strategies import architectures
 

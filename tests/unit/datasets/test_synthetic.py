@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datasets import DataError, Dataset, open_dataset
-from datasets.scenes import CROP, ROOF, TREE
+from datasets.scenes import CROP, GROUND, ROOF, TREE
 
 
 def scenes(size: tuple[int, int] = (48, 64), **options: object) -> Dataset:
@@ -89,21 +90,67 @@ def test_masks_lie_on_what_they_name() -> None:
     assert np.concatenate(brightness[True]).mean() < 0.75 * np.concatenate(brightness[False]).mean()
 
 
-def test_crop_and_roof_look_alike_pixel_by_pixel() -> None:
-    data = scenes((96, 128), train_images=200)
-    pixels: dict[int, list[np.ndarray]] = {CROP: [], ROOF: []}
-    for index in range(200):
+def ring(image: np.ndarray, ys: np.ndarray, xs: np.ndarray, radius: float) -> np.ndarray:
+    """Mean colour [N, 3], 0..1, of the circles of that radius around N pixels."""
+    turns = np.linspace(0, 2 * np.pi, 16, endpoint=False)[:, None]
+    rows = np.clip((ys + radius * np.sin(turns)).round().astype(int), 0, image.shape[0] - 1)
+    columns = np.clip((xs + radius * np.cos(turns)).round().astype(int), 0, image.shape[1] - 1)
+    return np.asarray(image[rows, columns].mean(axis=0) / 255)
+
+
+def fitted_accuracy(features: np.ndarray, truth: np.ndarray) -> float:
+    """Of a linear classifier fitted to the first two thirds, on the last third; `truth` holds -1 and 1."""
+    features = np.hstack([features, np.ones((len(features), 1))])
+    cut = 2 * len(features) // 3
+    weights = np.linalg.lstsq(features[:cut], truth[:cut], rcond=None)[0]
+    return float((np.sign(features[cut:] @ weights) == truth[cut:]).mean())
+
+
+def with_products(features: np.ndarray) -> np.ndarray:
+    return np.hstack([features, (features[:, :, None] * features[:, None, :]).reshape(len(features), -1)])
+
+
+def drawn_pixels(chosen: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]) -> list[tuple[np.ndarray, ...]]:
+    """(image, ys, xs, truth) of 40 pixels of each of two sets, -1 and 1, in every scene that has them."""
+    data, rng = scenes((96, 128), train_images=150), np.random.default_rng(0)
+    found: list[tuple[np.ndarray, ...]] = []
+    for index in range(150):
         image, mask, _ = data.read("train", index)
-        # Away from outlines and shadows, which are what tells them apart.
-        inside = np.ones(mask.shape, bool)
-        for shift in (-4, 4):
-            for axis in (0, 1):
-                inside &= np.roll(mask, shift, axis) == mask
-        for label, found in pixels.items():
-            found.append(image[inside & (mask == label)])
-    crop, roof = (np.concatenate(pixels[label]).astype(float) for label in (CROP, ROOF))
-    spread = crop.std(axis=0)
-    assert (np.abs(crop.mean(axis=0) - roof.mean(axis=0)) < 0.3 * spread).all()
+        for truth, pixels in zip((-1.0, 1.0), chosen(mask), strict=True):
+            ys, xs = np.nonzero(pixels)
+            if len(ys):
+                picked = rng.integers(0, len(ys), 40)
+                found.append((image, ys[picked], xs[picked], np.full(40, truth)))
+    return found
+
+
+def test_what_lies_around_a_plot_decides_whether_it_is_crop_or_roof() -> None:
+    found = drawn_pixels(lambda mask: (mask == CROP, mask == ROOF))
+    truth = np.concatenate([item[3] for item in found])
+    own, near, far = (
+        np.concatenate([ring(image, ys, xs, radius) for image, ys, xs, _ in found]) for radius in (0, 6, 28)
+    )
+    by_itself = fitted_accuracy(with_products(own), truth)
+    by_neighbours = fitted_accuracy(with_products(np.hstack([own, near])), truth)
+    by_surroundings = fitted_accuracy(with_products(np.hstack([own, far])), truth)
+    assert by_itself < 0.6  # a guess
+    assert by_itself + 0.05 < by_neighbours < by_surroundings - 0.05
+    assert by_surroundings > 0.75
+
+
+def test_a_row_and_its_surroundings_decide_together_whether_it_is_crop() -> None:
+    def rows(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        crop = mask == CROP
+        beside = np.any([np.roll(crop, shift, axis) for shift in (-4, 4) for axis in (0, 1)], axis=0)
+        return beside & (mask == GROUND), crop
+
+    found = drawn_pixels(rows)
+    truth = np.concatenate([item[3] for item in found])
+    contrast = np.concatenate([ring(image, ys, xs, 0) - ring(image, ys, xs, 5) for image, ys, xs, _ in found])
+    far = np.concatenate([ring(image, ys, xs, 28) for image, ys, xs, _ in found])
+    # Each adds nothing of its own: a head without a convolution after the fusion can do no more than this.
+    assert fitted_accuracy(np.hstack([contrast, far]), truth) < 0.57
+    assert fitted_accuracy(with_products(np.hstack([contrast, far])), truth) > 0.62
 
 
 def test_binary_scenes_join_what_is_built() -> None:

@@ -7,6 +7,7 @@ from typing import Literal
 from hypothesis import strategies as st
 
 from deeplab import ENCODERS, Architecture
+from deeplab.encoders import encoder_entry
 
 
 @st.composite
@@ -14,10 +15,11 @@ def architectures(draw: st.DrawFn, encoders: tuple[str, ...] = ENCODERS, max_fil
     filters = st.integers(1, max_filters)
     output_stride: Literal[8, 16, 32] = draw(st.sampled_from([8, 16, 32]))
     aspp_tap = draw(st.sampled_from([f"stage{index}" for index in range(3, 6) if 2**index >= output_stride]))
-    shallower = [f"stage{index}" for index in range(int(aspp_tap[-1]) - 1, 0, -1)]
+    encoder = draw(st.sampled_from(encoders))
+    shallower = [stage for stage in encoder_entry(encoder).stages if stage < aspp_tap]
     taps = draw(st.lists(st.sampled_from(shallower), min_size=1, max_size=3, unique=True))
     return Architecture(
-        encoder=draw(st.sampled_from(encoders)),
+        encoder=encoder,
         output_stride=output_stride,
         aspp_tap=aspp_tap,
         low_level_filters=draw(st.just(0) | filters),

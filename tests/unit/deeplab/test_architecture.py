@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from hypothesis import given
 from pydantic import ValidationError
 
 from deeplab import ENCODERS, TUTORIAL, Architecture
+from deeplab.profile import natural_strides
 from tests.unit.deeplab.strategies import architectures
 
 
@@ -98,7 +100,15 @@ def test_an_encoder_alone_is_enough(encoder: str) -> None:
     [
         ({"encoder": "ResNet51"}, ["unknown encoder 'ResNet51'", "ResNet50, "]),
         ({"output_stride": 4}, ["8, 16 or 32"]),
-        ({"aspp_tap": "conv9"}, ["no layer 'conv9'", "stage4 = conv4_block6_out (stride 16)", "stride 4: "]),
+        (
+            {"aspp_tap": "conv4_blok6_out"},
+            [
+                "ResNet50 has no layer 'conv4_blok6_out' to tap. Did you mean 'conv4_block6_out'?",
+                "stage4 = conv4_block6_out (stride 16)",
+                "\n  stride 2: conv1_conv, conv1_bn, conv1_relu\n",
+                "conv4_block{1..6}_2_relu, conv4_block1_0_conv, ",
+            ],
+        ),
         ({"output_stride": 32, "aspp_tap": "stage4"}, ["has stride 16", "output_stride (=32)", "stage5 = conv5"]),
         ({"low_level_tap": "stage4"}, ["must be shallower than the aspp_tap", "'conv4_block6_out' (stride 16)"]),
         ({"low_level_tap": "conv5_block1_out"}, ["'conv5_block1_out' (stride 32)", "must be shallower"]),
@@ -136,6 +146,34 @@ def test_any_spatial_layer_can_be_tapped() -> None:
     architecture = Architecture(aspp_tap="conv4_block5_2_relu", low_level_tap=("conv3_block1_1_conv", "conv1_bn"))
     assert architecture.aspp_tap == "conv4_block5_2_relu"
     assert architecture.low_level_tap == ("conv3_block1_1_conv", "conv1_bn")
+
+
+@pytest.mark.parametrize("encoder", ["ResNet50", "EfficientNetB0", "MobileNetV3Small"])
+def test_a_wrong_tap_is_answered_with_every_layer_there_is(encoder: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Architecture(encoder=encoder, aspp_tap="?")
+    listed = str(caught.value).split("All its layers:\n")[1].split(" [type=")[0]
+    found = {
+        name: int(stride)
+        for stride, names in re.findall(r"  stride (\d+): (.*)", listed)
+        for shortened in re.split(r", (?![^{]*})", names)
+        for name in unfolded(shortened)
+    }
+    assert found == natural_strides(encoder)
+
+
+def unfolded(name: str) -> list[str]:
+    """`block{1..3}_out` and `block2{a,c}_out` as the names they stand for."""
+    if "{" not in name:
+        return [name]
+    head, inside, tail = re.split("[{}]", name)
+    if ".." not in inside:
+        return [f"{head}{part}{tail}" for part in inside.split(",")]
+    first, last = inside.split("..")
+    numbers = (
+        map(str, range(int(first), int(last) + 1)) if first.isdigit() else map(chr, range(ord(first), ord(last) + 1))
+    )
+    return [f"{head}{part}{tail}" for part in numbers]
 
 
 def test_architectures_need_no_keras() -> None:

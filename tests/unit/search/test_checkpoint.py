@@ -81,13 +81,33 @@ def test_a_save_that_fails_before_the_switch_leaves_the_old_checkpoint_whole(tmp
     assert (read_state(tmp_path), value_in(tmp_path)) == (state(1), 1.0)
 
 
-@pytest.mark.parametrize("damage", ["no folder", "no weights", "torn state", "empty state"])
+@pytest.mark.parametrize("damage", ["no weights", "torn weights"])
+def test_without_its_weights_a_checkpoint_still_says_what_was_done(tmp_path: Path, damage: str) -> None:
+    save_checkpoint(tmp_path, small_model(1.0), state(1))
+    weights = tmp_path / "epoch_0001.weights.h5"
+    if damage == "no weights":
+        weights.unlink()
+    else:
+        weights.write_bytes(weights.read_bytes()[:-1])
+    assert read_state(tmp_path) == state(1)
+    assert weights_file(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", "7", '{"state": {"epoch": "../../x"}}', '{"state": {"epoch": 1, "rows": [{}]}}']
+)
+def test_a_state_of_another_form_is_none(tmp_path: Path, content: str) -> None:
+    save_checkpoint(tmp_path, small_model(1.0), state(1))
+    (tmp_path / STATE).write_text(content)
+    assert read_state(tmp_path) is None
+    assert weights_file(tmp_path) is None
+
+
+@pytest.mark.parametrize("damage", ["no folder", "torn state", "empty state"])
 def test_no_whole_checkpoint_is_none(tmp_path: Path, damage: str) -> None:
     if damage != "no folder":
         save_checkpoint(tmp_path, small_model(1.0), state(1))
-    if damage == "no weights":
-        (tmp_path / "epoch_0001.weights.h5").unlink()
-    elif damage == "torn state":
+    if damage == "torn state":
         text = (tmp_path / STATE).read_text()
         (tmp_path / STATE).write_text(text[: len(text) // 2])
     elif damage == "empty state":

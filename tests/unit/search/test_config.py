@@ -42,7 +42,7 @@ def refusal(changes: dict[str, Any]) -> str:
     [
         ({"study.name": None}, "[study] name: missing."),
         ({"hyperband": None}, "[hyperband]: the table is missing."),
-        ({"study.colour": "red"}, "[study] colour: unknown key; there are name, directory, seed, objective."),
+        ({"study.colour": "red"}, "[study] colour: unknown key; there are name, directory, seed, objective, on_end."),
         ({"recipe.momentum": 0.9}, "[recipe] momentum: unknown key; there are optimizer, learning_rate"),
         ({"serach.x": 1}, "[serach]: unknown key; there are [study], [data], [hyperband], [space], [recipe]"),
         ({"hyperband.max_epochs": "nine"}, "[hyperband] max_epochs: given 'nine'; should be a valid integer."),
@@ -71,7 +71,11 @@ def refusal(changes: dict[str, Any]) -> str:
         ({"workers.executor": "ray"}, "[workers] executor: 'ray' is not available; available: local."),
         ({"data.format": "cityscapes"}, "[data] format: 'cityscapes' is not available; available: folder, synthetic."),
         ({"hyperband.start": ["best.toml"]}, "[hyperband] start: a list of starting configurations is not available."),
-        ({"study.on_end": "mail"}, "[study] on_end: a command at the end of a search is not available."),
+        ({"study.on_end": " "}, "[study] on_end: given ' '; expected a command with its arguments."),
+        (
+            {"study.on_end": "mail 'me"},
+            '[study] on_end: given "mail \'me"; expected a command with its arguments, quoted',
+        ),
         ({"limits.max_latency_ms": 0}, "[limits] max_latency_ms: given 0; should be greater than 0."),
         ({"workers.address": "auto"}, "[workers] address: a cluster address"),
     ],
@@ -199,7 +203,7 @@ def test_differences_name_each_key_with_both_values(make_config: MakeConfig) -> 
 def test_what_may_change_between_runs(make_config: MakeConfig) -> None:
     old = make_config(hyperband={"iterations": 2})
     free = {
-        "study": {"directory": "elsewhere"},
+        "study": {"directory": "elsewhere", "on_end": "notify-me --loud"},
         "data": {"cache": False},
         "limits": {"retries": 0, "trial_minutes": 5, "epoch_stall_minutes": 1.5, "abort_after_failures": 9},
         "workers": {"count": 7},
@@ -216,6 +220,17 @@ def test_encoder_weights_by_encoder(make_config: MakeConfig) -> None:
     table = make_config(space={"encoder_weights": {"ResNet50": "a.h5", "MobileNetV2": "none"}, "aspp_filters": 8})
     assert [table.weights_of(name) for name in ("ResNet50", "MobileNetV2", "Xception")] == ["a.h5", None, "imagenet"]
     assert table.ranges() == {"aspp_filters": 8}
+
+
+@pytest.mark.parametrize(("given", "gigabytes"), [(True, 8), (False, 0), (0, 0), (2, 2), (0.5, 0.5)])
+def test_the_cache_is_bounded_in_gigabytes(make_config: MakeConfig, given: float, gigabytes: float) -> None:
+    assert make_config(data={"cache": given}).data.cache_bytes == gigabytes * 2**30
+
+
+@pytest.mark.parametrize("given", [-1, "much", "true"])
+def test_other_bounds_of_the_cache_are_refused(make_config: MakeConfig, given: object) -> None:
+    with pytest.raises(UserError, match=r"\[data\] cache: given .*; expected true, false, or a size in GB"):
+        make_config(data={"cache": given})
 
 
 def test_losses_are_minimised_and_all_else_maximised(make_config: MakeConfig) -> None:

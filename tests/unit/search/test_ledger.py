@@ -55,7 +55,7 @@ def test_columns() -> None:
 
 
 def test_trials_csv(study: Study, oracle: StudyOracle) -> None:
-    Ledger(study, ["depth", "width", "rate"], CLASSES).write_trials(oracle)
+    Ledger(study, ["depth", "width", "rate"], CLASSES).rebuild_trials(oracle)
     rows = {row["trial_id"]: row for row in read_csv(study.trials_csv)}
     assert list(rows) == [BASELINE, "0000-0", "0001-0", "0002-0", "0000-1"] == oracle.start_order
     baseline, first, failed, promoted = rows[BASELINE], rows["0000-0"], rows["0001-0"], rows["0000-1"]
@@ -68,6 +68,36 @@ def test_trials_csv(study: Study, oracle: StudyOracle) -> None:
     assert (promoted["parent_id"], promoted["first_epoch"], promoted["last_epoch"]) == ("0000-0", "2", "3")
     assert promoted["config_id"] == first["config_id"]
     assert not any(name.startswith("hp:tuner/") for name in first)
+
+
+def test_a_change_rewrites_only_what_is_not_finished(study: Study, oracle: StudyOracle) -> None:
+    ledger = Ledger(study, ["depth", "width"], CLASSES)
+    ledger.update_trials(oracle)
+    ended = ["0000-0", "0001-0", "0002-0"]
+    assert [row["trial_id"] for row in read_csv(study.trials_csv)] == [*ended, BASELINE, "0000-1"]
+    # A mark in a finished row stays: the row is not written again, however many there are.
+    marked = study.trials_csv.read_text().replace("failed", "FAILED")
+    study.trials_csv.write_text(marked)
+    oracle.trials[BASELINE].record |= {"status": "running", "worker": "cpu7"}
+    ledger.update_trials(oracle)
+    rows = {row["trial_id"]: row for row in read_csv(study.trials_csv)}
+    assert list(rows) == [*ended, BASELINE, "0000-1"]
+    assert (rows["0001-0"]["status"], rows[BASELINE]["worker"]) == ("FAILED", "cpu7")
+    oracle.trials["0000-1"].record |= {"status": "failed"}
+    oracle.finish("0000-1", "FAILED", "no")
+    ledger.update_trials(oracle)
+    assert [row["trial_id"] for row in read_csv(study.trials_csv)] == [*ended, "0000-1", BASELINE]
+    ledger.rebuild_trials(oracle)
+    assert [row["trial_id"] for row in read_csv(study.trials_csv)] == oracle.start_order
+
+
+def test_a_file_that_has_gone_is_written_whole(study: Study, oracle: StudyOracle) -> None:
+    ledger = Ledger(study, [], CLASSES)
+    ledger.update_trials(oracle)
+    before = study.trials_csv.read_bytes()
+    study.trials_csv.unlink()
+    ledger.update_trials(oracle)
+    assert study.trials_csv.read_bytes() == before
 
 
 def test_metrics_at_the_best_epoch(oracle: StudyOracle) -> None:

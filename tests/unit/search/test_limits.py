@@ -10,10 +10,10 @@ import pytest
 
 from deeplab import cost
 from search.config import StudyConfig
+from search.drawing import draw_values
 from search.errors import UserError
 from search.latency import LatencyMeter, architecture_id
 from search.limits import LATENCY, Limits, make_oracle, preview
-from search.oracle import draw_values
 from space import Space
 from tests.unit.search.conftest import MakeConfig
 
@@ -93,20 +93,20 @@ def times(config: StudyConfig, tmp_path: Path) -> Path:
 
 def test_recorded_times_decide_the_draws(config: StudyConfig, times: Path) -> None:
     space = space_of(config)
-    with LatencyMeter((64, 64), 3) as meter:
-        meter.recall(times)
-        limits = limited(config, meter, max_latency_ms=20)
-        oracle = make_oracle(config, space, limits)
-        drawn = preview(oracle, config, space)
-        assert {values["aspp_filters"] for values in drawn} == {8, 16}
-        assert oracle.rejected.keys() == {LATENCY}
-        limits.check()
-        with pytest.raises(UserError, match=r"max_latency_ms: given 7, but the smallest of 1,000 .* takes 8\.0 ms"):
-            limited(config, meter, max_latency_ms=7).check()
-        without = limited(config, meter, max_latency_ms=7).without_latency()
-        without.check()
-        anyway = preview(make_oracle(config, space, without), config, space)
-        assert max(values["aspp_filters"] for values in anyway) > 16
+    meter = LatencyMeter((64, 64), 3)
+    meter.recall(times)
+    limits = limited(config, meter, max_latency_ms=20)
+    oracle = make_oracle(config, space, limits)
+    drawn = preview(oracle, config, space)
+    assert {values["aspp_filters"] for values in drawn} == {8, 16}
+    assert oracle.rejected.keys() == {LATENCY}
+    limits.check()
+    with pytest.raises(UserError, match=r"max_latency_ms: given 7, but the smallest of 1,000 .* takes 8\.0 ms"):
+        limited(config, meter, max_latency_ms=7).check()
+    without = limited(config, meter, max_latency_ms=7).without_latency()
+    without.check()
+    anyway = preview(make_oracle(config, space, without), config, space)
+    assert max(values["aspp_filters"] for values in anyway) > 16
 
 
 def test_rates_beyond_the_map_are_counted_as_such(make_config: MakeConfig) -> None:

@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 from keras_tuner.oracles import HyperbandOracle
 
 from search.config import HyperbandSection
-from search.oracle import MAX_MEASURED, Rejection, StudyOracle, StudyTrial, Values, draw_values
+from search.drawing import MAX_MEASURED, Rejection, Values, draw_values
+from search.oracle import StudyOracle
 from search.schedule import make_schedule
 from search.study import BASELINE, Study
+from search.study_trial import StudyTrial
 
 # Hundreds of files made durable: on a disk, most of a test's time.
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
@@ -264,7 +266,7 @@ def test_ranking_and_promotion_put_the_best_first(tmp_path: Path) -> None:
     assert none.status == "FAILED", "completed without a score"
     assert oracle.ranking() == [high, low]
     assert oracle.may_be_promoted(high)
-    assert oracle.may_be_promoted(low), "still possible, as far as anyone who only prunes can know"
+    assert not oracle.may_be_promoted(low), "one is promoted, and that one has finished better"
     assert not oracle.may_be_promoted(none)
     promoted = oracle.create_trial("next")
     assert promoted.parent_id == high.trial_id
@@ -299,11 +301,86 @@ def test_trials_keep_their_order_over_a_restart(tmp_path: Path) -> None:
 def test_a_damaged_trial_is_made_again(tmp_path: Path) -> None:
     (before,) = finished(make_oracle(tmp_path), [0.5])
     path = tmp_path / "trial_0000-0" / "trial.json"
-    path.write_text(path.read_text()[:100])
+    for file in (path, path.with_name("trial.json.bak")):
+        file.write_text(file.read_text()[:100])
     again = make_oracle(tmp_path).create_trial("slot")
     assert again.trial_id == "0000-0"
     assert again.hyperparameters.values == before.hyperparameters.values
     assert (path.parent / "trial.json.damaged").exists()
+
+
+@pytest.mark.parametrize("damaged", ["trial.json", "trial.json.bak"])
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"trial_id": "../other"}', "[" * 100_000])
+def test_one_damaged_file_of_a_trial_costs_nothing(tmp_path: Path, damaged: str, content: str) -> None:
+    before = make_oracle(tmp_path)
+    finished(before, [0.5, 0.1])
+    (tmp_path / "trial_0000-0" / damaged).write_text(content)
+    again = make_oracle(tmp_path)
+    assert {name: trial.get_state() for name, trial in again.trials.items()} == {
+        name: trial.get_state() for name, trial in before.trials.items()
+    }
+
+
+def forged(state: dict[str, Any], key: str, value: object) -> str:
+    """A trial's file in which one value, by its dotted name, is another one."""
+    place = state
+    *outer, last = key.split("/")
+    for name in outer:
+        place = place[name]
+    place[last] = value
+    return json.dumps(state)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("trial_id", "../../outside"),
+        ("trial_id", "0001-0"),
+        ("status", "DONE"),
+        ("score", None),
+        ("score", float("nan")),
+        ("record", None),
+        ("record/attempts", "many"),
+        ("record/finished", "yesterday"),
+        ("hyperparameters", {}),
+        ("hyperparameters/values/width", 1),
+        ("metrics", {"metrics": {"val_mean_iou": {"direction": "up"}}}),
+    ],
+)
+def test_a_forged_trial_is_no_trial(tmp_path: Path, key: str, value: object) -> None:
+    finished(make_oracle(tmp_path), [0.5])
+    path = tmp_path / "trial_0000-0" / "trial.json"
+    for file in (path, path.with_name("trial.json.bak")):
+        file.write_text(forged(json.loads(file.read_text()), key, value))
+    again = make_oracle(tmp_path)
+    assert again.trials == {}
+    assert again.create_trial("slot").trial_id == "0000-0"
+    assert not list(tmp_path.parent.glob("outside*"))
+
+
+def test_a_trial_that_is_too_low_to_be_promoted_is_known_at_once(tmp_path: Path) -> None:
+    oracle = make_oracle(tmp_path)
+    trials = finished(oracle, [0.1, 0.4, 0.3, 0.2, 0.5])  # the first 5 of 9, of which 3 go on
+    assert [oracle.may_be_promoted(trial) for trial in trials] == [False, True, True, False, True]
+
+
+def test_after_nothing_but_failures_all_is_tried_again(tmp_path: Path) -> None:
+    oracle = make_oracle(tmp_path)
+    trials = [oracle.create_trial(f"slot{index}") for index in range(3)]
+    for trial in trials[:2]:
+        oracle.report(trial.trial_id, [{"epoch": 1, "val_mean_iou": 0.5}], ("val_mean_iou",))
+        oracle.finish(trial.trial_id, "FAILED", "no luck")
+    assert oracle.has_only_failed(2)
+    assert not oracle.has_only_failed(3)
+    assert oracle.reopen() == trials[:2]
+    for now in (oracle, make_oracle(tmp_path)):
+        assert not now.has_only_failed(1)
+        assert sorted(trial.trial_id for trial in now.ongoing_trials.values()) == ["0000-0", "0001-0", "0002-0"]
+        assert all(trial.score is None and "finished" not in trial.record for trial in now.trials.values())
+    oracle.report("0000-0", [{"epoch": 1, "val_mean_iou": 0.5}], ("val_mean_iou",))
+    oracle.finish("0000-0", "COMPLETED")
+    oracle.finish("0001-0", "FAILED", "again")
+    assert not oracle.has_only_failed(1), "one has completed"
 
 
 def test_a_trial_of_a_stock_tuner_is_left_alone(tmp_path: Path) -> None:

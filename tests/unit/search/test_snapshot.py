@@ -29,7 +29,7 @@ def row(trial_id: str, status: str, score: float | None = None, **values: Any) -
         place["last_epoch"] = 1 if wide and rung == 0 else 3
     ended = status not in ("queued", "running")
     costs = {"total_seconds": 10.0 * (place["last_epoch"] - place["first_epoch"] + 1) if ended else None}
-    sizes = {"parameters": 1_230_000, "macs": 4_560_000_000, "worker": "cpu0"}
+    sizes = {"parameters": 1_230_000, "macs": 4_560_000_000, "worker": "cpu0", "attempts": 1}
     best = {"best_epoch": place["last_epoch"] if score is not None else None}
     return {"trial_id": trial_id, "status": status, "score": score, **place, **costs, **sizes, **best, **values}
 
@@ -96,6 +96,13 @@ def test_epochs_and_the_time_left(study: Study, report: dict[str, Any] | None, e
     assert snapshot.seconds_left == pytest.approx((14 - epochs) * 10 / 2)
 
 
+def test_the_time_left_tells_starting_from_training(study: Study) -> None:
+    # 10 seconds each, 4 of them in training: first rungs are mostly starting, and say little of a long training.
+    rows = [row("0000-0", "completed", 0.5, train_seconds=4.0), row("0001-0", "completed", 0.4, train_seconds=4.0)]
+    snapshot = snapshot_of(study, rows)
+    assert snapshot.seconds_left == pytest.approx((14 - 2) * 4 + (7 - 2) * 6)
+
+
 def test_nothing_measured_yet(study: Study) -> None:
     snapshot = snapshot_of(study, [row("baseline", "running")])
     assert (snapshot.seconds_left, snapshot.best, snapshot.baseline, snapshot.epochs_done) == (None, None, None, 0)
@@ -158,11 +165,20 @@ def test_the_terminal_shows_the_essentials(study: Study, width: int) -> None:
 def test_the_terminal_is_live_and_left_clean(study: Study) -> None:
     file = io.StringIO()
     with SearchConsole(Console(file=file, width=80, force_terminal=True)) as console:
-        console.update(snapshot_of(study))
+        console.update(lambda: snapshot_of(study))
         console.say("trial [0000-1] starts", "yellow")
     written = file.getvalue()
     assert "4/7 trials" in written
     assert "trial [0000-1] starts" in written
+
+
+def test_of_many_brackets_those_under_way_are_shown(make_study: Callable[..., Study]) -> None:
+    study = make_study(hyperband={"iterations": 8})
+    rows = [{**one, "status": "completed"} for one in ROWS] + [row("0001-0", "completed", 0.1)]
+    lines = text_of(snapshot_of(study, rows), 80).splitlines()
+    shown = [line for line in lines if "to 1 " in line or "to 3 " in line]
+    assert len(shown) == 1, "bracket 1 is done, and bracket 0 has one of two"
+    assert any("1 brackets that are done, 14 that have not begun" in line for line in lines)
 
 
 def test_without_a_terminal_it_is_plain_lines(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,10 +186,10 @@ def test_without_a_terminal_it_is_plain_lines(study: Study, monkeypatch: pytest.
     plain = Console(file=file, width=50, force_terminal=False)
     line = trial_line(ROWS[2], "val_mean_iou") + " and something very long" * 5
     with SearchConsole(plain) as console:
-        console.update(snapshot_of(study))
+        console.update(lambda: snapshot_of(study))
         assert file.getvalue() == "", "not more often than once a minute"
         monkeypatch.setattr(shown, "PLAIN_INTERVAL", 0.0)
-        console.update(snapshot_of(study))
+        console.update(lambda: snapshot_of(study))
         console.say(line)
     first, second = file.getvalue().splitlines()
     assert first.endswith(summary_line(snapshot_of(study)))

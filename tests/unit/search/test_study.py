@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from search.disk import free_bytes
 from search.errors import UserError
 from search.files import write_json
-from search.study import Study, free_bytes, open_study
+from search.study import Study, open_study
 from tests.unit.search.conftest import MakeConfig
 
 MakeStudy = Callable[..., Study]
@@ -109,11 +110,38 @@ def test_a_driver_on_another_machine_runs_until_it_signs_off(make_study: MakeStu
     assert not study.is_driven()
 
 
-def test_a_damaged_configuration_is_one_message(make_study: MakeStudy) -> None:
+def test_every_cut_of_the_configuration_is_noticed_and_its_copy_read(
+    make_study: MakeStudy, make_config: MakeConfig
+) -> None:
     study = make_study()
-    study.config_file.write_text(study.config_file.read_text()[:150] + "[[")
-    with pytest.raises(UserError, match=r"study\.toml is not TOML"):
-        study.config()
+    copy = study.folder / "study.toml.bak"
+    whole = study.config_file.read_bytes()
+    frozen = study.frozen()
+    for length in range(0, len(whole), 7):
+        study.config_file.write_bytes(whole[:length])
+        assert (study.config(), study.frozen()) == (make_config(), frozen)
+    study.config_file.unlink()
+    assert open_study(study.folder).config() == make_config()
+
+    copy.write_bytes(whole[: len(whole) // 2])
+    study.config_file.write_bytes(whole[: len(whole) // 2])
+    for read in (study.config, study.frozen):
+        with pytest.raises(UserError, match=r"study\.toml is damaged, and so is its copy .*\n?.*--fresh"):
+            read()
+
+
+@pytest.mark.parametrize("trial_id", ["../other", "/etc", "", "a/b", "..", "0000-0/../x", "a\0b"])
+def test_no_id_leads_out_of_the_study(tmp_path: Path, trial_id: str) -> None:
+    with pytest.raises(UserError, match="is no id of a trial"):
+        Study(tmp_path).trial(trial_id)
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"process": "1", "host": 5}', '{"process": {}}', "{"])
+def test_a_damaged_driver_file_is_no_driver(make_study: MakeStudy, content: str) -> None:
+    study = make_study()
+    study.driver_file.write_text(content)
+    assert not study.is_driven()
+    assert study.noted_plan() == (1, None)
 
 
 def test_free_bytes_of_a_folder_yet_to_be_made(tmp_path: Path) -> None:

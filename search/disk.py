@@ -1,0 +1,44 @@
+"""A disk that fills up: said before it is full, and told apart from every other error."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from pathlib import Path
+
+from search.errors import SearchStopped
+
+# A weight, and its two moments in the optimizer, as float32.
+_BYTES_A_PARAMETER = 3 * 4
+# `last/`, the one that is written beside it, and `best/`.
+_CHECKPOINTS = 3
+# Left for rows, logs and events.
+_RESERVE = 32 * 2**20
+
+
+def check_room(folder: Path, parameters: int) -> None:
+    """Raises SearchStopped where the disk that holds `folder` has no room for the checkpoints of one more trial."""
+    free, needed = free_bytes(folder), _CHECKPOINTS * _BYTES_A_PARAMETER * parameters + _RESERVE
+    if free < needed:
+        raise SearchStopped(
+            f"{free / 2**20:.0f} MB are left on the disk of {folder}, and a trial of {parameters / 1e6:.2f} M "
+            f"parameters needs up to {needed / 2**20:.0f} MB. Make room."
+        )
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether a write failed for want of room: on the disk, in a quota, or under a limit on the size of files.
+
+    h5py passes the system's number on in its text alone.
+    """
+    if not isinstance(error, OSError):
+        return False
+    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return error.errno in full or any(f"errno = {number}," in str(error) for number in full)
+
+
+def free_bytes(path: Path) -> int:
+    """Free space on the disk that holds `path`, or would."""
+    while not path.exists():
+        path = path.parent
+    return shutil.disk_usage(path).free

@@ -1,0 +1,96 @@
+"""Pictures of predictions and confusions, as people compare them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+from datasets.colors import colorize
+
+# The longest side of one panel, in pixels; four of them make a picture.
+PANEL = 256
+_GAP, _HEADER = 4, 18
+_RIGHT, _WRONG, _IGNORED = (225, 230, 232), (213, 40, 40), (140, 140, 140)
+_INK, _PAPER = (20, 20, 20), (255, 255, 255)
+
+UInt8Array = npt.NDArray[np.uint8]
+
+
+def side_by_side(image: UInt8Array, truth: UInt8Array, predicted: UInt8Array, ignore_index: int) -> bytes:
+    """Input, truth, prediction and error beside each other, as JPEG.
+
+    Args:
+        image: RGB `[H, W, 3]`.
+        truth: class ids `[H, W]`; where they are `ignore_index`, nothing is right or wrong.
+        predicted: class ids `[H, W]`.
+        ignore_index: value of the truth that is no class.
+    """
+    panels = {
+        "input": _panel(image, Image.Resampling.BILINEAR),
+        "truth": _panel(colorize(truth, ignore_index), Image.Resampling.NEAREST),
+        "prediction": _panel(colorize(predicted, ignore_index), Image.Resampling.NEAREST),
+        "error": _panel(_error(truth, predicted, ignore_index), Image.Resampling.NEAREST),
+    }
+    width, height = panels["input"].size
+    sheet = Image.new("RGB", (len(panels) * (width + _GAP) - _GAP, height + _HEADER), _PAPER)
+    draw = ImageDraw.Draw(sheet)
+    for place, (name, panel) in enumerate(panels.items()):
+        left = place * (width + _GAP)
+        draw.text((left + 2, 2), name, _INK, ImageFont.load_default(12))
+        sheet.paste(panel, (left, _HEADER))
+    return _jpeg(sheet)
+
+
+def confusion_picture(matrix: npt.NDArray[np.int64], class_names: Sequence[str]) -> bytes:
+    """A confusion matrix `[C, C]` as JPEG: in each row the share of the true class's pixels, in percent."""
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    font = ImageFont.load_default(11)
+    cell, head = 38, 12 + max(round(font.getlength(name)) for name in (*class_names, "true \\ predicted"))
+    side = cell * len(class_names)
+    sheet = Image.new("RGB", (head + side, head + side), _PAPER)
+    draw = ImageDraw.Draw(sheet)
+    for number, name in enumerate(class_names):
+        draw.text((4, head + number * cell + cell // 3), name, _INK, font)
+        _vertical(sheet, name, head + number * cell + cell // 3, head, font)
+    draw.text((4, head - 16), "true \\ predicted", _INK, font)
+    for row, column in np.ndindex(*shares.shape):
+        share = float(shares[row, column])
+        box = (head + column * cell, head + row * cell)
+        shade = tuple(round(255 - share * (255 - part)) for part in (0, 83, 138))
+        draw.rectangle((*box, box[0] + cell - 2, box[1] + cell - 2), fill=shade)
+        ink = _PAPER if share > 0.5 else _INK
+        draw.text((box[0] + 6, box[1] + cell // 3), f"{100 * share:.0f}", ink, font)
+    return _jpeg(sheet)
+
+
+def _error(truth: UInt8Array, predicted: UInt8Array, ignore_index: int) -> UInt8Array:
+    """Where a prediction is wrong, RGB `[H, W, 3]`: red; right: light; ignored: grey."""
+    right, wrong, ignored = (np.array(color, np.uint8) for color in (_RIGHT, _WRONG, _IGNORED))
+    error = np.where((truth == predicted)[..., np.newaxis], right, wrong)
+    return np.where((truth == ignore_index)[..., np.newaxis], ignored, error)
+
+
+def _panel(pixels: UInt8Array, resampling: Image.Resampling) -> Image.Image:
+    panel = Image.fromarray(pixels)
+    scale = PANEL / max(panel.size)
+    return panel.resize((max(1, round(panel.width * scale)), max(1, round(panel.height * scale))), resampling)
+
+
+def _vertical(
+    sheet: Image.Image, text: str, left: int, bottom: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont
+) -> None:
+    """Text that reads upwards and ends above `bottom`."""
+    strip = Image.new("RGB", (bottom, 14), _PAPER)
+    ImageDraw.Draw(strip).text((4, 0), text, _INK, font)
+    sheet.paste(strip.rotate(90, expand=True), (left, 0))
+
+
+def _jpeg(picture: Image.Image) -> bytes:
+    content = io.BytesIO()
+    # Full colour resolution, so that the classes' colours stay themselves at their edges.
+    picture.save(content, "JPEG", quality=88, subsampling=0)
+    return content.getvalue()

@@ -1,0 +1,116 @@
+"""A study as the report reads it: configuration, trials, epochs, and the best epochs of the best and the baseline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from search import results
+from search.config import StudyConfig, read_toml
+from search.snapshot import FAILURES, Snapshot, snapshot_from_disk
+from search.study import BASELINE, Study
+from search.validation import BestEpoch, read_best_epoch
+
+# Costs that a trial may be compared by, with their names and what they are divided by.
+COSTS = {"macs": ("MACs", "G", 1e9), "parameters": ("parameters", "M", 1e6), "latency_ms": ("latency", "ms", 1.0)}
+
+
+@dataclass(frozen=True)
+class History:
+    """A study at one moment, from its folder alone."""
+
+    study: Study
+    config: StudyConfig
+    frozen: dict[str, Any]
+    snapshot: Snapshot
+    trials: pd.DataFrame
+    epochs: pd.DataFrame
+
+    @property
+    def name(self) -> str:
+        """The name of the study's folder."""
+        return self.study.folder.resolve().name
+
+    @property
+    def objective(self) -> str:
+        """The metric that is compared."""
+        return self.config.study.objective
+
+    @property
+    def sign(self) -> float:
+        """1 where more is better, -1 where less is."""
+        return 1.0 if self.config.study.direction == "max" else -1.0
+
+    @cached_property
+    def completed(self) -> pd.DataFrame:
+        """Trials that ended well, in the order in which they ended."""
+        found = self._with("status", ["completed"])
+        return found[found["score"].notna()].sort_values("finished", kind="stable") if len(found) else found
+
+    @cached_property
+    def failed(self) -> pd.DataFrame:
+        """Trials that did not."""
+        return self._with("status", FAILURES)
+
+    @cached_property
+    def configurations(self) -> pd.DataFrame:
+        """The last completed trial of each configuration, the baseline left out."""
+        found = self.completed
+        if not len(found):
+            return found
+        drawn = found[found["trial_id"] != BASELINE]
+        return drawn.sort_values("last_epoch", kind="stable").groupby("config_id", sort=False).tail(1)
+
+    @property
+    def best(self) -> pd.Series | None:
+        """The best completed trial, the baseline included; of equals the one that `best.toml` has."""
+        row = self.snapshot.best
+        return None if row is None else self.trial(str(row["trial_id"]))
+
+    @property
+    def baseline(self) -> pd.Series | None:
+        """The baseline, where it has completed."""
+        return None if self.snapshot.baseline is None else self.trial(BASELINE)
+
+    @property
+    def costs(self) -> dict[str, tuple[str, str, float]]:
+        """What trials cost, as far as the study measures it."""
+        known = self.completed
+        return {name: cost for name, cost in COSTS.items() if name in known and known[name].notna().any()}
+
+    @property
+    def hyperparameters(self) -> list[str]:
+        """Names of what was searched, in the order of the space."""
+        return [str(name)[3:] for name in self.trials.columns if str(name).startswith("hp:")]
+
+    @property
+    def class_names(self) -> list[str]:
+        """The classes in id order."""
+        return list(self.frozen.get("class_names", []))
+
+    @cached_property
+    def network(self) -> dict[str, Any]:
+        """`[architecture]` and `[recipe]` of `best.toml`; empty before there is one."""
+        return read_toml(self.study.best_file, "best.toml") if self.study.best_file.exists() else {}
+
+    def trial(self, trial_id: str) -> pd.Series:
+        """A trial's row."""
+        return self.trials.loc[self.trials["trial_id"] == trial_id].iloc[0]
+
+    def best_epoch(self, trial: pd.Series | None) -> BestEpoch | None:
+        """What a trial keeps of its best epoch, if it still does."""
+        if trial is None or pd.isna(trial["best_epoch"]):
+            return None
+        return read_best_epoch(self.study.trial(trial["trial_id"]) / "best", int(trial["best_epoch"]))
+
+    def _with(self, column: str, values: Any) -> pd.DataFrame:
+        return self.trials[self.trials[column].isin(list(values))] if column in self.trials else self.trials.iloc[:0]
+
+
+def read_history(study: Study) -> History:
+    """Read a study's folder, while it runs or after. Raises UserError where it holds none."""
+    trials, epochs = results.load(study.folder)
+    return History(study, study.config(), study.frozen(), snapshot_from_disk(study), trials, epochs)

@@ -1,0 +1,93 @@
+"""Every encoder at every output stride, to the end of the encoder: it learns, and lives on in every file format.
+
+By default of one network a family; the whole grid is `make grid` (an hour or two).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from deeplab import ENCODERS, Architecture, build_model
+from deeplab.encoders import OUTPUT_STRIDES
+from deeplab.losses import MaskedCrossentropy
+from tests.unit.deeplab.test_encoders import FAMILIES
+
+HEIGHT, WIDTH, CLASSES = 32, 64, 3
+
+
+def grid(default: set[tuple[str, int]]) -> Any:
+    """All cells of the grid, those that are not of the default run marked."""
+    cells = [(encoder, stride) for encoder in ENCODERS for stride in OUTPUT_STRIDES]
+    marked = [pytest.param(*cell, marks=[] if cell in default else pytest.mark.grid) for cell in cells]
+    return pytest.mark.parametrize(("encoder", "output_stride"), marked)
+
+
+def network(encoder: str, output_stride: int, **options: Any) -> keras.Model:
+    keras.utils.set_random_seed(0)
+    small = {"aspp_filters": 8, "aspp_rates": (1, 2), "low_level_filters": 4, "decoder_filters": 8}
+    architecture = Architecture(encoder=encoder, output_stride=output_stride, aspp_tap="stage5", **small)  # type: ignore[arg-type]
+    return build_model(architecture, (HEIGHT, WIDTH), CLASSES, **options)
+
+
+def pixels() -> np.ndarray:
+    return np.random.default_rng(0).uniform(0, 255, (2, HEIGHT, WIDTH, 3)).astype("float32")
+
+
+def take_statistics_of_one_batch(model: keras.Model) -> None:
+    """Initial ones are far from any data's, and in a deep network signals and gradients vanish under them."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.0
+
+
+@grid(default={(encoder, stride) for encoder in FAMILIES for stride in OUTPUT_STRIDES})
+def test_a_step_trains_every_weight(encoder: str, output_stride: int) -> None:
+    tf = pytest.importorskip("tensorflow")
+    model = network(encoder, output_stride, output="logits")
+    take_statistics_of_one_batch(model)
+    random = np.random.default_rng(1)
+    labels = random.integers(0, CLASSES, (2, HEIGHT, WIDTH))
+    target = random.normal(size=(2, HEIGHT, WIDTH, CLASSES)).astype("float32")
+    with tf.GradientTape(persistent=True) as tape:
+        loss = MaskedCrossentropy(CLASSES)(labels, model(pixels(), training=True))
+        # With statistics that stay: a bias before a normalisation by the batch rightly has no gradient.
+        product = keras.ops.mean(target * model(pixels(), training=False))
+    weights = model.trainable_weights
+    step, gradients = tape.gradient(loss, weights), tape.gradient(product, weights)
+    for weight, one, other in zip(weights, step, gradients, strict=True):
+        assert one is not None, weight.path
+        assert np.isfinite(one).all(), weight.path
+        assert np.isfinite(other).all(), weight.path
+        assert np.any(other != 0), weight.path
+    keras.optimizers.SGD(0.01).apply(step, weights)
+    assert np.isfinite(model(pixels(), training=False)).all()
+
+
+@grid(default={(encoder, 8) for encoder in ("MobileNetV2", "Xception")})
+@pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")
+def test_every_format_answers_as_the_model(encoder: str, output_stride: int, tmp_path: Path) -> None:
+    tf = pytest.importorskip("tensorflow")
+    model, x = network(encoder, output_stride), pixels()[:1]
+    expected = model(x, training=False)
+
+    model.save(tmp_path / "model.keras")
+    np.testing.assert_allclose(
+        keras.saving.load_model(tmp_path / "model.keras")(x, training=False), expected, atol=1e-5
+    )
+
+    model.export(tmp_path / "saved", format="tf_saved_model", verbose=False)
+    served = tf.saved_model.load(tmp_path / "saved")
+    np.testing.assert_allclose(served.serve(x), expected, atol=1e-5)
+
+    model.export(tmp_path / "model.tflite", format="litert", verbose=False)
+    interpreter = tf.lite.Interpreter(str(tmp_path / "model.tflite"))
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
+    interpreter.invoke()
+    answer = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+    np.testing.assert_allclose(answer, expected, atol=1e-4)
