@@ -85,12 +85,12 @@ class Configurations:
 def draw_values(space: keras_tuner.HyperParameters, seed: list[int]) -> Values:
     """A random point of a KerasTuner space, which depends on `seed` alone; only active hyperparameters are in it."""
     seeds = np.random.SeedSequence(seed).generate_state(max(len(space.space), 1))
-    point = keras_tuner.HyperParameters()
+    values: Values = {}
     for hyperparameter, state in zip(space.space, seeds, strict=False):
-        point.merge([hyperparameter])
-        if point.is_active(hyperparameter):
-            point.values[hyperparameter.name] = hyperparameter.random_sample(int(state))
-    return {name: value for name, value in point.values.items() if point.is_active(name)}
+        # Parents come first, so what is drawn so far decides; as `HyperParameters.is_active`, without its copies.
+        if all(condition.is_active(values) for condition in hyperparameter.conditions):
+            values[hyperparameter.name] = hyperparameter.random_sample(int(state))
+    return values
 
 
 def without_place(values: Values) -> Values:

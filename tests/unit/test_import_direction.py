@@ -21,7 +21,7 @@ ALLOWED: dict[str, set[str]] = {
     "rates": {"deeplab", "dimensions", "offers"},
     "tap_choices": {"deeplab", "dimensions", "offers"},
     "space": {"deeplab", "dimensions", "offers", "rates", "recipe", "tap_choices"},
-    "search": {"datasets", "deeplab", "dimensions", "recipe", "space"},
+    "search": {"datasets", "deeplab", "dimensions", "rates", "recipe", "space"},
 }
 OUTSIDE = {"tests", "benchmarks"}
 

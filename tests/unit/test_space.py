@@ -14,7 +14,7 @@ import tensorflow as tf
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from deeplab import TUTORIAL, Architecture, feature_map_size
+from deeplab import TUTORIAL, Architecture, cost, feature_map_size
 from dimensions import CATALOGUE, Dimension, SpaceError, parse_dimension, plain
 from offers import CONDITIONS, GAPS
 from recipe import Recipe
@@ -431,4 +431,6 @@ def test_stock_tuners_use_the_hypermodel(tuner: Any, size: dict[str, int], tmp_p
     search.search(data(), validation_data=data(), epochs=1, shuffle=False, verbose=0)
     (trial,) = search.oracle.get_best_trials(1)
     assert 0 <= trial.score <= 1
-    assert space.architecture(trial.hyperparameters.values).aspp_filters in (4, 8)
+    architecture = space.architecture(trial.hyperparameters.values)
+    assert architecture.aspp_filters in (4, 8)
+    assert model.build(trial.hyperparameters).count_params() == cost(architecture, (64, 64), 2).parameters
