@@ -25,7 +25,7 @@ def main() -> None:
     load_tensorflow()
     from deeplab import build_model, cost
     from search.config import load_config
-    from search.oracle import draw_values
+    from search.drawing import draw_values
     from search.prepare import read_space
 
     path = Path(sys.argv[1] if len(sys.argv) > 1 else "studies/folder.toml")
