@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from multiprocessing import connection, parent_process
 from multiprocessing.context import ForkServerContext
@@ -26,12 +27,15 @@ class TrialProcess:
     Args:
         context: how processes are made.
         spec: what to run.
+        run: what runs it.
     """
 
-    def __init__(self, context: ForkServerContext, spec: TrialSpec) -> None:
+    def __init__(
+        self, context: ForkServerContext, spec: TrialSpec, run: Callable[[TrialSpec], Outcome] = run_trial
+    ) -> None:
         self.future: Future[Outcome] = Future()
         self._receiver, sender = context.Pipe(duplex=False)
-        self._process = context.Process(target=_serve, args=(sender, spec), name=f"trial {spec.trial_id}")
+        self._process = context.Process(target=_serve, args=(sender, spec, run), name=f"trial {spec.trial_id}")
         self._watcher = threading.Thread(target=self._watch, daemon=True, name=self._process.name)
         try:
             self._process.start()
@@ -77,12 +81,12 @@ class TrialProcess:
                 return
 
 
-def _serve(sender: connection.Connection, spec: TrialSpec) -> None:
+def _serve(sender: connection.Connection, spec: TrialSpec, run: Callable[[TrialSpec], Outcome]) -> None:
     """The process: its own group, an outcome, and an end without ceremony."""
     os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver to answer
     _follow_driver()
-    sender.send(run_trial(spec))
+    sender.send(run(spec))
     sender.close()
     os._exit(0)
 
