@@ -161,10 +161,8 @@ class Search(RuleBasedStateMachine):
         shutil.rmtree(self.folder)
 
 
-class TestSearch(Search.TestCase):  # type: ignore[name-defined, misc]
-    """Collected by pytest."""
-
-    settings = settings(max_examples=15, stateful_step_count=40, deadline=None)
+TestSearch = Search.TestCase
+TestSearch.settings = settings(max_examples=15, stateful_step_count=40, deadline=None)
 
 
 def test_a_fifth_of_failures_leaves_81_27_9_3_1_whole() -> None:

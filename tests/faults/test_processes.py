@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,8 +27,8 @@ from tests.integration.program import wait_until
 
 pytestmark = pytest.mark.timeout(600)
 
-DATA = {"image_size": (64, 64), "train_images": 12, "val_images": 6, "test_images": 1}
-ARCHITECTURE = {
+DATA: dict[str, Any] = {"image_size": (64, 64), "train_images": 12, "val_images": 6, "test_images": 1}
+ARCHITECTURE: dict[str, Any] = {
     "encoder": "MobileNetV2",
     "output_stride": 8,
     "aspp_tap": "block_5_add",
