@@ -109,11 +109,17 @@ def running(*arguments: str | Path, cwd: Path) -> Iterator[Running]:
         command.kill()
 
 
-def wait_until(condition: Callable[[], object], reason: Callable[[], str] = lambda: "", every: float = 0.02) -> None:
+def wait_until(
+    condition: Callable[[], object],
+    reason: Callable[[], str] = lambda: "",
+    *,
+    every: float = 0.02,
+    patience: float = PATIENCE,
+) -> None:
     """Wait for a condition, not for a time; look at it `every` so many seconds."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + patience
     while not condition():
-        assert time.monotonic() < deadline, f"waited {PATIENCE:.0f} s in vain\n{reason()}"
+        assert time.monotonic() < deadline, f"waited {patience:.0f} s in vain\n{reason()}"
         time.sleep(every)
 
 
