@@ -7,7 +7,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test soak lint bench clean
 
 PYTHON ?= python3.11 python3.12 python3.13 python3
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv)
@@ -26,6 +26,9 @@ demo: .venv/.installed  ## a small search on drawn images: its best network, a r
 
 test: lint  ## lint, then all tests; ARGS="tests/unit -k space" for some
 	$(BIN)/python -m pytest --durations=15 $(ARGS)
+
+soak: .venv/.installed-dev  ## a search killed 30 times, and every state file cut off at 20 places (half an hour)
+	SOAK_KILLS=30 DAMAGE_CUTS=20 $(BIN)/python -m pytest -s tests/faults/test_soak.py tests/faults/test_damage.py $(ARGS)
 
 lint: .venv/.installed-dev  ## style and types
 	$(BIN)/ruff check .

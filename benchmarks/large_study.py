@@ -22,9 +22,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import keras_tuner
 
 from search.ledger import Ledger
-from search.oracle import StudyOracle, StudyTrial
+from search.oracle import StudyOracle
 from search.report import write_report
 from search.study import Study
+from search.study_trial import StudyTrial
 from tests.history import History
 
 # 71 trials an iteration.
