@@ -60,7 +60,7 @@ def encoder_profile(encoder: str, output_stride: int) -> Mapping[str, LayerProfi
     network = application(encoder_entry(encoder))
     image = keras.Input((_SIDE, _SIDE, 3))
     last = network.layers[-1].name
-    (output,) = feature_maps(network, image, [last], output_stride, keras.layers.Conv2D)
+    (output,) = feature_maps(network, image, [last], output_stride)
     model = keras.Model(image, output)
     return {op.name: _profile(op) for op in model.operations if not isinstance(op, keras.layers.InputLayer)}
 
