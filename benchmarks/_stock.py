@@ -1,7 +1,7 @@
 """A search with stock KerasTuner, in a process of its own: `python -m benchmarks._stock SETTINGS.json` prints JSON.
 
-The network, data and training choices are those of the settings. What is stock is everything around them: the tuner, its
-loop and, with `"atrous": "stock"`, the layers.
+The network, data and training choices are those of the settings. What is stock is everything around them: the tuner,
+its loop and, with `"atrous": "stock"`, the layers.
 """
 
 from __future__ import annotations

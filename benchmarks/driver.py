@@ -68,10 +68,8 @@ def main() -> None:
         {"trials": count, "memory_mb": round(memory[count - 1], 1)}
         for count in sorted({1, settled, *(ended * part // 4 for part in range(1, 5))})
     ]
-    growth = memory[-1] - memory[settled - 1]
-    report(
-        "driver", rows, growth_mb=growth, growth_mb_over_all=memory[-1] - memory[0], milliseconds_a_trial=1e3 * seconds
-    )
+    summary = {"growth_mb": memory[-1] - memory[0], "growth_mb_once_settled": memory[-1] - memory[settled - 1]}
+    report("driver", rows, **summary, milliseconds_a_trial=1e3 * seconds)
 
 
 def make_config(trials: int, folder: str) -> StudyConfig:

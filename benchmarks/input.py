@@ -1,6 +1,6 @@
 """Images a second of the input pipeline alone: decoded in every epoch, against decoded once a study.
 
-Beside them, what the fastest network of the `step` benchmark takes: input limits training where it gives less than that.
+Beside them, what the fastest network of the `step` benchmark takes: input limits training where it gives less.
 """
 
 from __future__ import annotations
@@ -57,10 +57,8 @@ def measure(folder: Path, size: tuple[int, int], *, smoke: bool) -> Iterator[dic
 
 def pipeline(data: Dataset, augment: str) -> Pipeline:
     """Batches for training."""
-    size = data.image_size
-    return Pipeline(
-        data, "train", image_size=size, batch_size=min(BATCH, data.length("train")), training=True, augment=augment
-    )
+    batch = min(BATCH, data.length("train"))
+    return Pipeline(data, "train", image_size=data.image_size, batch_size=batch, training=True, augment=augment)
 
 
 def network_rate(size: tuple[int, int], *, smoke: bool) -> float:

@@ -1,6 +1,6 @@
 """A forward pass and a whole training step: stock Keras layers against ours, for the tutorial's network and others.
 
-`flat` is the stock network with every dilation rate set to 1, which is what the step would cost if dilation cost nothing.
+`flat` is the stock network with every dilation rate set to 1: what the step would cost if dilation cost nothing.
 """
 
 from __future__ import annotations

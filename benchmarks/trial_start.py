@@ -1,8 +1,8 @@
 """From a free slot to the end of a trial's first step, for the tutorial's network: stock KerasTuner against ours.
 
-KerasTuner starts its next trial in the process that ran the one before: it builds, traces and takes its first step. Ours
-starts in a fresh process. Each side runs several trials of one step; the first is left out, which also starts the tuner,
-and the server that our trials are forked from.
+KerasTuner starts its next trial in the process that ran the one before: it builds, traces and takes its first step.
+Ours starts in a fresh process. Each side runs several trials of one step; the first is left out, which also starts the
+tuner, and the server that our trials are forked from.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def main() -> None:
         "data": data,
         "recipe": {"batch_size": network["batch"], "augment": "none"},
         "max_trials": trials,
-        "space": {**network["space"], "learning_rate": {"min": 1e-4, "max": 1e-2, "sampling": "log"}},  # type: ignore[dict-item]
+        "space": {**network["space"], "learning_rate": {"min": 1e-4, "max": 1e-2, "sampling": "log"}},
     }
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
