@@ -35,11 +35,11 @@ lint: .venv/.installed-dev  ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: .venv/.installed  ## run each program of benchmarks/ (JSON on standard output)
-	@found=; for program in benchmarks/[!_]*.py; do \
-	  [ -f "$$program" ] || continue; \
-	  found=yes; echo "$$program" >&2; $(BIN)/python "$$program" || exit; \
-	done; [ -n "$$found" ] || echo "benchmarks/ holds no programs yet"
+bench: .venv/.installed  ## run each program of benchmarks/ into results/benchmarks/NAME.json; ARGS="--full" for all
+	@mkdir -p results/benchmarks; for program in benchmarks/[!_]*.py; do \
+	  name=$$(basename "$$program" .py); echo "$$name" >&2; written=results/benchmarks/$$name.json; \
+	  $(BIN)/python -m "benchmarks.$$name" $(ARGS) > "$$written.tmp" && mv "$$written.tmp" "$$written" || exit; \
+	done
 
 clean:  ## remove .venv and caches; studies in results/ stay
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
