@@ -7,7 +7,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test soak lint bench clean
 
 PYTHON ?= python3.11 python3.12 python3.13 python3
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv)
@@ -27,16 +27,19 @@ demo: .venv/.installed  ## a small search on drawn images: its best network, a r
 test: lint  ## lint, then all tests; ARGS="tests/unit -k space" for some
 	$(BIN)/python -m pytest --durations=15 $(ARGS)
 
+soak: .venv/.installed-dev  ## a search killed 30 times, and every state file cut off at 20 places (half an hour)
+	SOAK_KILLS=30 DAMAGE_CUTS=20 $(BIN)/python -m pytest -s tests/faults/test_soak.py tests/faults/test_damage.py $(ARGS)
+
 lint: .venv/.installed-dev  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: .venv/.installed  ## run each program of benchmarks/ (JSON on standard output)
-	@found=; for program in benchmarks/[!_]*.py; do \
-	  [ -f "$$program" ] || continue; \
-	  found=yes; echo "$$program" >&2; $(BIN)/python "$$program" || exit; \
-	done; [ -n "$$found" ] || echo "benchmarks/ holds no programs yet"
+bench: .venv/.installed  ## run each program of benchmarks/ into results/benchmarks/NAME.json; ARGS="--full" for all
+	@mkdir -p results/benchmarks; for program in benchmarks/[!_]*.py; do \
+	  name=$$(basename "$$program" .py); echo "$$name" >&2; written=results/benchmarks/$$name.json; \
+	  $(BIN)/python -m "benchmarks.$$name" $(ARGS) > "$$written.tmp" && mv "$$written.tmp" "$$written" || exit; \
+	done
 
 clean:  ## remove .venv and caches; studies in results/ stay
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

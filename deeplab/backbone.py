@@ -11,6 +11,7 @@ from typing import Any
 import keras
 
 from .atrous import AtrousRewriter
+from .convolution import STOCK
 from .encoders import Encoder
 
 
@@ -73,7 +74,7 @@ def feature_maps(
     image: keras.KerasTensor,
     layers: Sequence[str],
     output_stride: int,
-    dilated_layers: Mapping[type, Any],
+    dilated_layers: Mapping[type, Any] = STOCK,
 ) -> list[keras.KerasTensor]:
     """Copies `network` onto `image` as far as the named layers need it, late strides turned into dilation.
 

@@ -14,7 +14,6 @@ from typing import Any
 import keras
 
 from .backbone import application, feature_maps
-from .convolution import dilated_layers
 from .encoders import encoder_entry
 
 # Large, so that a layer's padding is small against its size and its stride can be read off it. Nothing is computed.
@@ -61,7 +60,7 @@ def encoder_profile(encoder: str, output_stride: int) -> Mapping[str, LayerProfi
     network = application(encoder_entry(encoder))
     image = keras.Input((_SIDE, _SIDE, 3))
     last = network.layers[-1].name
-    (output,) = feature_maps(network, image, [last], output_stride, dilated_layers("stock"))
+    (output,) = feature_maps(network, image, [last], output_stride)
     model = keras.Model(image, output)
     return {op.name: _profile(op) for op in model.operations if not isinstance(op, keras.layers.InputLayer)}
 

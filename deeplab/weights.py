@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import tempfile
 import zipfile
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,8 @@ def check_encoder_weights(encoder: str, weights: str | Path | None) -> None:
 def load_encoder(entry: Encoder, weights: str | Path | None) -> keras.Model:
     """keras.applications' network, without top, with the weights asked for.
 
-    Files are read layer by layer, by name: one saved with the classifier on top serves as well.
+    Files are read layer by layer, by name: one saved with the classifier on top serves as well. A `.h5` file may
+    also hold the same layers under other names: Keras's own are older than some of its layers' names.
 
     Raises:
         EncoderWeightsError: as `check_encoder_weights`.
@@ -60,7 +62,12 @@ def load_encoder(entry: Encoder, weights: str | Path | None) -> keras.Model:
             f"encoder weights {str(path)!r}: no such file; give a file, 'imagenet', or none for random weights"
         )
     network = application(entry)
-    _assign(network, _read(path), entry.name, path)
+    found = _read(path)
+    try:
+        _assign(network, found, entry.name, path)
+    except EncoderWeightsError:
+        if not _assign_in_order(network, path):
+            raise
     return network
 
 
@@ -84,15 +91,18 @@ def _imagenet(entry: Encoder) -> keras.Model:
 
 
 def _cache() -> Path:
-    return Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
-
-
-def _download_lock(name: str) -> AbstractContextManager[Any]:
-    """Two processes that ask at once must not write one file; where nothing can be written, nothing is downloaded."""
-    cache = _cache()
+    """Where Keras keeps downloads: its home, or, where that cannot be written, a folder for temporary files."""
+    home = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
     with suppress(OSError):
-        cache.mkdir(parents=True, exist_ok=True)
-    return FileLock(cache / f"{name}.lock") if os.access(cache, os.W_OK) else nullcontext()
+        home.mkdir(parents=True, exist_ok=True)
+    return (home if os.access(home, os.W_OK) else Path(tempfile.gettempdir(), ".keras")) / "models"
+
+
+def _download_lock(name: str) -> FileLock:
+    """Of two processes that ask at once, one downloads; the other then finds the file."""
+    cache = _cache()
+    cache.mkdir(parents=True, exist_ok=True)
+    return FileLock(cache / f"{name}.lock")
 
 
 def _read(path: Path) -> LayerWeights:
@@ -152,6 +162,17 @@ def _assign(network: keras.Model, found: LayerWeights, encoder: str, path: Path)
             raise EncoderWeightsError(f"{wrong}: layer {layer.name!r} has shapes {given} in the file, {expected} here")
         for variable, array in zip(variables, found[name], strict=True):
             variable.assign(array)
+
+
+def _assign_in_order(network: keras.Model, path: Path) -> bool:
+    """Assigns a `.h5` file that holds these layers and no others under whatever names; False where it does not fit."""
+    if path.name.endswith(".weights.h5") or path.suffix != ".h5":
+        return False
+    try:
+        network.load_weights(path)
+    except ValueError:
+        return False
+    return True
 
 
 def _name_in_file(name: str, found: LayerWeights) -> str | None:

@@ -79,6 +79,7 @@ class Trainer:
         )
         adapt_batch_normalization(self.model, self.train_data.steps)
         self._report = progress
+        self._seed = seed
         self._frozen = False
         compile_model(
             self.model,
@@ -92,6 +93,7 @@ class Trainer:
     def train_epoch(self, epoch: int) -> EpochResult:
         """Train epoch `epoch` (from 1) and validate after it."""
         self._freeze_encoder(epoch <= self.recipe.freeze_encoder_epochs)
+        self._seed_layers(epoch)
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         callback = _StepProgress(self._report, "train", self.train_data.steps, self.recipe.batch_size)
         started = time.perf_counter()
@@ -159,6 +161,14 @@ class Trainer:
 
     def _named(self, matrix: np.ndarray) -> dict[str, float]:
         return scores(matrix, self.dataset.class_names)
+
+    def _seed_layers(self, epoch: int) -> None:
+        """Start dropout and its like anew each epoch: checkpoints don't hold how far their chance has come."""
+        weights = {id(variable) for variable in self.model.weights}
+        states = [variable for variable in self.model.variables if id(variable) not in weights]
+        for index, state in enumerate(states):
+            drawn = np.random.SeedSequence([self._seed, epoch, index]).generate_state(2) >> 1
+            state.assign(drawn.astype(state.dtype))
 
     def _freeze_encoder(self, frozen: bool) -> None:
         if frozen == self._frozen:

@@ -23,7 +23,7 @@ def trial_processes(search: Running) -> dict[int, str]:
     found = {}
     for process in search.members():
         with suppress(OSError):
-            output = Path(os.readlink(f"/proc/{process}/fd/1"))
+            output = Path(f"/proc/{process}/fd/1").readlink()
             if output.name == "log.txt" and os.getpgid(process) == process:
                 found[process] = output.parent.name.removeprefix("trial_")
     return found

@@ -16,7 +16,7 @@ import tomli_w
 
 PROGRAM = Path(sys.executable).with_name("deeplab-search")
 # Longer than any wait here takes, on a machine that is busy with other work.
-PATIENCE = 200.0
+PATIENCE = 500.0
 
 Table = dict[str, dict[str, Any]]
 
@@ -109,12 +109,18 @@ def running(*arguments: str | Path, cwd: Path) -> Iterator[Running]:
         command.kill()
 
 
-def wait_until(condition: Callable[[], object], reason: Callable[[], str] = lambda: "") -> None:
-    """Wait for a condition, not for a time."""
-    deadline = time.monotonic() + PATIENCE
+def wait_until(
+    condition: Callable[[], object],
+    reason: Callable[[], str] = lambda: "",
+    *,
+    every: float = 0.02,
+    patience: float = PATIENCE,
+) -> None:
+    """Wait for a condition, not for a time; look at it `every` so many seconds."""
+    deadline = time.monotonic() + patience
     while not condition():
-        assert time.monotonic() < deadline, f"waited {PATIENCE:.0f} s in vain\n{reason()}"
-        time.sleep(0.02)
+        assert time.monotonic() < deadline, f"waited {patience:.0f} s in vain\n{reason()}"
+        time.sleep(every)
 
 
 def write_study(path: Path, table: Table, **changes: dict[str, Any]) -> Path:

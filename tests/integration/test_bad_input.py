@@ -96,7 +96,7 @@ def test_what_is_planned_is_refused_and_not_ignored(tmp_path: Path, tiny: Table,
     refuse(tmp_path, "run", write_study(tmp_path / "new.toml", tiny, **section), said=("is not available",))
 
 
-@pytest.mark.parametrize("command", ["report", "train", "evaluate"])
+@pytest.mark.parametrize("command", ["train", "evaluate"])
 def test_planned_commands_are_refused_and_not_ignored(tmp_path: Path, command: str) -> None:
     refuse(tmp_path, command, "x.toml", "--any", "option", said=(command, "is not available"))
 

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import pty
 import re
 import shutil
+import struct
 import subprocess
+import termios
 import tomllib
 from pathlib import Path
 
@@ -170,3 +175,26 @@ def test_the_command_at_the_end_is_run_and_its_failure_changes_nothing(study_cop
     assert "told of results/tiny" in again.out
     assert "exit status 7" in again.out
     assert "starts" not in again.out
+
+
+def test_watching_in_a_terminal_draws_and_leaves_the_last_picture(study: Path) -> None:
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 60, 0, 0))
+    changed = environment(TERM="xterm-256color", NO_COLOR="1")
+    del changed["COLUMNS"]
+    with subprocess.Popen([PROGRAM, "status", study, "--watch"], stdout=theirs, stderr=theirs, env=changed) as watching:
+        os.close(theirs)
+        shown = b""
+        while True:
+            try:
+                shown += os.read(ours, 4096)
+            except OSError:  # Linux: the other end is closed
+                break
+        assert watching.wait() == 0, shown
+    os.close(ours)
+    text = shown.decode()
+    assert "7/7 trials" in text
+    assert "\x1b[3" not in text, "no colour"
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+    assert max(len(line) for line in plain.splitlines()) <= 60
+    assert "against the baseline's" in " ".join(plain.split())

@@ -17,7 +17,6 @@ import pytest
 
 from deeplab import ENCODERS
 from deeplab.backbone import application, feature_maps, leaves
-from deeplab.convolution import dilated_layers
 from deeplab.encoders import encoder_entry
 from deeplab.layers import preprocess
 from deeplab.profile import ancestors, encoder_profile
@@ -71,7 +70,7 @@ def network(encoder: str) -> keras.Model:
 def dilated(encoder: str, output_stride: int, layers: list[str]) -> keras.Model:
     source = network(encoder)
     image = keras.Input((side(encoder), side(encoder), 3))
-    model = keras.Model(image, feature_maps(source, image, layers, output_stride, dilated_layers("stock")))
+    model = keras.Model(image, feature_maps(source, image, layers, output_stride))
     copy_weights(source, model)
     return model
 
@@ -143,7 +142,7 @@ def test_on_pixels_it_is_the_application_on_its_own_preprocessing(encoder: str) 
     entry, ours = encoder_entry(encoder), network(encoder)
     image = keras.Input((side(encoder), side(encoder), 3))
     last = list(entry.taps)[-1]
-    (tap,) = feature_maps(ours, preprocess(image, entry.preprocessing), [last], 32, dilated_layers("stock"))
+    (tap,) = feature_maps(ours, preprocess(image, entry.preprocessing), [last], 32)
     model = keras.Model(image, tap)
     copy_weights(ours, model)
     expected = application_on_pixels(encoder, weighted(ours), pixels(side(encoder)))

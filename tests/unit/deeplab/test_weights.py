@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,8 @@ import numpy as np
 import pytest
 
 from deeplab import Architecture, EncoderWeightsError, build_model, check_encoder_weights, encoder_layers
+from deeplab.encoders import encoder_entry
+from deeplab.weights import load_encoder
 
 IMAGENET = Path(__file__).parents[4] / "shared/data/weights/mobilenetv2_1.0_224_slim_notop.weights.h5"
 SMALL = Architecture(encoder="MobileNetV2", output_stride=8, aspp_filters=8, decoder_filters=8)
@@ -46,6 +51,66 @@ def test_imagenet_features_come_through_the_preprocessing() -> None:
         ours = keras.Model(model.input, model.get_layer("block_12_add").output)(x)
         theirs = keras.Model(reference.input, reference.get_layer("block_12_add").output)(x / 127.5 - 1)
         np.testing.assert_allclose(ours[:, ::step, ::step], theirs, atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore")  # Keras's, of its legacy format
+@pytest.mark.parametrize("encoder", ["MobileNetV3Small", "ConvNeXtTiny"])
+def test_kerass_own_file_fits_whatever_it_calls_its_layers(encoder: str, tmp_path: Path) -> None:
+    """Some of its files are older than its layers' names, and nested layers are one entry."""
+    theirs = getattr(keras.applications, encoder)(weights=None, include_top=False, input_shape=(64, 64, 3))
+    expected = [value for layer in theirs.layers for value in layer.get_weights()]
+    for layer in theirs.layers:
+        layer.name = layer.name.replace("_", "/")
+    theirs.save(tmp_path / "no_top.h5")
+    loaded = load_encoder(encoder_entry(encoder), tmp_path / "no_top.h5")
+    ours = [value for layer in loaded.layers for value in layer.get_weights()]
+    for one, other in zip(ours, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+ASK_FOR_IMAGENET = """
+import shutil, sys, time
+import numpy as np
+from keras.src.utils import file_utils
+from deeplab import Architecture, build_model, check_encoder_weights
+
+def slow_download(origin, filename, *_):
+    with open("downloads.txt", "a") as log:
+        print(origin, file=log)
+    time.sleep(2)
+    shutil.copy("original.h5", filename)
+
+file_utils.urlretrieve = slow_download
+while not shutil.os.path.exists("go"):
+    time.sleep(0.01)
+check_encoder_weights("MobileNetV2", "imagenet")
+small = Architecture(encoder="MobileNetV2", aspp_tap="stage3", output_stride=8, aspp_filters=8, decoder_filters=8)
+model = build_model(small, (64, 64), 1, encoder_weights="imagenet")
+np.save(sys.argv[1], model.get_layer("Conv1").get_weights()[0])
+"""
+
+
+@pytest.mark.filterwarnings("ignore")  # Keras's, of its legacy format
+def test_two_processes_that_ask_at_once_download_once(tmp_path: Path) -> None:
+    """From Keras's cache, empty at first, with the network's place taken by a file."""
+    original = keras.applications.MobileNetV2(weights=None, include_top=False, input_shape=(96, 96, 3))
+    original.save(tmp_path / "original.h5")
+    environment = {**os.environ, "KERAS_HOME": str(tmp_path / "home"), "PYTHONPATH": str(Path(__file__).parents[3])}
+    command = [sys.executable, "-c", ASK_FOR_IMAGENET]
+    started = [
+        subprocess.Popen([*command, f"{index}.npy"], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+        for index in range(2)
+    ]
+    (tmp_path / "go").touch()
+    for process in started:
+        _, error = process.communicate(timeout=250)
+        assert process.returncode == 0, error
+    name = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
+    assert (tmp_path / "home/models" / name).is_file()
+    (download,) = (tmp_path / "downloads.txt").read_text().splitlines()
+    assert download.endswith(name)
+    for index in range(2):
+        np.testing.assert_array_equal(np.load(tmp_path / f"{index}.npy"), original.get_layer("Conv1").get_weights()[0])
 
 
 def test_missing_file_is_refused() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -70,3 +72,31 @@ def test_the_layout_names_the_curves_that_there_are(tmp_path: Path) -> None:
     assert {f"^{name}$" for name in (BEST, BUSY, FINISHED, FAILED, "validation/mean_iou", "train/mean_iou")} <= set(
         tags
     )
+
+
+def test_logs_are_written_without_a_training_backend(tmp_path: Path) -> None:
+    program = """
+import sys
+import subprocess
+import sys
+from pathlib import Path
+import numpy as np
+from search.curves import SearchCurves, write_curve_layout
+from search.pictures import side_by_side
+from search.tensorboard import TrialEvents, write_hparams, write_hparams_layout
+from search.validation import BestEpoch, Validation
+folder = Path(sys.argv[1])
+one = np.ones((1, 2), np.int64)
+picture = side_by_side(np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint8), np.zeros((8, 8), np.uint8), 255)
+best = BestEpoch(Validation(0.5, np.eye(2, dtype=np.int64), one, one, one), {0: picture})
+events = TrialEvents(folder / "0000", "0000-0", [{"epoch": 1, "time": 1.0, "val_loss": 0.5}], 0)
+events.show_best(best, 1, 1.0, ["a", "b"])
+write_hparams(folder / "0000", "0000", {"rung": 0}, {"best/val_loss": 0.5}, 1, 1.0)
+write_hparams_layout(folder, {"rung": [], "config_id": None}, ["best/val_loss"])
+SearchCurves(folder, "max", [(1.0, 0.5)]).add_busy(1, 1.0, 0.0)
+write_curve_layout(folder, "val_mean_iou")
+print(sorted({"tensorflow", "keras", "jax", "torch"} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", program, tmp_path], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "[]", done.stderr
+    assert BEST in curves(tmp_path)

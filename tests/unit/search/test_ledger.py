@@ -11,7 +11,7 @@ from search.files import append_csv, read_csv, write_csv
 from search.ledger import TRIAL_COLUMNS, Ledger, epoch_columns, metric_names, metrics_at_best
 from search.oracle import StudyOracle
 from search.study import BASELINE, Study
-from tests.unit.search.test_oracle import make_oracle
+from tests.unit.search.oracles import make_oracle
 
 CLASSES = ("land", "water")
 

@@ -15,61 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras_tuner.oracles import HyperbandOracle
 
-from search.config import HyperbandSection
 from search.drawing import MAX_MEASURED, Rejection, Values, draw_values
 from search.oracle import StudyOracle
-from search.schedule import make_schedule
-from search.study import BASELINE, Study
+from search.study import BASELINE
 from search.study_trial import StudyTrial
-
-# Hundreds of files made durable: on a disk, most of a test's time.
-MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
-OBJECTIVE = keras_tuner.Objective("val_mean_iou", "max")
-
-
-def large_space() -> keras_tuner.HyperParameters:
-    hp = keras_tuner.HyperParameters()
-    hp.Choice("depth", [0, 1, 2], default=1)
-    hp.Int("width", 1, 10_000)
-    with hp.conditional_scope("depth", [1, 2]):
-        hp.Float("rate", 1e-3, 1.0, sampling="log")
-    return hp
-
-
-def points(count: int) -> keras_tuner.HyperParameters:
-    """A space of exactly so many points; an empty one has a single point."""
-    hp = keras_tuner.HyperParameters()
-    if count > 1:
-        hp.Int("width", 1, count)
-    return hp
-
-
-def config_id(values: Values) -> str:
-    return json.dumps({name: value for name, value in values.items() if not name.startswith("tuner/")}, sort_keys=True)
-
-
-def make_oracle(folder: Path, *, seed: int = 0, space: Any = None, reject: Any = None, **band: Any) -> StudyOracle:
-    """A new oracle that takes over whatever lies in the folder."""
-    hyperband = HyperbandSection(**({"max_epochs": 9, "baseline": False} | band))
-    oracle = StudyOracle(
-        OBJECTIVE,
-        space or large_space(),
-        make_schedule(hyperband),
-        factor=hyperband.factor,
-        iterations=hyperband.iterations,
-        min_epochs=hyperband.min_epochs,
-        seed=seed,
-        reject=reject or (lambda values: None),
-        config_id=config_id,
-    )
-    folder.mkdir(parents=True, exist_ok=True)
-    oracle.attach(Study(folder))
-    return oracle
-
-
-def score(trial: StudyTrial) -> float:
-    """What a trial would reach: depends on configuration and rung alone; coarse, so that ties occur."""
-    return round(Random(f"{trial.record['config_id']} {trial.trial_id[-1]}").random(), 1)
+from tests.unit.search.oracles import MEMORY, OBJECTIVE, config_id, large_space, make_oracle, points, score
 
 
 class Workers:

@@ -124,6 +124,15 @@ def test_it_works_at_every_stage_of_a_search(tmp_path: Path, trials: int, runnin
     assert ("No trial has completed yet" in text) == (trials - running <= 0)
 
 
+def test_a_thousand_trials_fit(tmp_path: Path) -> None:
+    study = History(tmp_path / "large", iterations=14).write()
+    report = write_report(study.folder)
+    assert report.stat().st_size < MOST_BYTES
+    text = report.read_text()
+    assert "981 of 981" in text
+    assert "more in the CSV files" in text
+
+
 def test_a_study_of_failures_alone(tmp_path: Path) -> None:
     study = History(tmp_path / "part").write(6, pictures=False)
     rows = pd.read_csv(study.trials_csv, dtype=str)

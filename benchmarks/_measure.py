@@ -1,0 +1,90 @@
+"""What every benchmark shares: both sides in one run, in turns; medians; a table on stderr and JSON on stdout."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from datasets.dataset import usable_cores
+from search.study import versions
+
+Row = Mapping[str, Any]
+console = Console(stderr=True, highlight=False)
+
+
+def arguments(description: str) -> argparse.Namespace:
+    """The options that benchmarks share."""
+    parser = argparse.ArgumentParser(description=description)
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--full", action="store_true", help="the whole grid, which takes much longer")
+    size.add_argument("--smoke", action="store_true", help="as little as shows that it runs; its numbers mean nothing")
+    parser.add_argument(
+        "--processor-time",
+        action="store_true",
+        help="count the processor's seconds instead of the clock's, where other programs keep the machine busy",
+    )
+    return parser.parse_args()
+
+
+def in_turns(
+    sides: Mapping[str, Callable[[], object]], repeats: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, float]:
+    """Median seconds of each side's call after a first one; in turns, so that a busy machine slows all of them."""
+    for call in sides.values():
+        call()
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(repeats):
+        for name, call in sides.items():
+            started = clock()
+            call()
+            seconds[name].append(clock() - started)
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def report(name: str, rows: Sequence[Row], **summary: Any) -> None:
+    """Show the rows as a table on stderr, and everything as JSON on stdout."""
+    machine = describe_machine()
+    table = Table(title=f"{name}: {machine['processor']}, {machine['cores']} cores, {machine['device']}", box=None)
+    for column in rows[0]:
+        table.add_column(column.replace("_", " "), justify="left" if isinstance(rows[0][column], str) else "right")
+    for row in rows:
+        table.add_row(*(_shown(value) for value in row.values()))
+    console.print(table)
+    for key, value in summary.items():
+        console.print(f"{key.replace('_', ' ')}: {_shown(value)}")
+    print(json.dumps({"benchmark": name, "machine": machine, "rows": list(rows), **summary}, indent=1))
+
+
+def describe_machine() -> dict[str, Any]:
+    """What numbers depend on: processor, cores, device and versions."""
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    device = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU") if gpus else "no GPU"
+    return {
+        "processor": _processor(),
+        "cores": usable_cores(),
+        "device": device,
+        "load": round(os.getloadavg()[0], 1),
+        "versions": versions(),
+    }
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    names = [line for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
+    return names[0].partition(":")[2].strip() if names else platform.processor() or platform.machine()
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

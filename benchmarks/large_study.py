@@ -1,0 +1,90 @@
+"""What a study of 1,000 trials costs to look at, and whether a row of `trials.csv` costs more in it than in one of 10.
+
+The history is made up (`tests.history`). Prints JSON: seconds (and of a processor) and bytes of the report, seconds of
+`status` as a whole process, and the ratio of one change of `trials.csv` at 1,000 trials to one at 10.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+# Run as a program, its own folder is on the path and not the root above it.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import keras_tuner
+
+from search.ledger import Ledger
+from search.oracle import StudyOracle
+from search.report import write_report
+from search.study import Study
+from search.study_trial import StudyTrial
+from tests.history import History
+
+# 71 trials an iteration.
+ITERATIONS = 14
+REPEATS = 50
+
+
+def main() -> None:
+    """Measure and print."""
+    with tempfile.TemporaryDirectory() as folder:
+        study = History(Path(folder) / "large", iterations=ITERATIONS).write()
+        before = time.process_time()
+        report = seconds(lambda: write_report(study.folder))
+        processor = time.process_time() - before
+        status = seconds(
+            lambda: subprocess.run([*COMMAND, "status", study.folder], stdout=subprocess.DEVNULL, check=True)
+        )
+        small, large = (row_seconds(study, count) for count in (10, 1000))
+        size = (study.folder / "report.html").stat().st_size
+    result = {
+        "trials": 1 + 70 * ITERATIONS,
+        "report_seconds": round(report, 2),
+        "report_processor_seconds": round(processor, 2),
+        "report_bytes": size,
+        "status_seconds": round(status, 2),
+        "row_milliseconds": {"10 trials": round(1000 * small, 3), "1000 trials": round(1000 * large, 3)},
+        "row_ratio": round(large / small, 2),
+    }
+    print(json.dumps(result, indent=1))
+
+
+COMMAND = [str(Path(sys.executable).with_name("deeplab-search"))]
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    """Time that a call takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def row_seconds(study: Study, count: int) -> float:
+    """The median time of a change of `trials.csv` in a study of so many trials that have ended and two under way."""
+    trials = {f"{number:04d}-0": _trial(f"{number:04d}-0", finished=number >= 2) for number in range(count + 2)}
+    ended = [trial_id for trial_id, trial in trials.items() if trial.finished]
+    ongoing = {trial_id: trial for trial_id, trial in trials.items() if not trial.finished}
+    oracle = cast(StudyOracle, SimpleNamespace(trials=trials, end_order=ended, ongoing_trials=ongoing))
+    ledger = Ledger(study, [], ["a", "b"])
+    ledger.update_trials(oracle)
+    return sorted(seconds(lambda: ledger.update_trials(oracle)) for _ in range(REPEATS))[REPEATS // 2]
+
+
+def _trial(trial_id: str, *, finished: bool) -> StudyTrial:
+    hyperparameters = keras_tuner.HyperParameters()
+    hyperparameters.values = {"tuner/initial_epoch": 0, "tuner/epochs": 1}
+    trial = StudyTrial(hyperparameters, trial_id, status="COMPLETED" if finished else "RUNNING")
+    trial.record = {"config_id": trial_id, "status": "completed" if finished else "running", "attempts": 1}
+    return trial
+
+
+if __name__ == "__main__":
+    main()
