@@ -18,18 +18,21 @@ def latency(
     """Milliseconds that the network takes for one image: the median of `repeats` forward passes after `warm_up` ones.
 
     Measured is the network as it is exported: float32, from an RGB image in main memory to probabilities there, as a
-    graph without further compilation. Weights are random. Building and tracing take seconds, and a process keeps some
-    of their memory: measure many networks in processes of their own.
+    graph. Weights are random. Building and tracing take seconds, and a process keeps some of their memory: measure many
+    networks in processes of their own.
 
     Raises:
         ValueError: as `build_model`; `repeats` below 1 or `warm_up` below 0.
     """
+    import keras
+
     from .model import build_model
 
     if repeats < 1 or warm_up < 0:
         raise ValueError(f"repeats must be 1 or more and warm_up 0 or more; given: {repeats}, {warm_up}")
     model = build_model(architecture, image_size, classes)
-    model.compile(jit_compile=False)
+    # TensorFlow's graphs run without XLA, as saved models do; JAX would run operation by operation.
+    model.compile(jit_compile=keras.backend.backend() != "tensorflow")
     image = np.zeros((1, *image_size, 3), "float32")
     times = []
     for _ in range(warm_up + repeats):

@@ -18,6 +18,7 @@ from search.limits import COSTS, LATENCY, RATES, Limits, Point
 from space import Space
 
 QUANTILES = (0.0, 0.1, 0.5, 0.9, 1.0)
+RECIPE = frozenset(Recipe.model_fields)  # training choices: the network is the same
 NAMES = ("min", "10 %", "50 %", "90 %", "max")
 
 
@@ -27,7 +28,7 @@ def count_networks(space: Space) -> int:
     # The values that later hyperparameters depend on -> in how many ways they come about.
     states: Counter[tuple[tuple[str, Any], ...]] = Counter({(): 1})
     for offer in space.offers:
-        if offer.name in Recipe.model_fields or offer.name in STEPS or offer.dimension.size is None:
+        if offer.name in RECIPE or offer.name in STEPS or offer.dimension.size is None:
             continue
         longer: Counter[tuple[tuple[str, Any], ...]] = Counter()
         for state, ways in states.items():
@@ -97,9 +98,6 @@ def baseline_column(space: Space, classes: int) -> tuple[Cost, Values]:
     """The baseline, to compare with."""
     architecture, recipe = space.baseline()
     return cost(architecture, space.image_size, classes), space.values(architecture, recipe)
-
-
-RECIPE = frozenset(Recipe.model_fields)
 
 
 def _table(*columns: str) -> Table:

@@ -15,6 +15,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from deeplab import Architecture, cost
+from recipe import Recipe
+from search.latency import architecture_id
+from space import Space
 from tests.integration.program import PROGRAM, Table, deeplab_search, environment, listing, write_study
 
 COMMANDS = (
@@ -61,19 +65,24 @@ def test_summary_of_the_best_network_has_its_size(study: Path, tmp_path: Path) -
     assert shown.err == ""
 
 
-def test_latency_is_measured_before_the_first_trial_and_kept(tmp_path: Path, tiny: Table) -> None:
+def test_limits_decide_what_is_drawn(tmp_path: Path, tiny: Table) -> None:
+    """Of the study's 12 networks one fits: others are counted; it is measured, and its time kept."""
+    table = {key: value for key, value in tiny["space"].items() if key != "encoder_weights"}
+    space = Space.parse(table, recipe=Recipe(), image_size=(64, 64))
+    smallest = cost(space.architecture({"aspp_branches": 0, "aspp_filters": 8, "decoder_depth": 0}), (64, 64), 6)
     file = write_study(
         tmp_path / "s.toml",
         tiny,
         hyperband={"max_epochs": 1, "baseline": False},
-        limits={"max_latency_ms": 60_000.0},
+        limits={"max_latency_ms": 60_000.0, "max_parameters": smallest.parameters},
     )
     done = deeplab_search("run", file, cwd=tmp_path)
     assert done.status == 0, done.all
-    measured, trained = done.out.index("measuring the latency"), done.out.index("trial 0000-0 starts")
-    assert measured < trained
-    times = json.loads((tmp_path / "results" / "tiny" / "latency.json").read_text())
-    assert times
+    assert re.search(r"drew 1 configurations; rejected \d+ by max_parameters", done.out)
+    folder = tmp_path / "results" / "tiny"
+    assert list(pd.read_csv(folder / "trials.csv")["parameters"]) == [smallest.parameters]
+    times = json.loads((folder / "latency.json").read_text())
+    assert architecture_id(Architecture.from_toml(folder / "best.toml")) in times
     assert all(0 < milliseconds < 60_000 for milliseconds in times.values())
 
 
