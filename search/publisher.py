@@ -35,7 +35,7 @@ class Publisher:
         self._study, self._config, self._space, self._oracle = study, config, space, oracle
         self.ledger = Ledger(study, list(space.searched), class_names)
         self._started = datetime.fromisoformat(study.frozen()["created"]).timestamp()
-        self._busy: int | None = None
+        self._busy = 0
         # TensorBoard's tag -> the metric at the best epoch.
         self._metrics = {f"best/{config.study.objective}": config.study.objective, "best/val_loss": "val_loss"}
 

@@ -133,6 +133,16 @@ def test_images_and_masks_are_resized(make_folder) -> None:
     assert 90 < images.numpy().mean() < 165
 
 
+def test_one_image_is_read_as_the_batches_have_it(memory_dataset) -> None:
+    pipeline = make(memory_dataset({"val": 5}), "val")
+    images, masks = (np.concatenate(arrays) for arrays in zip(*pipeline.epoch(1).as_numpy_iterator(), strict=True))
+    for index in (0, 3, 4):
+        image, mask = pipeline.read(index)
+        assert (image == images[index]).all()
+        assert (mask == masks[index]).all()
+    assert tuple(pipeline.epoch(1).element_spec) == pipeline.element_spec
+
+
 def test_validation_is_never_augmented(memory_dataset) -> None:
     data = memory_dataset({"val": 5})
     assert digest(make(data, "val", augment="strong"), 1) == digest(make(data, "val"), 2)

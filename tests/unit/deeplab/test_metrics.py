@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deeplab.metrics import ConfusionMatrix, scores
+from deeplab.metrics import ConfusionMatrix, confusion_of_images, predicted_classes, scores
 
 VOID = 255
 
@@ -27,6 +27,19 @@ def logits_of(predicted: np.ndarray, classes: int) -> np.ndarray:
     if classes == 1:
         return np.where(predicted == 1, 0.1, -0.1).astype("float32")[..., None]
     return np.eye(classes, dtype="float32")[predicted]
+
+
+@settings(max_examples=30, deadline=None)
+@given(classes=st.sampled_from([1, 2, 6]), seed=st.integers(0, 2**32 - 1), images=st.integers(1, 4))
+def test_each_image_is_counted_by_itself(classes: int, seed: int, images: int) -> None:
+    random, count = np.random.default_rng(seed), max(classes, 2)
+    labels = random.choice([*range(count), VOID, 77], (images, 3, 4))
+    predicted = random.integers(0, count, labels.shape)
+    logits = logits_of(predicted, classes)
+    assert (np.asarray(predicted_classes(logits, classes)) == predicted).all()
+    found = np.asarray(confusion_of_images(labels, logits, classes, VOID))
+    for matrix, truth, guess in zip(found, labels, predicted, strict=True):
+        assert (matrix == count_by_hand(truth, guess, count)).all()
 
 
 @settings(max_examples=30, deadline=None)
