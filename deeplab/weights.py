@@ -46,8 +46,8 @@ def check_encoder_weights(encoder: str, weights: str | Path | None) -> None:
 def load_encoder(entry: Encoder, weights: str | Path | None) -> keras.Model:
     """keras.applications' network, without top, with the weights asked for.
 
-    Files are read layer by layer, by name: one saved with the classifier on top serves as well. A `.h5` file may
-    also hold the same layers under other names: Keras's own are older than some of its layers' names.
+    Files are read layer by layer, by name: one saved with the classifier on top serves as well. A `.h5` file may also
+    hold the same layers under other names: Keras's own are older than some of its layers' names.
 
     Raises:
         EncoderWeightsError: as `check_encoder_weights`.
