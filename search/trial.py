@@ -113,7 +113,7 @@ def run_trial(spec: TrialSpec) -> Outcome:
         # This is the boundary of the process: every failure is reported as the trial's outcome, and logged whole.
         except Exception as failure:  # noqa: BLE001
             traceback.print_exc()
-            status = _status_of(failure)
+            status = status_of(failure)
             error = _one_line(failure)
     state = read_state(folder / "last") or TrainingState()
     return Outcome(
@@ -320,7 +320,7 @@ def _ancestors(parent_id: str | None) -> list[str]:
     return [f"{number}-{below}" for below in reversed(range(int(rung) + 1))] if rung else []
 
 
-def _status_of(error: BaseException) -> Status:
+def status_of(error: BaseException) -> Status:
     """A full disk, and data that are gone or damaged, are no fault of the trial: it goes on once they are mended."""
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         return "out_of_memory"
