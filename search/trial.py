@@ -108,7 +108,7 @@ def run_trial(spec: TrialSpec) -> Outcome:
     with _log_to(folder / "log.txt"):
         try:
             prepare_device(spec.device)
-            status = _TrialRun(spec, folder).run()
+            status = TrialRun(spec, folder).run()
             error = "the loss is not finite" if status == "diverged" else None
         # This is the boundary of the process: every failure is reported as the trial's outcome, and logged whole.
         except Exception as failure:  # noqa: BLE001
@@ -127,7 +127,7 @@ def run_trial(spec: TrialSpec) -> Outcome:
     )
 
 
-class _TrialRun:
+class TrialRun:
     """The epochs of one trial, each made durable before the next begins."""
 
     def __init__(self, spec: TrialSpec, folder: Path) -> None:
@@ -141,11 +141,11 @@ class _TrialRun:
         kept = (read_state(self.folder / name) for name in ("last", "best"))
         state = next((state for state in kept if state is not None), TrainingState(epoch=self.spec.first_epoch))
         self._mend_best(state)
-        self._open_history(state)
+        self.open_history(state)
         if state.epoch >= self.spec.last_epoch:
             return "completed"
         self._progress("start", 0, 0, 0.0, state.epoch + 1)
-        trainer = self._continued_trainer(state)
+        trainer = self.continued_trainer(state)
         for epoch in range(state.epoch + 1, self.spec.last_epoch + 1):
             if self.study.stop_file.exists():
                 return "interrupted"
@@ -153,10 +153,10 @@ class _TrialRun:
             result = trainer.train_epoch(epoch)
             if result.diverged:
                 return "diverged"
-            self._keep(trainer, state, result.row)
+            self.keep(trainer, state, result.row)
         return "completed"
 
-    def _continued_trainer(self, state: TrainingState) -> Trainer:
+    def continued_trainer(self, state: TrainingState) -> Trainer:
         """A trainer after the last epoch of `state`, from the newest weights of the configuration that can be read.
 
         Where those are older, because a file is damaged, the epochs since are trained again: they come out the same.
@@ -227,7 +227,7 @@ class _TrialRun:
             raise DataError(f"the data have changed since the search started: {self.spec.images} images, now {found}")
         return dataset
 
-    def _keep(self, trainer: Trainer, state: TrainingState, row: dict[str, Any]) -> None:
+    def keep(self, trainer: Trainer, state: TrainingState, row: dict[str, Any]) -> None:
         """Make an epoch durable: the checkpoint first, then everything that can be derived from it."""
         row = {"trial_id": self.spec.trial_id, "config_id": self.spec.config_id, "time": time.time(), **row}
         state.epoch = row["epoch"]
@@ -247,7 +247,7 @@ class _TrialRun:
         if last is not None and state.best_epoch == state.epoch and (best is None or best.epoch != state.epoch):
             copy_checkpoint(self.folder / "last", self.folder / "best", state)
 
-    def _open_history(self, state: TrainingState) -> None:
+    def open_history(self, state: TrainingState) -> None:
         """`epochs.csv` and the events follow from the checkpoint: mend them where a kill came between the writes."""
         from search.tensorboard import TrialEvents
 
