@@ -24,6 +24,8 @@ NOT_AVAILABLE_VALUES = {
     ("workers.executor", "ray"): "local",
     **{("data.format", name): "folder, synthetic" for name in ("camvid", "voc", "cityscapes", "coco", "tfds")},
 }
+# Dots in a key of a TOML file; our own have one or two.
+DEEPEST = 50
 # What may change between runs of one study: it has no influence on which trials run and what they give.
 FREE_KEYS = frozenset(
     {"study.directory", "study.on_end", "limits.retries", "limits.trial_minutes", "limits.epoch_stall_minutes"}
@@ -209,12 +211,15 @@ def parse_config(table: Mapping[str, Any], source: str) -> StudyConfig:
 def read_toml(path: Path, what: str) -> dict[str, Any]:
     """The content of a TOML file. Raises UserError where it is missing, unreadable or not TOML."""
     try:
-        return tomllib.loads(path.read_text())
+        text = path.read_text()
+        if any(line.partition("=")[0].count(".") > DEEPEST for line in text.splitlines()):
+            raise RecursionError  # the parser takes hours over such a key
+        return tomllib.loads(text)
     except FileNotFoundError:
         raise UserError(f"{what} {path} does not exist.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{what} {path} cannot be read: {error}.") from None
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # tomllib's own, and that of a number with too many digits
         raise UserError(f"{what} {path} is not TOML: {error}.") from None
     except RecursionError:
         raise UserError(f"{what} {path} is not TOML that can be read: it is nested too deeply.") from None

@@ -111,12 +111,12 @@ def run_trial(spec: TrialSpec) -> Outcome:
     with _log_to(folder / "log.txt"):
         try:
             prepare_device(spec.device)
-            status = _TrialRun(spec, folder).run()
+            status = TrialRun(spec, folder).run()
             error = "the loss is not finite" if status == "diverged" else None
         # This is the boundary of the process: every failure is reported as the trial's outcome, and logged whole.
         except Exception as failure:  # noqa: BLE001
             traceback.print_exc()
-            status = _status_of(failure)
+            status = status_of(failure)
             error = _one_line(failure)
     state = read_state(folder / "last") or TrainingState()
     return Outcome(
@@ -130,7 +130,7 @@ def run_trial(spec: TrialSpec) -> Outcome:
     )
 
 
-class _TrialRun:
+class TrialRun:
     """The epochs of one trial, each made durable before the next begins."""
 
     def __init__(self, spec: TrialSpec, folder: Path) -> None:
@@ -144,11 +144,11 @@ class _TrialRun:
         kept = (read_state(self.folder / name) for name in ("last", "best"))
         state = next((state for state in kept if state is not None), TrainingState(epoch=self.spec.first_epoch))
         self._mend_best(state)
-        self._open_history(state)
+        self.open_history(state)
         if state.epoch >= self.spec.last_epoch:
             return "completed"
         self._progress("start", 0, 0, 0.0, state.epoch + 1)
-        trainer = self._continued_trainer(state)
+        trainer = self.continued_trainer(state)
         for epoch in range(state.epoch + 1, self.spec.last_epoch + 1):
             if self.study.stop_file.exists():
                 return "interrupted"
@@ -156,10 +156,10 @@ class _TrialRun:
             result = trainer.train_epoch(epoch)
             if result.diverged:
                 return "diverged"
-            self._keep(trainer, state, result)
+            self.keep(trainer, state, result)
         return "completed"
 
-    def _continued_trainer(self, state: TrainingState) -> Trainer:
+    def continued_trainer(self, state: TrainingState) -> Trainer:
         """A trainer after the last epoch of `state`, from the newest weights of the configuration that can be read.
 
         Where those are older, because a file is damaged, the epochs since are trained again: they come out the same.
@@ -230,7 +230,7 @@ class _TrialRun:
             raise DataError(f"the data have changed since the search started: {self.spec.images} images, now {found}")
         return open_cache(Path(self.spec.cache), dataset) or dataset
 
-    def _keep(self, trainer: Trainer, state: TrainingState, result: EpochResult) -> None:
+    def keep(self, trainer: Trainer, state: TrainingState, result: EpochResult) -> None:
         """Make an epoch durable: the checkpoint first, then everything that can be derived from it."""
         row = {"trial_id": self.spec.trial_id, "config_id": self.spec.config_id, "time": time.time(), **result.row}
         state.epoch = row["epoch"]
@@ -263,7 +263,7 @@ class _TrialRun:
         if last is not None and state.best_epoch == state.epoch and (best is None or best.epoch != state.epoch):
             copy_checkpoint(self.folder / "last", self.folder / "best", state)
 
-    def _open_history(self, state: TrainingState) -> None:
+    def open_history(self, state: TrainingState) -> None:
         """`epochs.csv` and the events follow from the checkpoint: mend them where a kill came between the writes."""
         from search.tensorboard import TrialEvents
 
@@ -337,7 +337,7 @@ def _ancestors(parent_id: str | None) -> list[str]:
     return [f"{number}-{below}" for below in reversed(range(int(rung) + 1))] if rung else []
 
 
-def _status_of(error: BaseException) -> Status:
+def status_of(error: BaseException) -> Status:
     """A full disk, and data that are gone or damaged, are no fault of the trial: it goes on once they are mended."""
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         return "out_of_memory"

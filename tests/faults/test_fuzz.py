@@ -176,7 +176,7 @@ def test_checkpoints_and_json(tmp_path: Path, value: Any, changes: list[tuple[fl
         read_csv(tmp_path / "state.json")
 
 
-@settings(FUZZ, max_examples=8)
+@settings(FUZZ, max_examples=3)
 @given(changes=CHANGES)
 def test_weights_of_a_trial(study_copy: Path, changes: list[tuple[float, bytes]]) -> None:
     trial = trained_trial(Study(study_copy), None)
@@ -186,7 +186,7 @@ def test_weights_of_a_trial(study_copy: Path, changes: list[tuple[float, bytes]]
     try:
         load_model(Study(study_copy), trial)
     except UserError as error:
-        names(error, "checkpoint" if "checkpoint" in str(error) else "cannot be read")
+        names(error, str(study_copy))
     finally:
         weights.write_bytes(before)
 

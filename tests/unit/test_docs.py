@@ -113,3 +113,13 @@ def test_modules_that_are_named_exist(page):
     root = DOCS.parent
     for name in re.findall(r"`((?:deeplab|search|datasets|tests|docs)/[\w/]+\.py)`", page.read_text(encoding="utf-8")):
         assert (root / name).is_file(), name
+
+
+def test_every_test_that_faults_md_names_exists():
+    named = set(re.findall(r"`(test_\w+|Test\w+)`", read("faults.md")))
+    source = "\n".join(path.read_text(encoding="utf-8") for path in (DOCS.parent / "tests").rglob("test_*.py"))
+    existing = set(re.findall(r"^(?:def )?(test_\w+|Test\w+)(?: =|\()", source, re.MULTILINE))
+    assert named <= existing, named - existing
+    stock = {name for name in existing if re.match(r"test_\d\d_", name)}
+    assert len(stock) == 16
+    assert stock <= named
