@@ -18,11 +18,16 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class Ran(NamedTuple):
-    """A finished program: its output, seconds, and the largest memory of it or any process it started, in MiB."""
+    """A finished program: its output; seconds by the clock and of processors; the largest process's memory in MiB."""
 
     out: str
     seconds: float
+    processor_seconds: float
     peak_mb: float
+
+    def took(self) -> dict[str, float]:
+        """What it took."""
+        return {name: getattr(self, name) for name in ("seconds", "processor_seconds", "peak_mb")}
 
 
 def run(command: Sequence[str | Path], cwd: Path) -> Ran:
@@ -36,15 +41,15 @@ def run(command: Sequence[str | Path], cwd: Path) -> Ran:
             file.seek(0)
         if status:
             raise RuntimeError(f"{command} failed:\n{out.read()}\n{err.read()}")
-        return Ran(out.read(), seconds, usage.ru_maxrss / 2**10)
+        return Ran(out.read(), seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 2**10)
 
 
 def stock_search(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """A search with a stock tuner (see `_stock`); with `seconds` and `peak_mb` of its whole process."""
+    """A search with a stock tuner (see `_stock`); with what its whole process took."""
     folder.mkdir(parents=True)
     (folder / "settings.json").write_text(json.dumps({**settings, "directory": str(folder)}))
     ran = run([sys.executable, "-m", "benchmarks._stock", folder / "settings.json"], folder)
-    return {**json.loads(ran.out.splitlines()[-1]), "seconds": ran.seconds, "peak_mb": ran.peak_mb}
+    return json.loads(ran.out.splitlines()[-1]) | ran.took()
 
 
 def our_search(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -62,8 +67,7 @@ def our_search(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     trials = pd.read_csv(folder / "results/ours/trials.csv")
     epochs = pd.read_csv(folder / "results/ours/epochs.csv")
     return {
-        "seconds": ran.seconds,
-        "peak_mb": ran.peak_mb,
+        **ran.took(),
         "in_steps": float(epochs["seconds"].sum()),
         "epochs": len(epochs),
         "trials": len(trials),

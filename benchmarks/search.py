@@ -61,7 +61,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         ran = {name: search(Path(folder) / str(number)) for number, (name, search) in enumerate(sides.items())}
     rows = [row(name, found) for name, found in ran.items()]
-    stock, layers, ours = (found["seconds"] for found in ran.values())
+    clock = "processor_seconds" if options.processor_time else "seconds"
+    stock, layers, ours = (found[clock] for found in ran.values())
     if len({(found["trials"], found["epochs"]) for found in ran.values()}) != 1:
         raise AssertionError(f"the searches differ in trials or epochs: {ran}")
     report("search", rows, times_faster=stock / ours, by_layers=stock / layers, by_driver=layers / ours)
@@ -74,6 +75,7 @@ def row(name: str, found: dict[str, Any]) -> dict[str, Any]:
         "trials": found["trials"],
         "epochs": found["epochs"],
         "seconds": round(found["seconds"], 1),
+        "processor_s": round(found["processor_seconds"], 1),
         "in_steps_s": round(found["in_steps"], 1),
         "share_in_steps": round(found["in_steps"] / found["seconds"], 2),
         "s_a_trial_outside": round((found["seconds"] - found["in_steps"]) / found["trials"], 1),

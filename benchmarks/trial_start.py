@@ -27,8 +27,8 @@ from search.prepare import open_data
 from search.study import Study
 from search.trial import TrialSpec
 
-TUTORIAL = {"image_size": [96, 128], "batch": 8, "space": {}}
-TINY = {
+TUTORIAL: dict[str, Any] = {"image_size": [96, 128], "batch": 8, "space": {}}
+TINY: dict[str, Any] = {
     "image_size": [32, 32],
     "batch": 2,
     "space": {"encoder": "MobileNetV2", "output_stride": 8, "aspp_tap": "block_5_add", "aspp_branches": 0},
