@@ -141,6 +141,7 @@ class TapChoices:
     ) -> None:
         """A name that can be had nowhere is a mistake, and so is a place without any; else names are left out."""
         problems = []
+        left_out: dict[tuple[str, str], list[str]] = {}
         for (encoder, name), refusals in refused.items():
             everywhere = len(refusals) == sum(place.encoder == encoder for place in choices)
             reason = next((why for place, why in refusals if everywhere or not choices[place]), None)
@@ -150,10 +151,13 @@ class TapChoices:
                 problems.append(f"[space] {tap}: {reason}{hint}")
                 continue
             for place, _ in refusals:
-                where = [f"{parent} is {value}" for parent, value in _plain(place.parents) if parent in self.searched]
-                self._note(f"{tap}: {name} is left out where {' and '.join(where)}: it cannot be had there.")
+                told = [f"{parent} is {value}" for parent, value in _told_apart(place) if parent in self.searched]
+                left_out.setdefault((name, " and ".join(told)), []).append(encoder)
         if problems:
             raise SpaceError(list(dict.fromkeys(problems)))
+        for (name, where), encoders in left_out.items():
+            of = "" if len(encoders) == len(self._values("encoder")) else f" of {', '.join(encoders)}"
+            self._note(f"{tap}: {name}{of} is left out where {where}: it cannot be had there.")
 
     def _named(self, tap: str, place: Place) -> tuple[str, ...]:
         """The names at a place: the study file's, or the encoder's own tap."""
@@ -226,5 +230,7 @@ def _words(parents: Mapping[str, Any]) -> list[str]:
     return [str(value) if parent == "encoder" else f"{parent}_{value}" for parent, value in shown]
 
 
-def _plain(parents: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    return [(parent, value[1] if parent == "aspp_tap" else value) for parent, value in parents.items()]
+def _told_apart(place: Place) -> list[tuple[str, Any]]:
+    """What tells places of one encoder apart, as people know it."""
+    others = ((parent, value) for parent, value in place.parents.items() if parent != "encoder")
+    return [(parent, value[1] if parent == "aspp_tap" else value) for parent, value in others]

@@ -249,6 +249,15 @@ def test_a_tap_is_offered_where_it_can_be_had() -> None:
     assert "aspp_tap: stage4 is left out where output_stride is 32: it cannot be had there." in space.notes
 
 
+def test_what_is_left_out_is_said_once_for_all_encoders() -> None:
+    encoders = ["ResNet50", "MobileNetV2"]
+    both = parse(encoder=encoders, output_stride=[16, 32], aspp_tap=["stage4", "stage5"])
+    assert both.notes == ("aspp_tap: stage4 is left out where output_stride is 32: it cannot be had there.",)
+    taps = {"ResNet50": ["stage4", "stage5"], "MobileNetV2": "stage5"}
+    one = parse(encoder=encoders, output_stride=[16, 32], aspp_tap=taps)
+    assert one.notes == ("aspp_tap: stage4 of ResNet50 is left out where output_stride is 32: it cannot be had there.",)
+
+
 def test_a_layer_of_two_names_is_one_choice() -> None:
     space = parse(aspp_tap=["stage4", "conv4_block6_out", "conv4_block5_out"])
     assert space.searched["aspp_tap"].choices == ("stage4", "conv4_block5_out")
