@@ -56,7 +56,7 @@ def comparison_report(histories: Sequence[History]) -> Report:
         for number, history in enumerate(histories)
         if history.network
     ]
-    headline = f"{plural(len(histories), 'study').replace('studys', 'studies')} side by side: {', '.join(names)}."
+    headline = f"{len(histories)} studies side by side: {', '.join(names)}."
     shown = [section for section in sections if section is not None]
     return Report(f"Comparison: {', '.join(names)}", headline, notes, [], shown)
 
