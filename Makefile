@@ -7,7 +7,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test grid lint bench clean
 
 PYTHON ?= python3.11 python3.12 python3.13 python3
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv)
@@ -25,6 +25,9 @@ demo: .venv/.installed  ## a small search on drawn images, then export its best 
 
 test: lint  ## lint, then all tests; ARGS="tests/unit -k space" for some
 	$(BIN)/python -m pytest --durations=15 $(ARGS)
+
+grid: .venv/.installed-dev  ## the tests that `make test` leaves out: every encoder at every output stride (an hour or two)
+	$(BIN)/python -m pytest -m grid --durations=15 $(ARGS)
 
 lint: .venv/.installed-dev  ## style and types
 	$(BIN)/ruff check .
