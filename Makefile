@@ -7,7 +7,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test soak lint bench clean
+.PHONY: help demo test grid soak lint bench clean
 
 PYTHON ?= python3.11 python3.12 python3.13 python3
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv)
@@ -29,6 +29,9 @@ test: lint  ## lint, then all tests; ARGS="tests/unit -k space" for some
 
 soak: .venv/.installed-dev  ## a search killed 30 times, and every state file cut off at 20 places (half an hour)
 	SOAK_KILLS=30 DAMAGE_CUTS=20 $(BIN)/python -m pytest -s tests/faults/test_soak.py tests/faults/test_damage.py $(ARGS)
+
+grid: .venv/.installed-dev  ## the tests that `make test` leaves out: every encoder at every output stride (an hour or two)
+	$(BIN)/python -m pytest -m grid --durations=15 $(ARGS)
 
 lint: .venv/.installed-dev  ## style and types
 	$(BIN)/ruff check .

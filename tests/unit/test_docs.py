@@ -10,7 +10,7 @@ from typing import Any, get_args
 import pytest
 
 from dimensions import CATALOGUE
-from docs import tables
+from docs import drawing, tables
 from recipe import Recipe
 from search.config import parse_config
 from search.errors import UserError
@@ -77,6 +77,17 @@ def test_what_is_allowed_by_hand_is_what_the_code_allows(key, allowed, refused):
 def test_examples_are_study_files(source):
     config = parse_config(STUDY | tomllib.loads(source), "example")
     Space.parse(config.ranges(), recipe=config.recipe, image_size=config.data.image_size)
+
+
+def test_the_network_is_drawn_as_it_is_built():
+    assert drawing.PICTURE.read_text(encoding="utf-8") == drawing.current(), "run: python docs/drawing.py"
+
+
+def test_every_choice_of_the_network_has_its_source():
+    rows = re.findall(r"^\| (`.+?) \| .+ \| (.+) \|$", section("network.md", "What can be chosen"), re.MULTILINE)
+    named = {name for first, _ in rows for name in re.findall(r"`(\w+)`", first)}
+    named |= {f"aspp_gap_{branch}" for branch in (3, 4)}  # within a range
+    assert named == {name for name in CATALOGUE if name not in Recipe.model_fields}
 
 
 def test_columns_are_those_of_the_csv_files():

@@ -119,6 +119,7 @@ def test_an_encoder_alone_is_enough(encoder: str) -> None:
         ({"aspp_filters": 0}, ["greater than or equal to 1"]),
         ({"aspp_filters": 2.5}, ["valid integer"]),
         ({"aspp_rates": (0, 6)}, ["greater than or equal to 1"]),
+        ({"aspp_rates": (-6, 6)}, ["greater than or equal to 1"]),
         ({"aspp_rates": (6, 6)}, ["strictly ascending; given: [6, 6]"]),
         ({"aspp_rates": (12, 6)}, ["strictly ascending; given: [12, 6]"]),
         ({"aspp_rates": (1, 2, 3, 4, 5, 6)}, ["at most 5 items"]),

@@ -50,6 +50,15 @@ def test_pixels_without_a_class_have_no_loss_and_no_gradient(classes: int, ignor
     assert float(loss) == pytest.approx(keras_loss(classes, *kept), rel=1e-5), "they do not count in the mean either"
 
 
+@pytest.mark.parametrize("classes", [1, 5])
+def test_it_takes_logits_not_probabilities(classes: int) -> None:
+    """Certain and right costs nothing; the same answer as probabilities would still cost much."""
+    labels, _ = batch(classes)
+    right = np.eye(max(classes, 2), dtype="float32")[labels][..., -classes:]
+    assert float(MaskedCrossentropy(classes)(labels, 40 * right - 20)) == pytest.approx(0, abs=1e-6)
+    assert float(MaskedCrossentropy(classes)(labels, right)) > 0.3
+
+
 def test_the_ignored_label_may_be_one_of_the_classes() -> None:
     labels, logits = batch(3)
     kept = labels != 0
