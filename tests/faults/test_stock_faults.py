@@ -147,7 +147,7 @@ def hopeless(tmp_path_factory: pytest.TempPathFactory, tiny: Table) -> Hopeless:
         weights.rename(gone)
         status = search.wait()
     failed = trials_of(study)
-    log = (study / f"trial_{failed.index[0]}" / "log.txt").read_text()
+    log = (study / "trial_0000-0" / "log.txt").read_text()
     holder = list(study.glob("driver.json"))
     gone.rename(weights)
     return Hopeless(study, search.output, status, failed, log, holder, deeplab_search(*command, cwd=folder))
@@ -207,9 +207,10 @@ def diverging(tmp_path_factory: pytest.TempPathFactory, tiny: Table) -> tuple[Pa
     folder = tmp_path_factory.mktemp("diverging")
     # Each step of plain descent at rate 10 multiplies the weights by 1 - 10 x 0.999: too large in the second epoch.
     changes: Table = {
+        "study": {"seed": 7},  # draws one of each rate
         "hyperband": {"max_epochs": 3, "min_epochs": 3, "baseline": False},
         "space": {"learning_rate": [0.001, 10.0], "aspp_rate": 1},
-        "recipe": {"optimizer": "sgd", "weight_decay": 0.999, "schedule": "constant", "batch_size": 1},
+        "recipe": {"optimizer": "sgd", "weight_decay": 0.999, "schedule": "constant", "batch_size": 2},
     }
     study = folder / "results" / "tiny"
     with running("run", write_study(folder / "tiny.toml", tiny, **changes), "--workers", "2", cwd=folder) as search:
@@ -339,6 +340,7 @@ def test_16_every_epoch_and_reason_is_kept_and_checkpoints_are_not(hopeless: Hop
     (promoted,) = trials.index[trials["rung"] == 1]
     family = trials[trials["config_id"] == trials.loc[promoted, "config_id"]]
     assert len(family) == 2, "one id over all rungs, by which a list of the best can leave repetitions out"
-    assert set(hopeless.failed["status"]) == {"failed"}
-    assert hopeless.failed["error"].str.startswith("EncoderWeightsError: ").all()
+    failed = hopeless.failed[hopeless.failed["status"] != "running"]
+    assert list(failed["status"]) == ["failed"] * 3
+    assert failed["error"].str.startswith("EncoderWeightsError: ").all()
     assert "Traceback (most recent call last)" in hopeless.log
