@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -35,9 +36,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def fill(disk: Path, leave: int) -> Path:
     """Fill a disk up to so many bytes."""
     filler = disk / "filler"
-    with filler.open("wb") as file:
-        file.truncate(0)
-        file.write(bytes(max(shutil.disk_usage(disk).free - leave, 0)))
+    with filler.open("wb", buffering=0) as file, suppress(OSError):
+        while (free := shutil.disk_usage(disk).free - leave) > 0:
+            file.write(bytes(min(free, 2**20)))
     return filler
 
 
