@@ -27,8 +27,8 @@ demo: .venv/.installed  ## a small search on drawn images: its best network, a r
 test: lint  ## lint, then all tests; ARGS="tests/unit -k space" for some
 	$(BIN)/python -m pytest --durations=15 $(ARGS)
 
-soak: .venv/.installed-dev  ## a search killed 30 times, and every state file cut off at 20 places (half an hour)
-	SOAK_KILLS=30 DAMAGE_CUTS=20 $(BIN)/python -m pytest -s tests/faults/test_soak.py tests/faults/test_damage.py $(ARGS)
+soak: .venv/.installed-dev  ## all tests of faults: 30 kills, every state file cut off at 20 places (half an hour)
+	SOAK_KILLS=30 DAMAGE_CUTS=20 $(BIN)/python -m pytest -s -m "long or not long" tests/faults $(ARGS)
 
 grid: .venv/.installed-dev  ## the tests that `make test` leaves out: every encoder at every output stride (an hour or two)
 	$(BIN)/python -m pytest -m grid --durations=15 $(ARGS)

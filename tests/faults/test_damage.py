@@ -16,7 +16,7 @@ from search.run import run_study
 from tests.faults.trials import assert_same_results, trial_processes
 from tests.integration.program import Table, deeplab_search, running, write_study
 
-CUTS = int(os.environ.get("DAMAGE_CUTS", "3"))
+CUTS = int(os.environ.get("DAMAGE_CUTS", "2"))
 # Whatever a finished study has, by name.
 FILES = (
     *("study.toml", "study.toml.bak", "oracle.json", "tuner0.json", "trials.csv", "epochs.csv", "best.toml"),
@@ -120,6 +120,7 @@ def cut_everything(trial: Path) -> None:
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_damage_to_trials_in_flight_changes_no_result(study: Path, tmp_path: Path, tiny: Table) -> None:
     """Each trial that a kill left unfinished is damaged in another way; all of them are continued."""

@@ -17,7 +17,7 @@ import pytest
 from tests.faults.trials import assert_same_results, trial_processes, trials_of
 from tests.integration.program import Running, Table, running, wait_until, write_study
 
-KILLS = int(os.environ.get("SOAK_KILLS", "3"))
+KILLS = int(os.environ.get("SOAK_KILLS", "2"))
 SEED = int(os.environ.get("SOAK_SEED", "0"))
 # Longest time between two kills, in seconds.
 PAUSE = float(os.environ.get("SOAK_PAUSE", "12"))

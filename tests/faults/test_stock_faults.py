@@ -7,7 +7,7 @@ import signal
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -42,6 +42,21 @@ class Killed:
     status: int
     output: str
     processes: dict[int, str]
+    checkpoints: list[Checkpoints]
+
+
+class Checkpoints(NamedTuple):
+    """How many checkpoints of each kind there were at one moment, and how many trials ran."""
+
+    last: int
+    best: int
+    running: int
+
+
+def count_checkpoints(study: Path) -> Checkpoints:
+    last, best = (len(list(study.glob(f"trial_*/{name}/state.json"))) for name in ("last", "best"))
+    states = [path.read_text() for path in study.glob("trial_*/trial.json")]
+    return Checkpoints(last, best, sum('"status": "RUNNING"' in state for state in states))
 
 
 @pytest.fixture(scope="module")
@@ -49,11 +64,14 @@ def killed(tmp_path_factory: pytest.TempPathFactory, tiny: Table) -> Killed:
     """The small search with one trial killed once and another one whenever it runs; nothing else is disturbed."""
     folder = tmp_path_factory.mktemp("killed")
     seen: dict[int, str] = {}
-    with running("run", write_study(folder / "tiny.toml", tiny), "--workers", "2", cwd=folder) as search:
+    checkpoints: list[Checkpoints] = []
+    file = write_study(folder / "tiny.toml", tiny, hyperband={"baseline": False})
+    with running("run", file, "--workers", "2", cwd=folder) as search:
 
         def disturb() -> bool:
             now = trial_processes(search)
             seen.update(now)
+            checkpoints.append(count_checkpoints(folder / "results" / "tiny"))
             unlucky = [process for process, name in seen.items() if name == UNLUCKY]
             for process, name in now.items():
                 if name == DEADLY or [process] == unlucky:
@@ -62,14 +80,14 @@ def killed(tmp_path_factory: pytest.TempPathFactory, tiny: Table) -> Killed:
 
         wait_until(disturb, lambda: search.output, every=0.1)
         status = search.wait()
-    return Killed(folder / "results" / "tiny", status, search.output, seen)
+    return Killed(folder / "results" / "tiny", status, search.output, seen, checkpoints)
 
 
 def test_01_a_failed_trial_leaves_the_rungs_whole(killed: Killed, study: Path) -> None:
     assert killed.status == 0, killed.output
     found, undisturbed = trials_of(killed.study), trials_of(study)
     sizes, planned = (
-        Counter(rows.drop("baseline")[["bracket", "rung"]].itertuples(index=False, name=None))
+        Counter(rows.drop("baseline", errors="ignore")[["bracket", "rung"]].itertuples(index=False, name=None))
         for rows in (found, undisturbed)
     )
     assert sizes == planned
@@ -84,7 +102,7 @@ def test_02_a_worker_that_dies_costs_an_epoch_and_nothing_else(killed: Killed, s
     found, undisturbed = trials_of(killed.study), trials_of(study)
     assert (found.loc[UNLUCKY, "attempts"], found.loc[UNLUCKY, "status"]) == (2, "completed")
     same = found.index[(found["status"] == "completed") & found.index.isin(undisturbed.index)]
-    assert len(same) >= 5
+    assert len(same) >= 4
     for rows, disturbed in ((trials_of, [*OF_THE_RUN, "error"]), (epochs_of, OF_THE_EPOCH)):
         one, other = (rows(folder).drop(columns=disturbed, errors="ignore") for folder in (killed.study, study))
         pd.testing.assert_frame_equal(one.loc[list(same)], other.loc[list(same)], check_exact=True)
@@ -147,7 +165,7 @@ def hopeless(tmp_path_factory: pytest.TempPathFactory, tiny: Table) -> Hopeless:
         weights.rename(gone)
         status = search.wait()
     failed = trials_of(study)
-    log = (study / f"trial_{failed.index[0]}" / "log.txt").read_text()
+    log = (study / "trial_0000-0" / "log.txt").read_text()
     holder = list(study.glob("driver.json"))
     gone.rename(weights)
     return Hopeless(study, search.output, status, failed, log, holder, deeplab_search(*command, cwd=folder))
@@ -207,9 +225,10 @@ def diverging(tmp_path_factory: pytest.TempPathFactory, tiny: Table) -> tuple[Pa
     folder = tmp_path_factory.mktemp("diverging")
     # Each step of plain descent at rate 10 multiplies the weights by 1 - 10 x 0.999: too large in the second epoch.
     changes: Table = {
+        "study": {"seed": 7},  # draws one of each rate
         "hyperband": {"max_epochs": 3, "min_epochs": 3, "baseline": False},
         "space": {"learning_rate": [0.001, 10.0], "aspp_rate": 1},
-        "recipe": {"optimizer": "sgd", "weight_decay": 0.999, "schedule": "constant", "batch_size": 1},
+        "recipe": {"optimizer": "sgd", "weight_decay": 0.999, "schedule": "constant", "batch_size": 2},
     }
     study = folder / "results" / "tiny"
     with running("run", write_study(folder / "tiny.toml", tiny, **changes), "--workers", "2", cwd=folder) as search:
@@ -275,10 +294,9 @@ def test_12_nobody_deletes_a_project(tmp_path: Path, tiny: Table) -> None:
     study = tmp_path / "results" / "tiny"
     with running("run", "tiny.toml", "--workers", "2", cwd=tmp_path) as search:
         search.until(lambda: trial_processes(search))
-        for arguments in (("--fresh",), ("--workers", "1"), ()):
-            other = deeplab_search("run", "tiny.toml", *arguments, cwd=tmp_path)
-            assert other.status == 2, other.all
-            assert f"another run drives this study (process {search.process.pid} on " in other.err
+        other = deeplab_search("run", "tiny.toml", "--fresh", "--workers", "2", cwd=tmp_path)
+        assert other.status == 2, other.all
+        assert f"another run drives this study (process {search.process.pid} on " in other.err
         assert (study / "study.toml").exists()
         assert [path.name for path in study.parent.iterdir()] == ["tiny"]
 
@@ -323,22 +341,29 @@ def test_14_tensorboard_has_bracket_rung_and_epochs_and_one_run_a_configuration(
 def test_15_parallel_trials_have_the_right_bracket(study: Path, killed: Killed) -> None:
     """By Hyperband's definition at 3 epochs and factor 3: configurations 0-2 are of bracket 1, 3 and 4 of bracket 0."""
     for folder in (study, killed.study):
-        for trial_id, row in trials_of(folder).drop("baseline").iterrows():
+        for trial_id, row in trials_of(folder).drop("baseline", errors="ignore").iterrows():
             number, rung = (int(part) for part in str(trial_id).split("-"))
             assert (row["bracket"], row["rung"]) == (1 if number < 3 else 0, rung)
             first, last = (2, 3) if rung else (1, 1 if number < 3 else 3)
             assert (row["first_epoch"], row["last_epoch"]) == (first, last)
 
 
-def test_16_every_epoch_and_reason_is_kept_and_checkpoints_are_not(hopeless: Hopeless, study: Path) -> None:
+def test_16_every_epoch_and_reason_is_kept_and_checkpoints_are_not(
+    hopeless: Hopeless, killed: Killed, study: Path
+) -> None:
     trials, epochs = trials_of(study), epochs_of(study)
     expected = (trials["last_epoch"] - trials["first_epoch"] + 1).sum()
     assert len(epochs) == expected
     assert not list(study.glob("trial_*/last")), "parents and what can't be promoted"
     assert len(list(study.glob("trial_*/best"))) <= 4, "three best and the baseline"
+    # While it ran: of the running trials, of the one candidate of the rung of three (and a parent not yet replaced).
+    assert max(now.last for now in killed.checkpoints) > 0
+    assert all(now.last <= now.running + 2 for now in killed.checkpoints), killed.checkpoints
+    assert all(now.best <= now.running + 3 for now in killed.checkpoints), killed.checkpoints
     (promoted,) = trials.index[trials["rung"] == 1]
     family = trials[trials["config_id"] == trials.loc[promoted, "config_id"]]
     assert len(family) == 2, "one id over all rungs, by which a list of the best can leave repetitions out"
-    assert set(hopeless.failed["status"]) == {"failed"}
-    assert hopeless.failed["error"].str.startswith("EncoderWeightsError: ").all()
+    failed = hopeless.failed[hopeless.failed["status"] != "running"]
+    assert list(failed["status"]) == ["failed"] * 3
+    assert failed["error"].str.startswith("EncoderWeightsError: ").all()
     assert "Traceback (most recent call last)" in hopeless.log
