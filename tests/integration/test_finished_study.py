@@ -43,6 +43,10 @@ def test_run_ends_with_the_best_the_baseline_and_what_to_do_next(finished: tuple
     assert finished[1].err == ""
 
 
+def test_decoded_images_are_gone_when_the_search_is_over(study: Path) -> None:
+    assert not (study / "cache").exists()
+
+
 def test_every_trial_of_the_schedule_is_there_once(trials: pd.DataFrame) -> None:
     columns = ["bracket", "rung", "first_epoch", "last_epoch"]
     promoted = trials[trials["rung"] == 1]

@@ -45,6 +45,7 @@ class Disturbed:
     interrupted: int
     interruption: str
     last: Result
+    decoded: list[str]
 
 
 def trials_of(study: Path) -> pd.DataFrame:
@@ -96,10 +97,11 @@ def disturbed(tmp_path_factory: pytest.TempPathFactory, tiny: Table) -> Disturbe
         third.until(lambda: "epoch 3/3" in third.output)
         os.kill(third.process.pid, signal.SIGINT)
         interrupted = third.wait()
+    decoded = [path.name for path in study.glob("cache/*/*.npy")]
 
     last = deeplab_search(*command, "4", cwd=folder)
     assert last.status == 0, last.all
-    return Disturbed(study, killed, outlived, interrupted, third.output, last)
+    return Disturbed(study, killed, outlived, interrupted, third.output, last, decoded)
 
 
 def test_no_finished_epoch_is_lost_or_trained_again(disturbed: Disturbed) -> None:
@@ -165,6 +167,13 @@ def test_ctrl_c_ends_with_130_and_the_command_that_continues(disturbed: Disturbe
         f"deeplab-search run {disturbed.study.parents[1]}/tiny.toml --workers 2"
     )
     assert "Traceback" not in disturbed.interruption
+
+
+def test_decoded_images_wait_for_the_search_to_go_on(disturbed: Disturbed) -> None:
+    assert sorted(disturbed.decoded) == [
+        f"{split}.{kind}.npy" for split in ("train", "val") for kind in ("images", "masks")
+    ]
+    assert not (disturbed.study / "cache").exists()
 
 
 def test_nothing_is_left_of_an_interrupted_run(disturbed: Disturbed) -> None:

@@ -1,0 +1,64 @@
+"""The benchmarks run and say what they promise; at a size at which their numbers mean nothing."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import search as search_benchmark
+from benchmarks import trial_start
+from benchmarks._searches import stock_search
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def result_of(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """What a benchmark prints on standard output."""
+    monkeypatch.setattr(sys, "argv", [name, "--smoke"])
+    importlib.import_module(f"benchmarks.{name}").main()
+    printed: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert printed["benchmark"] == name
+    assert printed["machine"]["cores"] >= 1
+    return printed
+
+
+def test_conv_compares_every_formulation_with_equal_results(monkeypatch, capsys) -> None:
+    found = result_of("conv", monkeypatch, capsys)
+    assert {row["layer"] for row in found["rows"]} == {"dense", "depthwise"}
+    assert found["worst_against_best"] >= 1.0
+
+
+def test_step_compares_stock_and_flat_networks(monkeypatch, capsys) -> None:
+    (row,) = result_of("step", monkeypatch, capsys)["rows"]
+    assert all(row[f"{side}_{what}_ms"] > 0 for side in ("ours", "stock", "flat") for what in ("forward", "step"))
+
+
+def test_input_compares_with_decoding_in_every_epoch(monkeypatch, capsys) -> None:
+    rows = result_of("input", monkeypatch, capsys)["rows"]
+    assert {row["augmentation"] for row in rows} == {"none", "flip"}
+
+
+def test_driver_stays_flat_over_many_trials(monkeypatch, capsys) -> None:
+    found = result_of("driver", monkeypatch, capsys)
+    assert found["rows"][-1]["trials"] >= 20
+    assert found["growth_mb"] < 20
+
+
+def test_a_stock_search_and_our_trials_are_timed(tmp_path: Path) -> None:
+    settings = search_benchmark.SETTINGS | search_benchmark.SMOKE | {"max_trials": 2}
+    stock = stock_search({**settings, "atrous": "stock"}, tmp_path / "stock")
+    assert (stock["trials"], stock["epochs"], len(stock["starts"])) == (2, 2, 1)
+    assert 0 < stock["in_steps"] < stock["seconds"]
+    settings |= {"space": trial_start.TINY["space"]}
+    assert trial_start.our_starts(settings, tmp_path / "ours", 2)[0] > 0
+
+
+def test_make_bench_runs_every_program() -> None:
+    programs = [path.stem for path in (ROOT / "benchmarks").glob("[!_]*.py")]
+    assert {"conv", "driver", "input", "search", "step", "trial_start"} <= set(programs)
+    assert all(callable(importlib.import_module(f"benchmarks.{name}").main) for name in programs)
