@@ -74,6 +74,7 @@ def take_statistics_of_one_batch(model: keras.Model) -> None:
 
 
 @grid(default={("Xception", 8)})
+@pytest.mark.timeout(1800)
 @pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")
 def test_every_format_answers_as_the_model(encoder: str, output_stride: int, tmp_path: Path) -> None:
     tf = pytest.importorskip("tensorflow")
