@@ -16,7 +16,7 @@ import tomli_w
 
 PROGRAM = Path(sys.executable).with_name("deeplab-search")
 # Longer than any wait here takes, on a machine that is busy with other work.
-PATIENCE = 200.0
+PATIENCE = 500.0
 
 Table = dict[str, dict[str, Any]]
 
