@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.browser import Visit, visit
-from tests.integration.program import running
+from tests.integration.program import running, wait_until
 
 WIDE = {"width": 1600, "height": 1000}
 PATIENCE = 120_000  # milliseconds
@@ -77,7 +77,7 @@ def test_the_hparams_table_has_a_row_a_configuration_with_the_right_values(seen:
         box = seen.page.locator("paper-checkbox").filter(has_text=re.compile(rf"^\s*{name}\s*$")).first
         if box.get_attribute("aria-checked") != "true":
             box.click()
-    expect(seen.page.get_by_text("macs").last).to_be_visible()
+    wait_until(lambda: {"macs", "rung"} <= set(table_of(seen.page)["head"]), lambda: str(table_of(seen.page)))
     table = table_of(seen.page)
     last = trials.sort_values("last_epoch").groupby("config_id").tail(1)
     rows = {row[0]: dict(zip(table["head"], row, strict=False)) for row in table["body"]}
@@ -102,10 +102,12 @@ def test_the_parallel_coordinates_are_drawn(seen: Visit, trials: pd.DataFrame) -
     # TensorBoard draws the configurations that have every column chosen, which at first are these five and the metrics.
     seen.page.get_by_text("Parallel Coordinates View").click()
     lines = seen.page.locator("tf-hparams-parallel-coords-plot .foreground path")
-    expect(lines.first).to_be_visible()
     last = trials.sort_values("last_epoch").groupby("config_id").tail(1)
     chosen = ["hp:aspp_branches", "hp:aspp_filters", "hp:aspp_rate", "bracket", "config_id"]
-    assert lines.count() == last[chosen].notna().all(axis=1).sum() > 0
+    complete = int(last[chosen].notna().all(axis=1).sum())
+    assert complete > 0
+    expect(lines).to_have_count(complete)
+    assert lines.evaluate_all("all => all.every(one => one.getTotalLength() > 100)")
 
 
 def test_the_scalars_of_a_promoted_configuration_are_one_line(seen: Visit, trials: pd.DataFrame) -> None:
@@ -130,7 +132,6 @@ def test_the_pictures_are_there(seen: Visit, trials: pd.DataFrame) -> None:
     configurations = trials["config_id"].nunique()
     expect(seen.page.get_by_text("predictions", exact=True).first).to_be_visible()
     assert pictures.count() >= configurations
-    seen.page.wait_for_function("document.images.length > 0 || true")
     assert pictures.first.evaluate("one => one.decode().then(() => one.naturalWidth)") > 100
 
 
