@@ -36,7 +36,7 @@ def main(pairs: int) -> None:
     (device,) = share_devices(1, [], 2)
     prepare_device(device)
     prepared = prepare(DEMO)
-    with TemporaryDirectory(dir=".") as folder:
+    with TemporaryDirectory(dir=DEMO.parents[1] / "results") as folder:
         bare, durable, writing = time_epochs(prepared, Path(folder), pairs)
         bookkeeping = time_trials(prepared, Path(folder))
     from search.schedule import make_schedule

@@ -48,11 +48,13 @@ _STATE = TypeAdapter(TrainingState)
 
 def save_checkpoint(folder: Path, model: keras.Model, state: TrainingState) -> None:
     """Durably replace the checkpoint in `folder` by the model (with its optimizer) and `state`."""
+    from search.weights import write_weights
+
     folder.mkdir(parents=True, exist_ok=True)
     weights = _weights_name(state.epoch)
     # Keras insists on the ending, so the name of the unfinished file says it in front.
     partial = folder / f"{PARTIAL}{weights}"
-    model.save_weights(partial)
+    write_weights(model, partial, weights_file(folder))
     _sync_file(partial)
     partial.replace(folder / weights)
     _switch(folder, weights, state)

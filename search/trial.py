@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sys
 import time
 import traceback
@@ -14,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from search.checkpoint import TrainingState, copy_checkpoint, read_state, save_checkpoint, weights_file
-from search.disk import is_disk_full
 from search.files import append_csv, write_csv, write_json
 from search.quiet import load_tensorflow
+from search.reasons import one_line, status_of
 from search.study import Study
 from search.validation import drop_other_epochs, read_best_epoch, write_best_epoch
 
@@ -117,7 +116,7 @@ def run_trial(spec: TrialSpec) -> Outcome:
         except Exception as failure:  # noqa: BLE001
             traceback.print_exc()
             status = status_of(failure)
-            error = _one_line(failure)
+            error = one_line(failure)
     state = read_state(folder / "last") or TrainingState()
     return Outcome(
         status,
@@ -335,24 +334,3 @@ def _ancestors(parent_id: str | None) -> list[str]:
     """The trials of the rungs below, the nearest first."""
     number, _, rung = (parent_id or "").partition("-")
     return [f"{number}-{below}" for below in reversed(range(int(rung) + 1))] if rung else []
-
-
-def status_of(error: BaseException) -> Status:
-    """A full disk, and data that are gone or damaged, are no fault of the trial: it goes on once they are mended."""
-    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
-        return "out_of_memory"
-    # TensorFlow passes on the errors of the input pipeline as text.
-    is_data = "DataError: " in _one_line(error)
-    return "interrupted" if is_data or is_disk_full(error) else "failed"
-
-
-def _one_line(error: BaseException) -> str:
-    """The exception's type and the line of its message that says most.
-
-    TensorFlow wraps an error in a Python function into its traceback, and ends messages with graph nodes and hints.
-    """
-    stripped = (line.strip() for line in str(error).splitlines())
-    lines = [line for line in stripped if line and not line.startswith(("[[", "Hint:"))]
-    inner = [line for line in lines if re.match(r"[\w.]*(Error|Exception): ", line)]
-    reason = (inner or lines)[-1:]
-    return ": ".join([type(error).__name__, *reason])

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from search.checkpoint import STATE, TrainingState, copy_checkpoint, read_state, save_checkpoint, weights_file
+from search.weights import _layouts
+from tests.faults.trials import assert_same_weights
 
 
 def small_model(value: float, steps: int = 0) -> keras.Model:
@@ -42,6 +44,29 @@ def test_a_saved_checkpoint_comes_back_with_its_optimizer(tmp_path: Path) -> Non
     model.load_weights(weights_file(folder))
     assert model.get_weights()[0].flat[0] == 3.0
     assert int(model.optimizer.iterations) == 17
+
+
+def test_a_file_written_again_is_what_keras_writes(tmp_path: Path) -> None:
+    """Convolutions, batch normalisation, a frozen layer and the optimizer; and Keras reads it."""
+    inputs = keras.Input((8, 8, 3))
+    outputs = keras.layers.Conv2D(4, 3, name="frozen")(inputs)
+    outputs = keras.layers.BatchNormalization()(outputs)
+    outputs = keras.layers.Dropout(0.5)(keras.layers.SeparableConv2D(2, 3)(outputs))
+    model = keras.Model(inputs, outputs)
+    model.get_layer("frozen").trainable = False
+    model.compile(keras.optimizers.AdamW(0.1), "mse")
+    images = np.random.default_rng(0).random((4, 8, 8, 3), np.float32)
+    for epoch in (1, 2, 3):
+        model.train_on_batch(images, np.ones((4, 4, 4, 2)))
+        save_checkpoint(tmp_path, model, state(epoch))
+    model.save_weights(tmp_path / "keras.weights.h5")
+    assert_same_weights(tmp_path / "epoch_0003.weights.h5", tmp_path / "keras.weights.h5")
+    before = model.get_weights()
+    model.train_on_batch(images, np.ones((4, 4, 4, 2)))
+    model.load_weights(tmp_path / "epoch_0003.weights.h5")
+    for found, expected in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert len(_layouts[model].places) == 2 + 4 + 3 + 2 * 5 + 2, "it was written by Keras each time"
 
 
 def test_the_next_epoch_replaces_the_one_before(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import tensorflow as tf
 from datasets import DataError
 from search.disk import check_room, free_bytes, is_disk_full
 from search.errors import SearchStopped
-from search.trial import status_of
+from search.reasons import status_of
 
 
 @pytest.mark.parametrize(

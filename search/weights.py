@@ -1,0 +1,82 @@
+"""A model's weights file, written again each epoch.
+
+Keras walks through all objects of a model and makes every array of the file anew, which takes far longer than writing
+them. The file of the epoch before has the same arrays in the same places: its copy is filled with the new values.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import h5py
+import keras
+import numpy as np
+
+from deeplab.backbone import leaves
+
+
+@dataclass
+class _Layout:
+    """Where the variables of a model lie in the file that was written of it last."""
+
+    file: tuple[int, int]
+    places: list[tuple[int, np.dtype[Any], Any]]
+
+
+_layouts: WeakKeyDictionary[keras.Model, _Layout] = WeakKeyDictionary()
+
+
+def write_weights(model: keras.Model, path: Path, before: Path | None) -> None:
+    """Write what `model.save_weights(path)` writes, the optimizer included.
+
+    Args:
+        model: compiled.
+        path: a new file, `.weights.h5`.
+        before: the file of the epoch before, or None.
+    """
+    layout = _layouts.get(model)
+    # Only of a file that this process has written the places are certain.
+    if layout is None or before is None or layout.file != _identity(before) or not layout.places:
+        model.save_weights(path)
+        _layouts[model] = _Layout(_identity(path), _find_places(model, path))
+        return
+    shutil.copyfile(before, path)
+    with path.open("r+b") as file:
+        for offset, dtype, variable in layout.places:
+            file.seek(offset)
+            file.write(np.ascontiguousarray(keras.ops.convert_to_numpy(variable), dtype).tobytes())
+    layout.file = _identity(path)
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """What a file keeps when it is renamed."""
+    state = path.stat()
+    return state.st_dev, state.st_ino
+
+
+def _find_places(model: keras.Model, path: Path) -> list[tuple[int, np.dtype[Any], Any]]:
+    """(offset, type, variable) of each array in a file; none at all where one of them can't be told."""
+    layers = {layer.name: layer.weights for layer in leaves(model)}
+    places = []
+    with h5py.File(path) as file:
+        for name in _arrays(file):
+            group, _, index = name.rpartition("/")
+            owner = str(file[group].attrs.get("name", ""))
+            variables = model.optimizer.variables if group == "optimizer/vars" else layers.get(owner, [])
+            variable = variables[int(index)] if index.isdecimal() and int(index) < len(variables) else None
+            value = None if variable is None else keras.ops.convert_to_numpy(variable)
+            offset = file[name].id.get_offset()
+            if value is None or offset is None or not np.array_equal(value, file[name][()]):
+                return []
+            places.append((offset, file[name].dtype, variable))
+    return places
+
+
+def _arrays(file: h5py.File) -> list[str]:
+    names: list[str] = []
+    file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+    return names
