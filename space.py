@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import keras_tuner
 
 from deeplab import Architecture, build_model
-from dimensions import CATALOGUE, Dimension, SpaceError, Value, parse_dimension, plain
-from offers import Offer, applies, missing_parents, scope_of
-from rates import Rates, drop_degenerate, rates_at, steps_of
+from hyperparameters.dimensions import CATALOGUE, Dimension, SpaceError, Value, parse_dimension, plain
+from hyperparameters.offers import Offer, applies, missing_parents, scope_of
+from hyperparameters.rates import Rates, drop_degenerate, rates_at, steps_of
+from hyperparameters.taps import TAPS, TapChoices, Written, parse_tap, split_tap, tap_layers
 from recipe import Recipe, compile_model
-from tap_choices import TAPS, TapChoices, Written, parse_tap, split_tap, tap_layers
 
 if TYPE_CHECKING:
     from pathlib import Path

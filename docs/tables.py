@@ -1,7 +1,8 @@
 """Keep the tables of docs/study-files.md equal to the code: `python docs/tables.py --write` brings them up to date.
 
 A table lies between `<!-- table: NAME -->` and `<!-- end -->`. Types, defaults and bounds come from the pydantic models
-and from `dimensions.CATALOGUE`; what a key means is said here, and `tests/unit/test_docs.py` wants every key explained.
+and from `hyperparameters.dimensions.CATALOGUE`; what a key means is said here, and `tests/unit/test_docs.py` wants every
+key explained.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from pydantic.fields import FieldInfo
 
 from deeplab import ENCODERS, TUTORIAL
 from deeplab.encoders import encoder_entry
-from dimensions import CATALOGUE, Entry
-from offers import CONDITIONS
+from hyperparameters.dimensions import CATALOGUE, Entry
+from hyperparameters.offers import CONDITIONS
 from search.cli import PLANNED_COMMANDS
 from search.config import FREE_KEYS, NOT_AVAILABLE, NOT_AVAILABLE_VALUES, StudyConfig
 from search.export import PLANNED_FORMATS

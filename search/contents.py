@@ -10,8 +10,8 @@ import numpy as np
 from rich.table import Table
 
 from deeplab import Cost, cost
-from dimensions import plain
-from rates import STEPS
+from hyperparameters.dimensions import plain
+from hyperparameters.rates import STEPS
 from recipe import Recipe
 from search.drawing import Values
 from search.limits import COSTS, LATENCY, RATES, Limits, Point

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dimensions import plain
+from hyperparameters.dimensions import plain
 from search.files import append_csv, csv_lines, read_csv, write_csv
 from search.study import TRIAL_NAME, Study
 

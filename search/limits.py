@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import keras_tuner
 
 from deeplab import Cost, cost
-from dimensions import plain
+from hyperparameters.dimensions import plain
 from search.best import config_id
 from search.config import StudyConfig
 from search.drawing import Rejection, Values, draw_values

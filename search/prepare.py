@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from datasets import DataError, Dataset, open_dataset
 from deeplab import ENCODERS, EncoderWeightsError
-from dimensions import SpaceError
+from hyperparameters.dimensions import SpaceError
 from search.config import StudyConfig, load_config
 from search.errors import UserError
 from search.ledger import metric_names

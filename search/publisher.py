@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from dimensions import plain
+from hyperparameters.dimensions import plain
 from search.best import configuration_of, write_best
 from search.checkpoint import weights_file
 from search.config import StudyConfig

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from deeplab import TUTORIAL
-from dimensions import CATALOGUE, Dimension, SpaceError, parse_dimension
+from hyperparameters.dimensions import CATALOGUE, Dimension, SpaceError, parse_dimension
 
 
 def searched(name: str, given: Any) -> Dimension:

@@ -9,8 +9,8 @@ from typing import Any, get_args
 
 import pytest
 
-from dimensions import CATALOGUE
 from docs import drawing, tables
+from hyperparameters.dimensions import CATALOGUE
 from recipe import Recipe
 from search.config import parse_config
 from search.errors import UserError

@@ -16,12 +16,9 @@ ALLOWED: dict[str, set[str]] = {
     "deeplab": set(),
     "datasets": set(),
     "recipe": {"deeplab"},
-    "dimensions": {"deeplab"},
-    "offers": {"dimensions"},
-    "rates": {"deeplab", "dimensions", "offers"},
-    "tap_choices": {"deeplab", "dimensions", "offers"},
-    "space": {"deeplab", "dimensions", "offers", "rates", "recipe", "tap_choices"},
-    "search": {"datasets", "deeplab", "dimensions", "rates", "recipe", "space"},
+    "hyperparameters": {"deeplab"},
+    "space": {"deeplab", "hyperparameters", "recipe"},
+    "search": {"datasets", "deeplab", "hyperparameters", "recipe", "space"},
 }
 OUTSIDE = {"tests", "benchmarks"}
 

@@ -15,8 +15,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from deeplab import TUTORIAL, Architecture, cost, feature_map_size
-from dimensions import CATALOGUE, Dimension, SpaceError, parse_dimension, plain
-from offers import CONDITIONS, GAPS
+from hyperparameters.dimensions import CATALOGUE, Dimension, SpaceError, parse_dimension, plain
+from hyperparameters.offers import CONDITIONS, GAPS
 from recipe import Recipe
 from search.drawing import draw_values
 from space import DeepLabHyperModel, Space, as_space

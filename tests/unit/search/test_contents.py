@@ -10,8 +10,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from deeplab import Architecture
-from dimensions import SpaceError
-from offers import Offer
+from hyperparameters.dimensions import SpaceError
+from hyperparameters.offers import Offer
 from recipe import Recipe
 from search.contents import count_networks
 from space import Space

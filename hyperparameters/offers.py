@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_tuner.src.engine.conditions import Parent
 
-from dimensions import MAX_BRANCHES, Dimension, Value
+from hyperparameters.dimensions import MAX_BRANCHES, Dimension, Value
 
 if TYPE_CHECKING:
     import keras_tuner

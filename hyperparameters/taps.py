@@ -10,8 +10,8 @@ from typing import Any
 from deeplab import ENCODERS
 from deeplab.encoders import encoder_entry
 from deeplab.taps import resolve_aspp_tap, resolve_low_level_tap
-from dimensions import Dimension, SpaceError, Value, parse_dimension
-from offers import Offer, scope_of
+from hyperparameters.dimensions import Dimension, SpaceError, Value, parse_dimension
+from hyperparameters.offers import Offer, scope_of
 
 TAPS = ("aspp_tap", "low_level_tap")
 

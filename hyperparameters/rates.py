@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 from deeplab import feature_map_size
-from dimensions import Dimension, SpaceError, Value
-from offers import GAPS
+from hyperparameters.dimensions import Dimension, SpaceError, Value
+from hyperparameters.offers import GAPS
 
 STEPS = ("aspp_rate", *GAPS)
 
