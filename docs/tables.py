@@ -1,8 +1,8 @@
 """Keep the tables of docs/study-files.md equal to the code: `python docs/tables.py --write` brings them up to date.
 
 A table lies between `<!-- table: NAME -->` and `<!-- end -->`. Types, defaults and bounds come from the pydantic models
-and from `hyperparameters.dimensions.CATALOGUE`; what a key means is said here, and `tests/unit/test_docs.py` wants every
-key explained.
+and from `hyperparameters.dimensions.CATALOGUE`; what a key means is said here, and
+`tests/unit/test_docs.py` wants every key explained.
 """
 
 from __future__ import annotations
