@@ -67,7 +67,7 @@ def main(pairs: int) -> None:
 
 
 def time_epochs(prepared: Prepared, folder: Path, pairs: int) -> tuple[float, ...]:
-    """Seconds: a trial's start; its first writes; medians of an epoch without and with its writes, and of these alone."""
+    """Seconds of a trial's start, of its first writes; medians of an epoch without and with writes, and of these alone."""
     from search.limits import make_oracle
     from search.specification import make_specification
     from search.study import Study
