@@ -67,7 +67,7 @@ def main(pairs: int) -> None:
 
 
 def time_epochs(prepared: Prepared, folder: Path, pairs: int) -> tuple[float, ...]:
-    """Seconds of a trial's start, of its first writes; medians of an epoch without and with writes, and of these alone."""
+    """Seconds of a trial's start and first writes; medians of an epoch without and with writes, and of these alone."""
     from search.limits import make_oracle
     from search.specification import make_specification
     from search.study import Study
@@ -88,6 +88,7 @@ def time_epochs(prepared: Prepared, folder: Path, pairs: int) -> tuple[float, ..
     started = time.perf_counter()
     run.keep(trainer, state, result.row)
     first = time.perf_counter() - started
+    to_first_epoch = started - began
     bare, durable, writing = [], [], []
     for _ in range(pairs):
         began = time.perf_counter()
@@ -100,7 +101,7 @@ def time_epochs(prepared: Prepared, folder: Path, pairs: int) -> tuple[float, ..
         run.keep(trainer, state, result.row)
         durable.append(time.perf_counter() - began)
         writing.append(time.perf_counter() - trained)
-    start = max(started - began - median(bare), 0.0)
+    start = max(to_first_epoch - median(bare), 0.0)
     return start, first, median(bare), median(durable), median(writing)
 
 
