@@ -92,6 +92,7 @@ def disturbed(tmp_path_factory: pytest.TempPathFactory, tiny: Table) -> Disturbe
         second.process.wait()
         wait_until(lambda: not second.members(), lambda: f"trials outlive their driver: {second.members()}")
         outlived = second.members()
+        assert "resource_tracker" not in second.output, second.output
 
     with running(*command, "2", cwd=folder) as third:
         third.until(lambda: "epoch 3/3" in third.output)
