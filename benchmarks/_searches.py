@@ -35,11 +35,12 @@ def run(command: Sequence[str | Path], cwd: Path) -> Ran:
     started = time.perf_counter()
     with (cwd / "out.txt").open("w+") as out, (cwd / "err.txt").open("w+") as err:
         process = subprocess.Popen([str(part) for part in command], cwd=cwd, stdout=out, stderr=err, env=_environment())
-        _, status, usage = os.wait4(process.pid, 0)
+        _, status, usage = os.wait4(process.pid, 0)  # `wait` tells no usage
+        process.returncode = os.waitstatus_to_exitcode(status)
         seconds = time.perf_counter() - started
         for file in (out, err):
             file.seek(0)
-        if status:
+        if process.returncode:
             raise RuntimeError(f"{command} failed:\n{out.read()}\n{err.read()}")
         return Ran(out.read(), seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 2**10)
 

@@ -103,7 +103,8 @@ def main() -> None:
     space = Space.parse(settings["space"], recipe=recipe, image_size=tuple(settings["image_size"]))
     options = {"directory": settings["directory"], "project_name": f"stock-{settings['atrous']}", "seed": 1}
     kind: Any = RandomSearch if "max_trials" in settings else Hyperband
-    options |= {key: settings[key] for key in ("max_trials", "max_epochs", "factor") if key in settings}
+    own = ("max_trials",) if kind is RandomSearch else ("max_epochs", "factor")
+    options |= {key: settings[key] for key in own}
     started = time.perf_counter()
     tuner = kind(HyperModel(settings, space), objective=keras_tuner.Objective("val_mean_iou", "max"), **options)
     tuner.search(callbacks=[Clock()], verbose=0)
