@@ -90,7 +90,7 @@ def time_epochs(prepared: Prepared, folder: Path, pairs: int) -> tuple[float, ..
     trainer = run.continued_trainer(state)
     result = trainer.train_epoch(1)  # traces the network
     started = time.perf_counter()
-    run.keep(trainer, state, result.row)
+    run.keep(trainer, state, result)
     first = time.perf_counter() - started
     to_first_epoch = started - began
     bare, durable, writing = [], [], []
