@@ -42,7 +42,7 @@ def drawing(architecture: Architecture, image_size: tuple[int, int], classes: in
     parts = [
         _panel(20, 20, 540, 310, f"Encoder: {architecture.encoder}"),
         _panel(600, 20, 500, 310, "Atrous spatial pyramid pooling"),
-        _panel(20, 362, 1080, 212, "Decoder and output"),
+        _panel(20, 362, 1080, 212, "Decoder and output", indent=412),
         *_encoder(model, architecture),
         *_aspp(model),
         *_decoder(model, architecture),
@@ -156,8 +156,8 @@ def _shape(model: Any, layer: str) -> str:
     return f"{height}x{width}x{channels}"
 
 
-def _panel(x: float, y: float, width: float, height: float, title: str) -> str:
-    return f"{_rect(x, y, width, height, 'panel')}{_text(x + 14, y + 22, title, 'title left')}"
+def _panel(x: float, y: float, width: float, height: float, title: str, indent: float = 14) -> str:
+    return f"{_rect(x, y, width, height, 'panel')}{_text(x + indent, y + 22, title, 'title left')}"
 
 
 def _box(
