@@ -14,7 +14,8 @@ def test_a_trial_that_diverges_is_recorded_and_the_search_goes_on(tmp_path: Path
     # Each step of plain descent at rate 10 multiplies the weights by 1 - 10 x 0.9.
     space = {"learning_rate": [0.001, 10.0], "aspp_rate": 1}
     recipe = {"optimizer": "sgd", "weight_decay": 0.9, "schedule": "constant", "batch_size": 1}
-    settings: Table = {"hyperband": {**ONE_EPOCH, "iterations": 3}, "space": space, "recipe": recipe}
+    study = {"name": "tiny", "seed": 3}  # draws both
+    settings: Table = {"study": study, "hyperband": {**ONE_EPOCH, "iterations": 3}, "space": space, "recipe": recipe}
     file = write_study(tmp_path / "s.toml", tiny, data={"train_images": 48}, **settings)
     done = deeplab_search("run", file, "--workers", "2", cwd=tmp_path)
     assert done.status == 0, done.all
@@ -31,7 +32,7 @@ def test_a_trial_that_diverges_is_recorded_and_the_search_goes_on(tmp_path: Path
 def test_an_image_that_breaks_during_a_search_stops_it_and_costs_no_trial(
     tmp_path: Path, folder_data: Path, folder_study: Path
 ) -> None:
-    arguments = ("run", folder_study)
+    arguments = ("run", folder_study, "--set", "data.cache=false")  # read anew each epoch
     image = folder_data / "val" / "images" / "0.png"
     whole = image.read_bytes()
     with running(*arguments, cwd=tmp_path) as search:
