@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,13 @@ def test_step_compares_stock_and_flat_networks(monkeypatch, capsys) -> None:
 def test_input_compares_with_decoding_in_every_epoch(monkeypatch, capsys) -> None:
     rows = result_of("input", monkeypatch, capsys)["rows"]
     assert {row["augmentation"] for row in rows} == {"none", "flip"}
+
+
+def test_scenes_compares_networks_that_differ_in_one_choice() -> None:
+    command = [sys.executable, "-m", "benchmarks.scenes", "--smoke"]
+    found = json.loads(subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout)
+    assert [row["network"] for row in found["rows"]] == ["rates 2, 4, 6; depth 2", "no dilated branch", "depth 0"]
+    assert all(0 <= row["mean_iou"] <= 1 and {"gain", "iou_crop", "iou_roof"} <= row.keys() for row in found["rows"])
 
 
 def test_driver_stays_flat_over_many_trials(monkeypatch, capsys) -> None:
