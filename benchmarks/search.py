@@ -16,7 +16,7 @@ from benchmarks._searches import our_search, stock_search
 
 SETTINGS: dict[str, Any] = {
     "image_size": [96, 128],
-    "data": {"train_images": 64, "val_images": 8, "test_images": 1},
+    "data": {"train_images": 32, "val_images": 8, "test_images": 1},
     "recipe": {"batch_size": 8, "augment": "none"},
     "max_epochs": 3,
     "factor": 3,
