@@ -199,9 +199,9 @@ def pareto(histories: Sequence[History], cost: str) -> Plot | None:
     figure, fronts = go.Figure(), []
     label, unit, scale = next((one.costs[cost] for one in histories if cost in one.costs), ("", "", 1.0))
     for number, history in enumerate(histories):
-        trials = history.completed
-        if cost not in history.costs or not len(trials):
+        if cost not in history.costs:
             continue
+        trials = history.completed.dropna(subset=[cost])
         color = BEST if len(histories) == 1 else SERIES[number % len(SERIES)]
         prefix = "" if len(histories) == 1 else f"{history.name}: "
         front = _front(trials, cost, history.sign)
@@ -220,7 +220,7 @@ def pareto(histories: Sequence[History], cost: str) -> Plot | None:
                 marker=marker,
                 line={"color": color, "shape": "hv"},
             )
-        if history.baseline is not None:
+        if history.baseline is not None and pd.notna(history.baseline[cost]):
             figure.add_scatter(
                 x=[float(history.baseline[cost]) / scale],
                 y=[float(history.baseline["score"])],

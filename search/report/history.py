@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,6 +11,8 @@ import pandas as pd
 
 from search import results
 from search.config import StudyConfig, read_toml
+from search.files import read_json
+from search.prepare import read_space
 from search.snapshot import FAILURES, Snapshot, snapshot_from_disk
 from search.study import BASELINE, Study
 from search.validation import BestEpoch, read_best_epoch
@@ -113,4 +116,24 @@ class History:
 def read_history(study: Study) -> History:
     """Read a study's folder, while it runs or after. Raises UserError where it holds none."""
     trials, epochs = results.load(study.folder)
-    return History(study, study.config(), study.frozen(), snapshot_from_disk(study), trials, epochs)
+    config = study.config()
+    if study.latency_file.exists():
+        trials["latency_ms"] = trials["trial_id"].map(_latencies(study, config, trials["trial_id"])).astype(float)
+    return History(study, config, study.frozen(), snapshot_from_disk(study), trials, epochs)
+
+
+def _latencies(study: Study, config: StudyConfig, trial_ids: Iterable[str]) -> dict[str, float | None]:
+    """Milliseconds of each trial's network, as far as `max_latency_ms` had them measured."""
+    from search.best import configuration_of
+    from search.latency import architecture_id
+    from search.study_trial import read_trial
+
+    known = read_json(study.latency_file) or {}
+    space = read_space(config, str(study.config_file))
+    trials = {trial_id: read_trial(study.trial(trial_id)) for trial_id in trial_ids}
+    networks = {
+        trial_id: configuration_of(space, trial_id, trial.hyperparameters.values)[0]
+        for trial_id, trial in trials.items()
+        if trial is not None
+    }
+    return {trial_id: known.get(architecture_id(network)) for trial_id, network in networks.items()}

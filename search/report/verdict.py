@@ -149,7 +149,9 @@ def facts_of(history: History) -> list[tuple[str, str]]:
         facts.append(("baseline's", f"{baseline['score']:.4f}"))
     if best is not None:
         for name, (label, unit, scale) in history.costs.items():
-            compared = "" if baseline is None else f", baseline {baseline[name] / scale:.2f} {unit}"
+            compared = ""
+            if baseline is not None and pd.notna(baseline[name]):
+                compared = f", baseline {baseline[name] / scale:.2f} {unit}"
             facts.append((f"{label} of the best", f"{best[name] / scale:.2f} {unit}{compared}"))
     facts += [
         ("trials", f"{snapshot.finished} of {snapshot.trials_total}, {len(history.failed)} failed"),

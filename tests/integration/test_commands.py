@@ -84,6 +84,7 @@ def test_limits_decide_what_is_drawn(tmp_path: Path, tiny: Table) -> None:
     times = json.loads((folder / "latency.json").read_text())
     assert architecture_id(Architecture.from_toml(folder / "best.toml")) in times
     assert all(0 < milliseconds < 60_000 for milliseconds in times.values())
+    assert "Score against latency" in (folder / "report.html").read_text()
 
 
 def test_status_of_a_finished_study_changes_nothing(study: Path, tmp_path: Path) -> None:
