@@ -149,6 +149,8 @@ def facts_of(history: History) -> list[tuple[str, str]]:
         facts.append(("baseline's", f"{baseline['score']:.4f}"))
     if best is not None:
         for name, (label, unit, scale) in history.costs.items():
+            if pd.isna(best[name]):
+                continue
             compared = ""
             if baseline is not None and pd.notna(baseline[name]):
                 compared = f", baseline {baseline[name] / scale:.2f} {unit}"
