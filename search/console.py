@@ -22,6 +22,8 @@ from search.study import BASELINE
 
 # Plain lines say where the search stands this often, in seconds.
 PLAIN_INTERVAL = 60.0
+# Columns of a terminal from which on the table of trials is shown whole.
+WIDE = 72
 # Rungs that a terminal shows at once; of more, those of the brackets under way.
 MOST_RUNGS = 15
 
@@ -178,27 +180,39 @@ def trial_line(row: Mapping[str, Any], objective: str) -> str:
     return f"{name} {row['status']}  {objective} {row['score']:.4f}  {epochs}  {duration(row['total_seconds'])}"
 
 
-def trial_table(snapshot: Snapshot, limit: int = 20) -> Table:
-    """The trials, the best first, with what they cost."""
+def trial_table(snapshot: Snapshot, limit: int = 20, width: int = WIDE) -> Table:
+    """The trials, the best first, with what they cost; with less in a terminal that is narrower than `WIDE`."""
     table = Table(title="trials, best first", title_justify="left", title_style="bold", box=None, header_style="dim")
     table.padding = (0, 2, 0, 0)
-    for column in ("trial", "bracket", "rung", "status"):
-        table.add_column(column)
-    for column in (snapshot.objective, "epoch", "size", "MACs"):
+    texts = ("trial", "bracket", "rung", "status") if width >= WIDE else ("trial", "status")
+    numbers = (snapshot.objective, "epoch", "size", "MACs") if width >= WIDE else (snapshot.objective, "size")
+    for column in texts:
+        table.add_column(column, no_wrap=True)
+    for column in numbers:
         table.add_column(column, justify="right", no_wrap=True)
     sign = -1 if snapshot.direction == "max" else 1
     ranked = sorted(snapshot.trials, key=lambda row: (row["status"] != "completed", sign * (row["score"] or 0.0)))
     for row in ranked[:limit]:
-        score = "" if row["score"] is None else f"{row['score']:.4f}"
-        place = ("" if row[key] is None else str(row[key]) for key in ("bracket", "rung"))
-        size = "" if row["parameters"] is None else f"{row['parameters'] / 1e6:.2f} M"
-        macs = "" if row["macs"] is None else f"{row['macs'] / 1e9:.2f} G"
-        epoch = "" if row["best_epoch"] is None else str(row["best_epoch"])
-        table.add_row(row["trial_id"], *place, row["status"], score, epoch, size, macs)
+        cells = _cells(row, snapshot.objective)
+        table.add_row(*(cells[column] for column in (*texts, *numbers)))
     if len(ranked) > limit:
         table.caption_justify = "left"
         table.caption = f"and {len(ranked) - limit} more in trials.csv"
     return table
+
+
+def _cells(row: Mapping[str, Any], objective: str) -> dict[str, str]:
+    """A trial's row as the table shows it."""
+    return {
+        "trial": row["trial_id"],
+        "bracket": "" if row["bracket"] is None else str(row["bracket"]),
+        "rung": "" if row["rung"] is None else str(row["rung"]),
+        "status": row["status"],
+        objective: "" if row["score"] is None else f"{row['score']:.4f}",
+        "epoch": "" if row["best_epoch"] is None else str(row["best_epoch"]),
+        "size": "" if row["parameters"] is None else f"{row['parameters'] / 1e6:.2f} M",
+        "MACs": "" if row["macs"] is None else f"{row['macs'] / 1e9:.2f} G",
+    }
 
 
 def duration(seconds: float) -> str:

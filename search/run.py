@@ -140,7 +140,7 @@ def _conclude(console: SearchConsole, study: Study, snapshot: Snapshot) -> None:
     out.print()
     out.print(rung_table(snapshot))
     out.print()
-    out.print(trial_table(snapshot, limit=10))
+    out.print(trial_table(snapshot, limit=10, width=out.width))
     out.print()
     out.print(best_line(snapshot), style="bold green", soft_wrap=True)
     best = snapshot.best

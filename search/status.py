@@ -51,7 +51,7 @@ def show_status(folder: Path) -> None:
         console.print(running_table(snapshot))
     if snapshot.trials:
         console.print()
-        console.print(trial_table(snapshot))
+        console.print(trial_table(snapshot, width=console.width))
     console.print()
     console.print(best_line(snapshot), style="green", soft_wrap=True)
     for row in snapshot.failures:

@@ -138,7 +138,7 @@ def test_a_search_that_ends_early_is_over(study: Study) -> None:
 def text_of(snapshot: Snapshot, width: int) -> str:
     console = Console(file=io.StringIO(), width=width, record=True, highlight=False, force_terminal=True)
     console.print(render(snapshot))
-    console.print(trial_table(snapshot, limit=3))
+    console.print(trial_table(snapshot, limit=3, width=width))
     return console.export_text()
 
 
@@ -159,6 +159,7 @@ def test_the_terminal_shows_the_essentials(study: Study, width: int) -> None:
     assert "12.3" in flat
     ranking = text[text.index("trials, best first") :]
     assert ranking.index("0.6123") < ranking.index("0.5000") < ranking.index("0.3000")
+    assert all(name in ranking for name in ("0000-0", "baseline", "completed")), "no cell is cut off"
     assert "and 3 more in trials.csv" in flat
 
 
