@@ -207,7 +207,7 @@ class StudyOracle(HyperbandOracle):
             trial.best_step = trial.metrics.get_best_step(self.objective.name)
         trial.status = status if status == "FAILED" or trial.score is not None else "FAILED"
         trial.message = message
-        trial.record["finished"] = now()
+        trial.record |= {"finished": now(), "ended": time.time()}
         self.end_order.append(trial_id)
         self.ongoing_trials = {key: other for key, other in self.ongoing_trials.items() if other is not trial}
         self.save_trial(trial)

@@ -131,7 +131,9 @@ def _end(trial: StudyTrial) -> End:
 
 def _ended(trial: StudyTrial) -> float:
     """When a finished trial ended, in seconds since 1970."""
-    return datetime.fromisoformat(trial.record["finished"]).timestamp()
+    # Exactly, where it is known: several may end in one second, and keep their order.
+    ended: float | None = trial.record.get("ended")
+    return ended or datetime.fromisoformat(trial.record["finished"]).timestamp()
 
 
 def run_name(trial: StudyTrial) -> str:

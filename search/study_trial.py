@@ -32,6 +32,7 @@ class _Record(BaseModel):
     created: float = 0.0
     started: datetime | None = None
     finished: datetime | None = None
+    ended: float | None = None
     worker: str | None = None
     parameters: int | None = None
     macs: int | None = None

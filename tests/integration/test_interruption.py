@@ -166,7 +166,7 @@ def test_ctrl_c_ends_with_130_and_the_command_that_continues(disturbed: Disturbe
     assert disturbed.interrupted == 130, disturbed.interruption
     assert "stopping after the epochs in flight" in disturbed.interruption
     assert disturbed.interruption.rstrip().endswith(
-        f"deeplab-search run {disturbed.study.parents[1]}/tiny.toml --workers 2"
+        f"deeplab-search run {disturbed.study.parents[1]}/tiny.toml --workers 1"
     )
     assert "Traceback" not in disturbed.interruption
 
