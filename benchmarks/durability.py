@@ -1,10 +1,13 @@
-"""What it costs that a search survives anything: the demo's epochs with and without all that is written, in turn.
+"""What it costs that a search survives anything: the demo's epochs, and all that is written of them.
 
-    python benchmarks/durability.py [PAIRS]
+    python benchmarks/durability.py [CONFIGURATIONS]
 
-One network of the demo study is trained in this process. Every other epoch writes nothing; those between write what a
-trial writes: checkpoint, history, events, each synced. The driver's part of a trial is timed on its own, on real files.
-Prints a table to standard error and JSON to standard output.
+The first configurations of the demo study, its baseline among them, are trained in this process, and what makes an
+epoch durable is written after each: checkpoint, history, events, and the checkpoint of the best epoch, all synced. The
+pictures of a best epoch are for people to look at, and stand apart. The driver's part of a trial is timed on its own.
+The demo's time is reckoned from the means, by two clocks: wall time is what one worker alone would lose; processor time
+is what the demo's two workers lose, who share all cores, so that one trains while the other waits for its disk. Prints
+a table to standard error and JSON to standard output.
 """
 
 from __future__ import annotations
@@ -12,66 +15,87 @@ from __future__ import annotations
 import json
 import sys
 import time
+from dataclasses import dataclass, fields
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from search.checkpoint import TrainingState
+import numpy as np
+
+from datasets.cache import build_cache
+from search.checkpoint import TrainingState, copy_checkpoint
 from search.prepare import Prepared, prepare
 from search.trial import TrialRun, prepare_device
 
 if TYPE_CHECKING:
     from search.limits import Limits
+    from search.training import EpochResult, Trainer
 
 DEMO = Path(__file__).parents[1] / "studies" / "demo.toml"
-PAIRS = 6
+CONFIGURATIONS = 9
 TRIALS = 5
 
 
-def main(pairs: int) -> None:
+@dataclass(frozen=True)
+class Seconds:
+    """Of one configuration: its start, an epoch, making its first epoch and a later one durable, and its pictures.
+
+    Each is wall time and processor time.
+    """
+
+    start: np.ndarray
+    epoch: np.ndarray
+    first_writing: np.ndarray
+    writing: np.ndarray
+    showing: np.ndarray
+
+
+def now() -> np.ndarray:
+    """Wall time and processor time."""
+    return np.array([time.perf_counter(), time.process_time()])
+
+
+def main(configurations: int) -> None:
     """Measure, and print both."""
     from search.executors.local import share_devices
+    from search.schedule import make_schedule
 
     (device,) = share_devices(1, [], 2)
     prepare_device(device)
     prepared = prepare(DEMO)
     with TemporaryDirectory(dir=DEMO.parents[1] / "results") as folder:
-        start, first, bare, durable, writing = time_epochs(prepared, Path(folder), pairs)
-        bookkeeping = time_trials(prepared, Path(folder))
-    from search.schedule import make_schedule
-
+        timed = time_configurations(prepared, Path(folder), configurations)
+        driver = time_trials(prepared, Path(folder))
+    means = {field.name: np.mean([getattr(each, field.name) for each in timed], axis=0) for field in fields(Seconds)}
     schedule = make_schedule(prepared.config.hyperband)
     trials, epochs = schedule.trials, schedule.epochs
     # A trial's first checkpoint is Keras's own work, and takes longer.
-    written = trials * first + (epochs - trials) * writing + trials * bookkeeping
-    measured = {
-        "start_seconds": start,
-        "first_writing_seconds": first,
-        "epoch_seconds_bare": bare,
-        "epoch_seconds_durable": durable,
-        "epoch_ratio": durable / bare,
-        "epoch_seconds_writing": writing,
-        "trial_seconds_of_the_driver": bookkeeping,
-        "study_cost": written / (epochs * bare + trials * start),
-        "pairs": pairs,
+    written = trials * (means["first_writing"] + driver) + (epochs - trials) * means["writing"]
+    cost = written / (epochs * means["epoch"] + trials * means["start"])
+    rows = {
+        "an epoch, nothing written": means["epoch"],
+        "making it durable": means["writing"],
+        "making a trial's first epoch durable": means["first_writing"],
+        "(pictures of a best epoch)": means["showing"],
+        "the driver's files, a trial": driver,
+        "a trial's start, its process not counted": means["start"],
     }
-    rows = [
-        ("epoch, nothing written", f"{bare:.3f} s"),
-        ("epoch, everything written", f"{durable:.3f} s  ({100 * (durable / bare - 1):+.1f} %)"),
-        ("of that, inside the writes", f"{writing:.3f} s  ({100 * writing / bare:.2f} %)"),
-        ("first of a trial, inside the writes", f"{first:.3f} s"),
-        ("driver, a trial", f"{bookkeeping:.3f} s"),
-        ("a trial's start, its process not counted", f"{start:.3f} s"),
-        ("demo study: all writes", f"{100 * measured['study_cost']:.2f} % of its time without them"),
-    ]
-    for name, value in rows:
-        print(f"{name:<46} {value}", file=sys.stderr)
-    print(json.dumps({name: round(value, 5) for name, value in measured.items()}))
+    print(f"{'seconds':<42} {'wall':>9} {'processor':>9}", file=sys.stderr)
+    for name, (wall, processor) in rows.items():
+        print(f"{name:<42} {wall:>9.3f} {processor:>9.3f}", file=sys.stderr)
+    print(f"{'demo study: all writes':<42} {cost[0]:>9.2%} {cost[1]:>9.2%}", file=sys.stderr)
+    measured = {**means, "driver_a_trial": driver, "study_cost": cost}
+    print(json.dumps({"configurations": configurations} | {name: rounded(both) for name, both in measured.items()}))
 
 
-def time_epochs(prepared: Prepared, folder: Path, pairs: int) -> tuple[float, ...]:
-    """Seconds of a trial's start and first writes; medians of an epoch without and with writes, and of these alone."""
+def rounded(both: np.ndarray) -> dict[str, float]:
+    """Wall and processor time for JSON."""
+    return {"wall": round(float(both[0]), 5), "processor": round(float(both[1]), 5)}
+
+
+def time_configurations(prepared: Prepared, folder: Path, count: int) -> list[Seconds]:
+    """Train two epochs of each of the study's first configurations."""
+    from search.best import config_id
     from search.limits import make_oracle
     from search.specification import make_specification
     from search.study import Study
@@ -79,34 +103,50 @@ def time_epochs(prepared: Prepared, folder: Path, pairs: int) -> tuple[float, ..
 
     study = Study(folder / "epochs")
     study.create(prepared.config, prepared.dataset)
+    build_cache(study.data_cache(prepared.config), prepared.dataset, prepared.config.data.cache_bytes)
     oracle = make_oracle(prepared.config, prepared.space, limits_of(prepared))
     oracle.attach(study)
-    trial = oracle.create_trial("slot")  # the first configuration of the demo
-    spec = make_specification(study, prepared.config, prepared.space, prepared.dataset, trial, Device("cpu0", None, 2))
-    run = TrialRun(spec, study.trial(trial.trial_id))
+    architecture, recipe = prepared.space.baseline()
+    values = prepared.space.values(architecture, recipe)
+    trials = [oracle.create_baseline("baseline", values, config_id(architecture, recipe))]
+    while len(trials) < count and (trial := oracle.create_trial(f"slot{len(trials)}")).trial_id:
+        trials.append(trial)
+    timed = []
+    for trial in trials[:count]:
+        device = Device("cpu0", None, 2)
+        spec = make_specification(study, prepared.config, prepared.space, prepared.dataset, trial, device)
+        timed.append(time_epochs(TrialRun(spec, study.trial(trial.trial_id))))
+    return timed
+
+
+def time_epochs(run: TrialRun) -> Seconds:
+    """Train two epochs of a trial."""
     state = TrainingState()
     run.open_history(state)
-    began = time.perf_counter()
+    began = now()
     trainer = run.continued_trainer(state)
     result = trainer.train_epoch(1)  # traces the network
-    started = time.perf_counter()
+    to_first_epoch = now() - began
+    first_writing = make_durable(run, trainer, state, result)
+    began = now()
+    result = trainer.train_epoch(2)
+    epoch = now() - began
+    writing = make_durable(run, trainer, state, result)
+    result.row["epoch"] = 3
+    state.best_score = None
+    began = now()
     run.keep(trainer, state, result)
-    first = time.perf_counter() - started
-    to_first_epoch = started - began
-    bare, durable, writing = [], [], []
-    for _ in range(pairs):
-        began = time.perf_counter()
-        trainer.train_epoch(2)
-        bare.append(time.perf_counter() - began)
-        began = time.perf_counter()
-        result = trainer.train_epoch(2)
-        trained = time.perf_counter()
-        result.row["epoch"] = state.epoch + 1
-        run.keep(trainer, state, result)
-        durable.append(time.perf_counter() - began)
-        writing.append(time.perf_counter() - trained)
-    start = max(to_first_epoch - median(bare), 0.0)
-    return start, first, median(bare), median(durable), median(writing)
+    showing = now() - began - writing
+    return Seconds(to_first_epoch - epoch, epoch, first_writing, writing, showing)
+
+
+def make_durable(run: TrialRun, trainer: Trainer, state: TrainingState, result: EpochResult) -> np.ndarray:
+    """Seconds of writing an epoch, as the last and as the best one, without the pictures that a best epoch has."""
+    state.best_score = 1.0  # no epoch is better
+    began = now()
+    run.keep(trainer, state, result)
+    copy_checkpoint(run.folder / "last", run.folder / "best", state)
+    return now() - began
 
 
 def limits_of(prepared: Prepared) -> Limits:
@@ -118,7 +158,7 @@ def limits_of(prepared: Prepared) -> Limits:
     return Limits(prepared.config, prepared.space, prepared.dataset.classes, meter)
 
 
-def time_trials(prepared: Prepared, folder: Path) -> float:
+def time_trials(prepared: Prepared, folder: Path) -> np.ndarray:
     """Median seconds that the driver spends on the files of a trial, from its creation to its end."""
     from search.ledger import metric_names
     from search.limits import make_oracle
@@ -134,7 +174,7 @@ def time_trials(prepared: Prepared, folder: Path) -> float:
     names = metric_names(prepared.dataset.class_names)
     seconds = []
     for number in range(TRIALS):
-        began = time.perf_counter()
+        began = now()
         trial = oracle.create_trial(f"slot{number}")
         trial.record |= {"parameters": 1_000_000, "macs": 1_000_000, "status": "running", "total_seconds": 1.0}
         oracle.save_trial(trial)  # its size
@@ -144,9 +184,9 @@ def time_trials(prepared: Prepared, folder: Path) -> float:
         oracle.report(trial.trial_id, rows, names)
         oracle.finish(trial.trial_id, "COMPLETED")
         publisher.publish(trial)
-        seconds.append(time.perf_counter() - began)
-    return median(seconds)
+        seconds.append(now() - began)
+    return np.median(seconds, axis=0)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else PAIRS)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else CONFIGURATIONS)

@@ -18,6 +18,8 @@ import numpy as np
 
 from deeplab.backbone import leaves
 
+_OPTIMIZER = "optimizer/vars"
+
 
 @dataclass
 class _Layout:
@@ -48,7 +50,7 @@ def write_weights(model: keras.Model, path: Path, before: Path | None) -> None:
     with path.open("r+b") as file:
         for offset, dtype, variable in layout.places:
             file.seek(offset)
-            file.write(np.ascontiguousarray(keras.ops.convert_to_numpy(variable), dtype).tobytes())
+            file.write(np.ascontiguousarray(_value(variable), dtype).tobytes())
     layout.file = _identity(path)
 
 
@@ -60,23 +62,35 @@ def _identity(path: Path) -> tuple[int, int]:
 
 def _find_places(model: keras.Model, path: Path) -> list[tuple[int, np.dtype[Any], Any]]:
     """(offset, type, variable) of each array in a file; none at all where one of them can't be told."""
-    layers = {layer.name: layer.weights for layer in leaves(model)}
+    owned = {layer.name: layer.weights for layer in leaves(model)} | {_OPTIMIZER: model.optimizer.variables}
     places = []
     with h5py.File(path) as file:
-        for name in _arrays(file):
-            group, _, index = name.rpartition("/")
-            owner = str(file[group].attrs.get("name", ""))
-            variables = model.optimizer.variables if group == "optimizer/vars" else layers.get(owner, [])
-            variable = variables[int(index)] if index.isdecimal() and int(index) < len(variables) else None
-            value = None if variable is None else keras.ops.convert_to_numpy(variable)
-            offset = file[name].id.get_offset()
-            if value is None or offset is None or not np.array_equal(value, file[name][()]):
+        for owner, name, array in _arrays(file):
+            variables = owned.get(owner, [])
+            variable = variables[int(name)] if name.isdecimal() and int(name) < len(variables) else None
+            offset = array.id.get_offset()
+            if variable is None or offset is None or not np.array_equal(_value(variable), array[()]):
                 return []
-            places.append((offset, file[name].dtype, variable))
+            places.append((offset, array.dtype, variable))
     return places
 
 
-def _arrays(file: h5py.File) -> list[str]:
-    names: list[str] = []
-    file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
-    return names
+def _arrays(file: h5py.File) -> list[tuple[str, str, h5py.Dataset]]:
+    """(layer's name, array's name, array) of each array; the optimizer's own count as those of a layer."""
+    owners: dict[str, str] = {}
+    found: list[tuple[str, str, h5py.Dataset]] = []
+
+    def visit(path: str, item: h5py.Group | h5py.Dataset) -> None:
+        # A group comes before what is in it. To look either up again by its path takes ten times as long.
+        if isinstance(item, h5py.Group):
+            owners[path] = _OPTIMIZER if path == _OPTIMIZER else str(item.attrs.get("name", ""))
+        else:
+            group, _, name = path.rpartition("/")
+            found.append((owners.get(group, ""), name, item))
+
+    file.visititems(visit)
+    return found
+
+
+def _value(variable: Any) -> np.ndarray:
+    return np.asarray(keras.ops.convert_to_numpy(variable))
