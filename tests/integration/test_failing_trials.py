@@ -29,6 +29,23 @@ def test_a_trial_that_diverges_is_recorded_and_the_search_goes_on(tmp_path: Path
     assert "diverged: the loss is not finite" in done.out
 
 
+def test_a_trial_that_takes_too_long_is_ended_and_keeps_its_epochs(tmp_path: Path, tiny: Table) -> None:
+    hyperband = {"max_epochs": 900, "min_epochs": 900, "baseline": False, "iterations": 1}
+    limits = {"trial_minutes": 0.5, "retries": 0, "abort_after_failures": 1}
+    file = write_study(tmp_path / "s.toml", tiny, hyperband=hyperband, limits=limits)
+    done = deeplab_search("run", file, "--workers", "1", cwd=tmp_path)
+    assert done.status == 1, done.all
+    reason = "took longer than 0.5 minutes (trial_minutes)"
+    assert f"trial 0000-0 lost: {reason}" in done.out
+    assert f"the search stopped: the first trial failed: {reason}" in done.all
+    study = tmp_path / "results" / "tiny"
+    (trial,) = pd.read_csv(study / "trials.csv").to_dict("records")
+    epochs = pd.read_csv(study / "epochs.csv")
+    assert (trial["status"], trial["error"]) == ("lost", reason)
+    assert trial["score"] == epochs["val_mean_iou"].max()
+    assert 1 <= len(epochs) < 900
+
+
 def test_an_image_that_breaks_during_a_search_stops_it_and_costs_no_trial(
     tmp_path: Path, folder_data: Path, folder_study: Path
 ) -> None:
