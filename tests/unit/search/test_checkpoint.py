@@ -69,6 +69,18 @@ def test_a_file_written_again_is_what_keras_writes(tmp_path: Path) -> None:
     assert len(_layouts[model].places) == 2 + 4 + 3 + 2 * 5 + 2, "it was written by Keras each time"
 
 
+def test_nothing_is_built_upon_a_file_that_another_process_left(tmp_path: Path) -> None:
+    model = small_model(1.0)
+    save_checkpoint(tmp_path, model, state(1))
+    file = tmp_path / "epoch_0001.weights.h5"
+    size = file.stat().st_size
+    file.rename(tmp_path / "kept")  # so that the next file is another one for certain
+    file.write_bytes(bytes(size))
+    model.set_weights([np.full_like(weight, 2.0) for weight in model.get_weights()])
+    save_checkpoint(tmp_path, model, state(2))
+    assert value_in(tmp_path) == 2.0
+
+
 def test_the_next_epoch_replaces_the_one_before(tmp_path: Path) -> None:
     for epoch in (1, 2, 3):
         save_checkpoint(tmp_path, small_model(epoch), state(epoch))

@@ -144,9 +144,11 @@ def test_a_study_of_failures_alone(tmp_path: Path) -> None:
 
 
 def test_configurations_are_compared_at_equal_epochs(study: Study) -> None:
-    compared = Compared(read_history(study))
+    history = read_history(study)
+    compared = Compared(history)
     epochs = pd.read_csv(study.epochs_csv)
     trained = epochs[epochs["trial_id"] != "baseline"].groupby("config_id")["epoch"].max()
+    assert "baseline" not in set(history.configurations["trial_id"])
     assert compared.epochs == sorted(trained, reverse=True)[(len(trained) - 1) // 2]
     assert len(compared.rows) == (trained >= compared.epochs).sum()
     for config, score in compared.rows["compared"].items():
@@ -201,6 +203,17 @@ def test_a_gain_that_may_be_chance_says_so() -> None:
     assert Gain(0.01, -0.01, 0.03, "").is_sure is False
     assert str(Gain(0.01, None, None, "")) == "+0.0100"
     assert Gain(0.01, 0.005, 0.03, "").is_sure
+
+
+def test_the_verdict_says_where_the_gain_may_be_chance(study: Study, tmp_path: Path) -> None:
+    doubt = "The interval holds zero: on these images the gain may be chance."
+    assert doubt not in verdict_of(read_history(study))[1]
+    moved = Study(shutil.copytree(study.folder, tmp_path / "moved", ignore=shutil.ignore_patterns("trial_*")))
+    epochs = pd.read_csv(moved.epochs_csv, dtype={"trial_id": str, "config_id": str})
+    restless = epochs.index[epochs["trial_id"] == "baseline"][-3:]
+    epochs.loc[restless, "val_mean_iou"] = [0.1, 0.9, 0.5]
+    epochs.to_csv(moved.epochs_csv, index=False)
+    assert doubt in verdict_of(read_history(moved))[1]
 
 
 def test_where_the_baseline_is_the_best_the_verdict_says_so(tmp_path: Path) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 from tensorboard.util import tensor_util
 
 from search.tensorboard import TrialEvents, write_hparams, write_hparams_layout
+from search.validation import BestEpoch, Validation
 
 Points = list[tuple[int, float]]
 
@@ -85,6 +89,22 @@ def test_the_files_are_brought_into_line_with_the_epochs(tmp_path: Path, damage:
     again.add(row(3))
     for split, first in (("train", 1), ("validation", 2)):
         assert scalars(tmp_path)[f"{split}/loss"] == near([(epoch, first / epoch) for epoch in (1, 2, 3)])
+
+
+def test_pictures_are_those_of_the_best_epoch_alone(tmp_path: Path) -> None:
+    events = TrialEvents(tmp_path, "0000-0", [row(1), row(2)], 0)
+    counts = np.ones((1, 2), np.int64)
+    for epoch in (1, 2):
+        picture = io.BytesIO()
+        Image.new("RGB", (8 * epoch, 8)).save(picture, "JPEG")
+        validation = Validation(0.5, np.eye(2, dtype=np.int64) * epoch, counts, counts, counts)
+        events.show_best(BestEpoch(validation, {0: picture.getvalue()}), epoch, 100.0 + epoch, ["sky", "road"])
+    seen = EventAccumulator(str(tmp_path), size_guidance={"tensors": 0})
+    seen.Reload()
+    for tag in ("predictions/image_0", "confusion/validation"):
+        assert [event.step for event in seen.Tensors(tag)] == [2]
+    (shown,) = seen.Tensors("predictions/image_0")
+    assert tensor_util.make_ndarray(shown.tensor_proto)[0] == b"16"
 
 
 def plugin_content(run: Path, tag: str) -> plugin_data_pb2.HParamsPluginData:
