@@ -1,19 +1,14 @@
 """What it costs that a search survives anything: the demo's epochs, and all that is written of them.
 
-    python benchmarks/durability.py [CONFIGURATIONS]
-
 The first configurations of the demo study, its baseline among them, are trained in this process, and what makes an
 epoch durable is written after each: checkpoint, history, events, and the checkpoint of the best epoch, all synced. The
 pictures of a best epoch are for people to look at, and stand apart. The driver's part of a trial is timed on its own.
 The demo's time is reckoned from the means, by two clocks: wall time is what one worker alone would lose; processor time
-is what the demo's two workers lose, who share all cores, so that one trains while the other waits for its disk. Prints
-a table to standard error and JSON to standard output.
+is what the demo's two workers lose, who share all cores, so that one trains while the other waits for its disk.
 """
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -22,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks._measure import arguments, report
 from datasets.cache import build_cache
 from search.checkpoint import TrainingState, copy_checkpoint
 from search.prepare import Prepared, prepare
@@ -55,42 +51,37 @@ def now() -> np.ndarray:
     return np.array([time.perf_counter(), time.process_time()])
 
 
-def main(configurations: int) -> None:
+def main() -> None:
     """Measure, and print both."""
     from search.executors.local import share_devices
     from search.schedule import make_schedule
 
+    options = arguments(__doc__ or "")
     (device,) = share_devices(1, [], 2)
     prepare_device(device)
     prepared = prepare(DEMO)
     with TemporaryDirectory(dir=DEMO.parents[1] / "results") as folder:
-        timed = time_configurations(prepared, Path(folder), configurations)
+        timed = time_configurations(prepared, Path(folder), 1 if options.smoke else CONFIGURATIONS)
         driver = time_trials(prepared, Path(folder))
-    means = {field.name: np.mean([getattr(each, field.name) for each in timed], axis=0) for field in fields(Seconds)}
+    means = Seconds(*(np.mean([getattr(each, field.name) for each in timed], axis=0) for field in fields(Seconds)))
     schedule = make_schedule(prepared.config.hyperband)
     trials, epochs = schedule.trials, schedule.epochs
     # A trial's first checkpoint is Keras's own work, and takes longer.
-    written = trials * (means["first_writing"] + driver) + (epochs - trials) * means["writing"]
-    cost = written / (epochs * means["epoch"] + trials * means["start"])
-    rows = {
-        "an epoch, nothing written": means["epoch"],
-        "making it durable": means["writing"],
-        "making a trial's first epoch durable": means["first_writing"],
-        "(pictures of a best epoch)": means["showing"],
+    written = trials * (means.first_writing + driver) + (epochs - trials) * means.writing
+    share = written / (epochs * means.epoch + trials * means.start)
+    shown = {
+        "an epoch, nothing written": means.epoch,
+        "making it durable": means.writing,
+        "making a trial's first epoch durable": means.first_writing,
+        "(pictures of a best epoch)": means.showing,
         "the driver's files, a trial": driver,
-        "a trial's start, its process not counted": means["start"],
+        "a trial's start, its process not counted": means.start,
     }
-    print(f"{'seconds':<42} {'wall':>9} {'processor':>9}", file=sys.stderr)
-    for name, (wall, processor) in rows.items():
-        print(f"{name:<42} {wall:>9.3f} {processor:>9.3f}", file=sys.stderr)
-    print(f"{'demo study: all writes':<42} {cost[0]:>9.2%} {cost[1]:>9.2%}", file=sys.stderr)
-    measured = {**means, "driver_a_trial": driver, "study_cost": cost}
-    print(json.dumps({"configurations": configurations} | {name: rounded(both) for name, both in measured.items()}))
-
-
-def rounded(both: np.ndarray) -> dict[str, float]:
-    """Wall and processor time for JSON."""
-    return {"wall": round(float(both[0]), 5), "processor": round(float(both[1]), 5)}
+    rows = [
+        {"of": name, "wall_ms": round(1e3 * wall), "processor_ms": round(1e3 * cpu)}
+        for name, (wall, cpu) in shown.items()
+    ]
+    report("durability", rows, percent_of_wall_time=100 * share[0], percent_of_processor_time=100 * share[1])
 
 
 def time_configurations(prepared: Prepared, folder: Path, count: int) -> list[Seconds]:
@@ -189,4 +180,4 @@ def time_trials(prepared: Prepared, folder: Path) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else CONFIGURATIONS)
+    main()

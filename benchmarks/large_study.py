@@ -1,12 +1,11 @@
 """What a study of 1,000 trials costs to look at, and whether a row of `trials.csv` costs more in it than in one of 10.
 
-The history is made up (`tests.history`). Prints JSON: seconds (and of a processor) and bytes of the report, seconds of
-`status` as a whole process, and the ratio of one change of `trials.csv` at 1,000 trials to one at 10.
+The history is made up (`tests.history`). Seconds (and of a processor) and size of the report, seconds of `status` as a
+whole process, and of one change of `trials.csv`.
 """
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import tempfile
@@ -16,11 +15,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-# Run as a program, its own folder is on the path and not the root above it.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 import keras_tuner
 
+from benchmarks._measure import arguments, report
 from search.ledger import Ledger
 from search.oracle import StudyOracle
 from search.report import write_report
@@ -35,26 +32,25 @@ REPEATS = 50
 
 def main() -> None:
     """Measure and print."""
+    options = arguments(__doc__ or "")
+    iterations = 1 if options.smoke else ITERATIONS
     with tempfile.TemporaryDirectory() as folder:
-        study = History(Path(folder) / "large", iterations=ITERATIONS).write()
+        study = History(Path(folder) / "large", iterations=iterations).write()
         before = time.process_time()
-        report = seconds(lambda: write_report(study.folder))
+        report_seconds = seconds(lambda: write_report(study.folder))
         processor = time.process_time() - before
         status = seconds(
             lambda: subprocess.run([*COMMAND, "status", study.folder], stdout=subprocess.DEVNULL, check=True)
         )
         small, large = (row_seconds(study, count) for count in (10, 1000))
         size = (study.folder / "report.html").stat().st_size
-    result = {
-        "trials": 1 + 70 * ITERATIONS,
-        "report_seconds": round(report, 2),
-        "report_processor_seconds": round(processor, 2),
-        "report_bytes": size,
-        "status_seconds": round(status, 2),
-        "row_milliseconds": {"10 trials": round(1000 * small, 3), "1000 trials": round(1000 * large, 3)},
-        "row_ratio": round(large / small, 2),
-    }
-    print(json.dumps(result, indent=1))
+    rows = [
+        {"what": "report", "seconds": round(report_seconds, 2), "processor_s": round(processor, 2)},
+        {"what": "status", "seconds": round(status, 2), "processor_s": ""},
+        {"what": "a change of trials.csv, 10 trials", "seconds": round(small, 6), "processor_s": ""},
+        {"what": "a change of trials.csv, 1,000 trials", "seconds": round(large, 6), "processor_s": ""},
+    ]
+    report("large_study", rows, trials=1 + 70 * iterations, report_mb=size / 1e6, row_ratio=large / small)
 
 
 COMMAND = [str(Path(sys.executable).with_name("deeplab-search"))]

@@ -44,9 +44,32 @@ def test_input_compares_with_decoding_in_every_epoch(monkeypatch, capsys) -> Non
     assert {row["augmentation"] for row in rows} == {"none", "flip"}
 
 
+def printed_by(name: str) -> dict[str, Any]:
+    """What a benchmark prints that takes a process for itself."""
+    command = [sys.executable, "-m", f"benchmarks.{name}", "--smoke"]
+    printed: dict[str, Any] = json.loads(subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout)
+    return printed
+
+
+def test_durability_is_a_share_of_the_demo() -> None:
+    found = printed_by("durability")
+    assert 0 < found["percent_of_processor_time"] < 100
+    assert 0 < found["percent_of_wall_time"] < 100
+
+
+def test_sampling_knows_costs_without_building() -> None:
+    cost = {row["what"]: row["ms"] for row in printed_by("sampling")["rows"]}
+    assert cost["a later cost, median"] < cost["building the network"]
+
+
+def test_large_study_is_reported(monkeypatch, capsys) -> None:
+    found = result_of("large_study", monkeypatch, capsys)
+    assert found["trials"] == 71
+    assert found["report_mb"] < 5
+
+
 def test_scenes_compares_networks_that_differ_in_one_choice() -> None:
-    command = [sys.executable, "-m", "benchmarks.scenes", "--smoke"]
-    found = json.loads(subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout)
+    found = printed_by("scenes")
     assert [row["network"] for row in found["rows"]] == ["rates 2, 4, 6; depth 2", "no dilated branch", "depth 0"]
     assert all(0 <= row["mean_iou"] <= 1 and {"gain", "iou_crop", "iou_roof"} <= row.keys() for row in found["rows"])
 
@@ -68,5 +91,5 @@ def test_a_stock_search_and_our_trials_are_timed(tmp_path: Path) -> None:
 
 def test_make_bench_runs_every_program() -> None:
     programs = [path.stem for path in (ROOT / "benchmarks").glob("[!_]*.py")]
-    assert {"conv", "driver", "input", "search", "step", "trial_start"} <= set(programs)
+    assert {"conv", "driver", "durability", "input", "search", "step", "trial_start"} <= set(programs)
     assert all(callable(importlib.import_module(f"benchmarks.{name}").main) for name in programs)
