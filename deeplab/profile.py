@@ -31,6 +31,7 @@ class LayerProfile:
         channels: of its output.
         parameters, trainable: weights it holds, and how many of them training changes.
         macs_per_cell: multiply-accumulates for each cell of its output.
+        passes: its output is its input, as ConvNeXt's `identity` layers have it.
     """
 
     name: str
@@ -41,6 +42,7 @@ class LayerProfile:
     parameters: int
     trainable: int
     macs_per_cell: int
+    passes: bool
 
     @property
     def tappable(self) -> bool:
@@ -96,6 +98,7 @@ def _profile(op: Any) -> LayerProfile:
         parameters=sum(math.prod(w.shape) for w in weights),
         trainable=sum(math.prod(w.shape) for w in trainable),
         macs_per_cell=_macs_per_cell(op),
+        passes=isinstance(op, keras.layers.Activation) and op.activation is keras.activations.linear,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from deeplab import ENCODERS
 from deeplab.encoders import encoder_entry
+from deeplab.profile import encoder_profile
 from deeplab.taps import resolve_aspp_tap, resolve_low_level_tap
 from hyperparameters.dimensions import Dimension, SpaceError, Value, parse_dimension
 from hyperparameters.offers import Offer, scope_of
@@ -39,14 +40,23 @@ def split_tap(tap: str, value: Value) -> Any:
 
 
 def tap_layers(tap: str, name: Value, encoder: str, output_stride: int, aspp_layer: str) -> str:
-    """The layers that a tap's value names, as a value again.
+    """The layers whose outputs a tap's value names, as a value again.
 
     Raises:
         ValueError: there is none such, or it cannot serve.
     """
     if tap == "aspp_tap":
-        return resolve_aspp_tap(encoder, output_stride, str(name))
-    return "+".join(resolve_low_level_tap(encoder, aspp_layer, str(name).split("+")))
+        return _source(encoder, resolve_aspp_tap(encoder, output_stride, str(name)))
+    layers = resolve_low_level_tap(encoder, aspp_layer, str(name).split("+"))
+    return "+".join(_source(encoder, layer) for layer in layers)
+
+
+def _source(encoder: str, layer: str) -> str:
+    """The layer that computes what a layer gives out: another one where it only passes its input on."""
+    profile = encoder_profile(encoder, 32)
+    while profile[layer].passes:
+        (layer,) = profile[layer].inputs
+    return layer
 
 
 @dataclass(frozen=True)

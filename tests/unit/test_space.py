@@ -268,6 +268,12 @@ def test_a_layer_of_two_names_is_one_choice() -> None:
     )
 
 
+def test_a_layer_that_only_passes_its_input_on_is_that_input() -> None:
+    block = "convnext_tiny_stage_2_block_8"
+    space = parse(encoder="ConvNeXtTiny", aspp_tap=[f"{block}_layer_scale", f"{block}_identity"])
+    assert space.fixed["aspp_tap"] == f"{block}_layer_scale"
+
+
 def test_taps_by_encoder() -> None:
     taps = {"ResNet50": ["conv2_block3_out", "conv2_block2_out"], "MobileNetV2": "block_2_add"}
     encoders = ["ResNet50", "MobileNetV2", "DenseNet121"]
