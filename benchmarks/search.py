@@ -28,7 +28,7 @@ SETTINGS: dict[str, Any] = {
 }
 # The tutorial's own encoder, and enough images that an epoch is one: about half an hour on two cores.
 FULL: dict[str, Any] = {"data": {"train_images": 96, "val_images": 16, "test_images": 1}}
-SMOKE = {
+SMOKE: dict[str, Any] = {
     "image_size": [32, 32],
     "data": {"train_images": 2, "val_images": 1, "test_images": 1},
     "recipe": {"batch_size": 2, "augment": "none"},
