@@ -21,7 +21,7 @@ from benchmarks._measure import arguments, report
 from datasets.cache import build_cache
 from search.checkpoint import TrainingState, copy_checkpoint
 from search.prepare import Prepared, prepare
-from search.trial import TrialRun, prepare_device
+from search.trial import Device, TrialRun, prepare_device
 
 if TYPE_CHECKING:
     from search.limits import Limits
@@ -61,7 +61,7 @@ def main() -> None:
     prepare_device(device)
     prepared = prepare(DEMO)
     with TemporaryDirectory(dir=DEMO.parents[1] / "results") as folder:
-        timed = time_configurations(prepared, Path(folder), 1 if options.smoke else CONFIGURATIONS)
+        timed = time_configurations(prepared, Path(folder), device, 1 if options.smoke else CONFIGURATIONS)
         driver = time_trials(prepared, Path(folder))
     means = Seconds(*(np.mean([getattr(each, field.name) for each in timed], axis=0) for field in fields(Seconds)))
     schedule = make_schedule(prepared.config.hyperband)
@@ -84,13 +84,12 @@ def main() -> None:
     report("durability", rows, percent_of_wall_time=100 * share[0], percent_of_processor_time=100 * share[1])
 
 
-def time_configurations(prepared: Prepared, folder: Path, count: int) -> list[Seconds]:
+def time_configurations(prepared: Prepared, folder: Path, device: Device, count: int) -> list[Seconds]:
     """Train two epochs of each of the study's first configurations."""
     from search.best import config_id
     from search.limits import make_oracle
     from search.specification import make_specification
     from search.study import Study
-    from search.trial import Device
 
     study = Study(folder / "epochs")
     study.create(prepared.config, prepared.dataset)
@@ -102,12 +101,10 @@ def time_configurations(prepared: Prepared, folder: Path, count: int) -> list[Se
     trials = [oracle.create_baseline("baseline", values, config_id(architecture, recipe))]
     while len(trials) < count and (trial := oracle.create_trial(f"slot{len(trials)}")).trial_id:
         trials.append(trial)
-    timed = []
-    for trial in trials[:count]:
-        device = Device("cpu0", None, 2)
-        spec = make_specification(study, prepared.config, prepared.space, prepared.dataset, trial, device)
-        timed.append(time_epochs(TrialRun(spec, study.trial(trial.trial_id))))
-    return timed
+    specs = [
+        make_specification(study, prepared.config, prepared.space, prepared.dataset, trial, device) for trial in trials
+    ]
+    return [time_epochs(TrialRun(spec, study.trial(spec.trial_id))) for spec in specs]
 
 
 def time_epochs(run: TrialRun) -> Seconds:

@@ -276,15 +276,11 @@ class Driver:
             return
         ended = [self.oracle.trials[trial_id] for trial_id in self.oracle.end_order]
         reasons = {str(trial.record.get("error")) for trial in ended}
-        if len(ended) == 1:
-            said = f"the first trial failed: {reasons.pop()}"
-        elif len(reasons) == 1:
-            said = f"the first {len(ended)} trials failed, all with the same reason: {reasons.pop()}"
-        else:
-            said = f"the first {len(ended)} trials failed: {'; '.join(sorted(reasons))}"
+        who = "the first trial" if len(ended) == 1 else f"the first {len(ended)} trials"
+        alike = ", all with the same reason" if len(reasons) == 1 < len(ended) else ""
         log = self.study.trial(ended[-1].trial_id) / "log.txt"
         raise SearchStopped(
-            f"{said}\nMore of it is in {log}.\n"
+            f"{who} failed{alike}: {'; '.join(sorted(reasons))}\nMore of it is in {log}.\n"
             "Mend the cause, and the next run tries them again. A larger abort_after_failures goes on without them."
         )
 

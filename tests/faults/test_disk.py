@@ -99,11 +99,11 @@ def test_data_that_go_away_stop_the_search_and_cost_no_trial(
 
 def test_a_hang_is_ended_and_the_search_goes_on(tmp_path: Path, folder_data: Path, folder_study: Path) -> None:
     """An image that never comes: a pipe to which nobody writes."""
-    limits = ("--set", "limits.epoch_stall_minutes=0.5", "--set", "limits.retries=0")
-    uncached = ("--set", "data.cache=false")
+    settings = ("limits.epoch_stall_minutes=0.5", "limits.retries=0", "data.cache=false")
+    options = [part for setting in settings for part in ("--set", setting)]
     image = folder_data / "train" / "images" / "2.png"
     whole = image.read_bytes()
-    with running("run", folder_study, *limits, *uncached, cwd=tmp_path) as search:
+    with running("run", folder_study, *options, cwd=tmp_path) as search:
         search.until(lambda: "trial 0000-0 starts" in search.output)
         image.unlink()
         os.mkfifo(image)

@@ -28,6 +28,13 @@ def result_of(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     return printed
 
 
+def printed_by(name: str) -> dict[str, Any]:
+    """What a benchmark prints that takes a process for itself."""
+    command = [sys.executable, "-m", f"benchmarks.{name}", "--smoke"]
+    printed: dict[str, Any] = json.loads(subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout)
+    return printed
+
+
 def test_conv_compares_every_formulation_with_equal_results(monkeypatch, capsys) -> None:
     found = result_of("conv", monkeypatch, capsys)
     assert {row["layer"] for row in found["rows"]} == {"dense", "depthwise"}
@@ -42,13 +49,6 @@ def test_step_compares_stock_and_flat_networks(monkeypatch, capsys) -> None:
 def test_input_compares_with_decoding_in_every_epoch(monkeypatch, capsys) -> None:
     rows = result_of("input", monkeypatch, capsys)["rows"]
     assert {row["augmentation"] for row in rows} == {"none", "flip"}
-
-
-def printed_by(name: str) -> dict[str, Any]:
-    """What a benchmark prints that takes a process for itself."""
-    command = [sys.executable, "-m", f"benchmarks.{name}", "--smoke"]
-    printed: dict[str, Any] = json.loads(subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout)
-    return printed
 
 
 def test_durability_is_a_share_of_the_demo() -> None:

@@ -201,7 +201,7 @@ def test_one_driver_a_study_status_meanwhile_and_ctrl_c_twice(search: Running, t
 
     shown = deeplab_search("status", "results/tiny", cwd=tmp_path)
     assert shown.status == 0, shown.all
-    assert "tiny · 0/" in shown.out
+    assert "0/9 trials" in shown.out
     assert "baseline" in shown.out
     assert "running" in shown.out
 
