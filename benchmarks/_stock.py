@@ -21,6 +21,7 @@ from deeplab import build_model
 from deeplab.losses import MaskedCrossentropy
 from deeplab.metrics import ConfusionMatrix
 from recipe import Recipe, make_optimizer
+from search.training import adapt_batch_normalization
 from space import Space
 
 
@@ -40,8 +41,11 @@ class HyperModel(keras_tuner.HyperModel):
             architecture, self._space.image_size, classes, output="logits", atrous=self._settings["atrous"]
         )
         recipe = self._space.recipe_of(values)
+        # As our trials do, so that the scores can be compared.
+        steps = max(1, self._data.length("train") // recipe.batch_size)
+        adapt_batch_normalization(model, steps)
         model.compile(
-            make_optimizer(recipe, 1000),
+            make_optimizer(recipe, steps * self._settings.get("max_epochs", 1)),
             loss=MaskedCrossentropy(classes, ignore),
             metrics=[ConfusionMatrix(classes, ignore)],
         )
