@@ -22,44 +22,35 @@ SERIES = ("#2f7fd1", "#d2790f", "#2a9d6f", "#b05fc2", "#c9a227", "#4aa3a2", "#d1
 
 def best_so_far(histories: Sequence[History]) -> Plot | None:
     """The best score over time, and every trial's."""
+    begun = [history for history in histories if len(history.completed)]
+    if not begun:
+        return None
+    alone, objective = len(histories) == 1, begun[0].objective
+    times = [(study.completed["finished"] - study.trials["started"].min()).dt.total_seconds() for study in begun]
+    unit, length = ("hours", 3600) if max(time.max() for time in times) >= 7200 else ("minutes", 60)
     figure, parts, tables = go.Figure(), [], []
-    for number, history in enumerate(histories):
-        ended = history.completed
-        if not len(ended):
-            continue
-        color = BEST if len(histories) == 1 else SERIES[number % len(SERIES)]
-        begin = history.trials["started"].min()
-        hours = (ended["finished"] - begin).dt.total_seconds() / 3600
+    for number, (history, time) in enumerate(zip(begun, times, strict=True)):
+        ended, x = history.completed, (time / length).to_numpy()
+        color = BEST if alone else SERIES[number % len(SERIES)]
         running = history.sign * (history.sign * ended["score"]).cummax()
-        prefix = "" if len(histories) == 1 else f"{history.name}: "
-        labels = [str(trial) for trial in ended["trial_id"]]
-        points = {"x": hours.to_numpy(), "y": ended["score"].to_numpy(), "text": labels}
-        figure.add_scatter(
-            **points, mode="markers", name=f"{prefix}trials", marker={"color": color, "opacity": 0.45, "size": 6}
-        )
+        prefix = "" if alone else f"{history.name}: "
+        points = {"x": x, "y": ended["score"].to_numpy(), "text": [str(trial) for trial in ended["trial_id"]]}
+        marker = {"color": color, "opacity": 0.45, "size": 6}
+        figure.add_scatter(**points, mode="markers", name=f"{prefix}trials", marker=marker)
         line = {"color": color, "width": 3, "shape": "hv"}
-        figure.add_scatter(
-            x=hours.to_numpy(), y=running.to_numpy(), mode="lines", name=f"{prefix}best so far", line=line
-        )
-        if history.baseline is not None and len(histories) == 1:
+        figure.add_scatter(x=x, y=running.to_numpy(), mode="lines", name=f"{prefix}best so far", line=line)
+        if history.baseline is not None and alone:
             score = float(history.baseline["score"])
             dashes = {"color": REFERENCE, "dash": "dash"}
-            figure.add_scatter(x=[0, float(hours.max())], y=[score, score], mode="lines", name="baseline", line=dashes)
-        better = running.diff().ne(0)
-        rows = pd.DataFrame({"study": history.name, "hours": hours, "trial": ended["trial_id"], "best": running})[
-            better
-        ]
-        tables.append(rows)
-        parts.append(f"{prefix}{plural(len(rows), 'step')} to {running.iloc[-1]:.4f} in {hours.max():.2f} h")
-    if not tables:
-        return None
-    objective = histories[0].objective
-    figure.update_layout(xaxis_title="hours since the first start", yaxis_title=objective)
-    columns = {"study": "study", "hours": "hours", "trial": "trial", "best": f"best {objective} so far"}
-    shown = pd.concat(tables)
-    table = table_of(
-        shown, "Each step of the best score", columns if len(histories) > 1 else dict(list(columns.items())[1:])
-    )
+            figure.add_scatter(x=[0, x.max()], y=[score, score], mode="lines", name="baseline", line=dashes)
+        steps = pd.DataFrame({"study": history.name, "time": x, "trial": ended["trial_id"], "best": running})
+        tables.append(steps[running.diff().ne(0)])
+        parts.append(f"{prefix}{plural(len(tables[-1]), 'step')} to {running.iloc[-1]:.4f} in {x.max():.2f} {unit}")
+    figure.update_layout(xaxis_title=f"{unit} since the first start", yaxis_title=objective)
+    names = {"study": "study", "time": unit, "trial": "trial", "best": f"best {objective} so far"}
+    if alone:
+        del names["study"]
+    table = table_of(pd.concat(tables), "Each step of the best score", names)
     return Plot("best-so-far", "Best so far over time", figure, "; ".join(parts) + ".", table)
 
 

@@ -16,6 +16,7 @@ import pytest
 from search.errors import UserError
 from search.report import write_comparison, write_report
 from search.report.contents import study_report
+from search.report.figures import best_so_far
 from search.report.history import read_history
 from search.report.hyperparameters import Compared
 from search.report.parts import Report, cell
@@ -83,6 +84,18 @@ def test_numbers_of_the_plots_are_those_of_the_study(study: Study, report: Repor
         assert not ((done["macs"] <= row["macs"]) & (done["score"] > row["score"])).any(), (
             "nobody is cheaper and better"
         )
+
+
+@pytest.mark.parametrize(("longer", "unit", "length"), [(0.0, "minutes", 60), (1e5, "hours", 3600)])
+def test_time_is_shown_in_minutes_until_it_takes_hours(study: Study, longer: float, unit: str, length: int) -> None:
+    history = read_history(study)
+    ended = history.completed
+    ended.loc[ended.index[-1], "finished"] = ended["finished"].max() + pd.Timedelta(seconds=longer)
+    plot = best_so_far([history])
+    assert plot is not None
+    passed = ended["finished"].max() - history.trials["started"].min()
+    assert plot.figure.layout.xaxis.title.text == f"{unit} since the first start"
+    assert plot.figure.data[0].x[-1] == pytest.approx(passed.total_seconds() / length)
 
 
 def test_curves_of_a_promoted_configuration_are_joined(study: Study, report: Report) -> None:
