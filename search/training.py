@@ -24,7 +24,7 @@ from deeplab.archive import check_arrays
 from deeplab.metrics import ConfusionMatrix, confusion_of_images, predicted_classes, scores
 from recipe import Recipe, compile_model
 from search.pictures import side_by_side
-from search.validation import BestEpoch, Validation, extreme_images, fixed_images
+from search.validation import BestEpoch, UInt8Array, Validation, ValidationPass, extreme_images, fixed_images
 
 # (phase, step, steps, images per second)
 Progress = Callable[[str, int, int, float], None]
@@ -32,10 +32,18 @@ Progress = Callable[[str, int, int, float], None]
 
 @dataclass(frozen=True)
 class EpochResult:
-    """The row of one epoch (`loss`, metrics, `val_loss`, `val_...`, rates), its validation, and whether it diverged."""
+    """What one epoch gave.
+
+    Attributes:
+        row: `loss`, metrics, `val_loss`, `val_...` and rates.
+        validation: after it.
+        predictions: class ids `[H, W]` of the validation images that may be shown, by their index.
+        diverged: a loss is not finite.
+    """
 
     row: dict[str, Any]
     validation: Validation
+    predictions: Mapping[int, UInt8Array]
     diverged: bool
 
 
@@ -100,7 +108,8 @@ class Trainer:
         history = self.model.fit(self.train_data.epoch(epoch), shuffle=False, verbose=0, callbacks=[callback])
         seconds = time.perf_counter() - started
         train = {"loss": history.history["loss"][-1], **self._scores()}
-        validation = self.validate()
+        validated = self._validate()
+        validation = validated.result()
         row = {
             "epoch": epoch,
             "learning_rate": rate,
@@ -112,34 +121,27 @@ class Trainer:
             "peak_memory_mb": round(peak_memory_mb(), 1),
         }
         finite = math.isfinite(row["loss"]) and math.isfinite(row["val_loss"])
-        return EpochResult(row, validation, diverged=not finite)
+        return EpochResult(row, validation, validated.predictions, diverged=not finite)
 
-    def validate(self) -> Validation:
+    def picture(self, result: EpochResult) -> BestEpoch:
+        """Add pictures: of the same images for every trial, and of those that the network does best and worst on."""
+        best, worst = extreme_images(result.validation)
+        pictures = {}
+        for index in dict.fromkeys([*fixed_images(self.val_data.images), *best, *worst]):
+            image, mask = self.val_data.read(index)
+            pictures[index] = side_by_side(image, mask, result.predictions[index], self.dataset.ignore_index)
+        return BestEpoch(result.validation, pictures)
+
+    def _validate(self) -> ValidationPass:
         """Loss and confusion of every image of the validation split."""
         progress = _StepProgress(self._report, "validate", self.val_data.steps, self.recipe.batch_size)
         progress.start()
-        loss, counts = 0.0, []
+        gathered = ValidationPass(self.val_data.images)
         for step, (images, masks) in enumerate(self.val_data.epoch(1), start=1):
-            batch_loss, batch_counts, _ = self._validation_step(images, masks)
-            loss += float(batch_loss) * len(images)
-            counts.append(np.asarray(batch_counts, np.int64))
+            loss, counts, predictions = self._validation_step(images, masks)
+            gathered.add(float(loss), np.asarray(counts, np.int64), np.asarray(predictions))
             progress.step(step)
-        matrices = np.concatenate(counts)
-        hits = np.diagonal(matrices, axis1=1, axis2=2)
-        mean = loss / len(matrices)
-        return Validation(mean, matrices.sum(axis=0), hits, matrices.sum(axis=2), matrices.sum(axis=1))
-
-    def picture(self, validation: Validation) -> BestEpoch:
-        """Add pictures: of the same images for every trial, and of those that the network does best and worst on."""
-        best, worst = extreme_images(validation)
-        shown = list(dict.fromkeys([*fixed_images(self.val_data.images), *best, *worst]))
-        pictures = {}
-        for chunk in (shown[at : at + self.recipe.batch_size] for at in range(0, len(shown), self.recipe.batch_size)):
-            images, masks = (np.stack(arrays) for arrays in zip(*map(self.val_data.read, chunk), strict=True))
-            predicted = np.asarray(self._validation_step(images, masks)[2])
-            for index, image, mask, ids in zip(chunk, images, masks, predicted, strict=True):
-                pictures[index] = side_by_side(image, mask, ids, self.dataset.ignore_index)
-        return BestEpoch(validation, pictures)
+        return gathered
 
     def _validate_batch(self, images: Any, masks: Any) -> tuple[Any, Any, Any]:
         """Loss, the confusion matrix of each image `[B, C, C]`, and the class ids predicted, uint8 `[B, H, W]`."""

@@ -238,7 +238,7 @@ class TrialRun:
         is_best = self._is_better(row[self.spec.objective], state.best_score)
         if is_best:
             state.best_epoch, state.best_score = row["epoch"], row[self.spec.objective]
-            write_best_epoch(self.folder / "best", state.best_epoch, trainer.picture(result.validation))
+            write_best_epoch(self.folder / "best", state.best_epoch, trainer.picture(result))
         save_checkpoint(self.folder / "last", trainer.model, state)
         if is_best:
             copy_checkpoint(self.folder / "last", self.folder / "best", state)

@@ -23,6 +23,7 @@ FIXED_PICTURES = 4
 EXTREME_PICTURES = 3
 
 Counts = npt.NDArray[np.int64]
+UInt8Array = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,45 @@ class Validation:
 
     def image_scores(self) -> npt.NDArray[np.float64]:
         """Mean IoU of each image over the classes that occur in it, `[N]`; NaN where nothing is labelled."""
-        union = self.truth + self.predicted - self.hits
-        occurs = self.truth > 0
-        iou = np.where(occurs, self.hits / np.maximum(union, 1), 0.0)
-        count = occurs.sum(axis=1)
-        return np.where(count > 0, iou.sum(axis=1) / np.maximum(count, 1), np.nan)
+        return _image_scores(self.hits, self.truth, self.predicted)
+
+
+class ValidationPass:
+    """Gathers a pass over the validation split, batch by batch, in file order.
+
+    Of the predictions only those are kept that can be shown in the end, so that no image is predicted a second time.
+
+    Attributes:
+        predictions: class ids `[H, W]` by their image's index: of the fixed images, and of the best and worst so far.
+    """
+
+    def __init__(self, images: int) -> None:
+        self.predictions: dict[int, UInt8Array] = {}
+        self._fixed = fixed_images(images)
+        self._loss = 0.0
+        self._counts: list[Counts] = []
+        self._scores: list[float] = []
+
+    def add(self, loss: float, counts: Counts, predictions: UInt8Array) -> None:
+        """Add a batch: its mean loss, each image's confusion `[B, C, C]`, and the class ids predicted `[B, H, W]`."""
+        first = len(self._scores)
+        self._loss += loss * len(counts)
+        self._counts.append(counts)
+        self._scores.extend(_image_scores(*_of_images(counts)).tolist())
+        # Copies: a view would keep its whole batch.
+        self.predictions |= {first + place: ids.copy() for place, ids in enumerate(predictions)}
+        self._drop_predictions()
+
+    def result(self) -> Validation:
+        """What all batches together come to."""
+        counts = np.concatenate(self._counts)
+        return Validation(self._loss / len(counts), counts.sum(axis=0), *_of_images(counts))
+
+    def _drop_predictions(self) -> None:
+        scored = [index for index in self.predictions if np.isfinite(self._scores[index])]
+        ranked = sorted(scored, key=lambda index: (-self._scores[index], index))
+        shown = {*self._fixed, *ranked[:EXTREME_PICTURES], *ranked[-EXTREME_PICTURES:]}
+        self.predictions = {index: ids for index, ids in self.predictions.items() if index in shown}
 
 
 @dataclass(frozen=True)
@@ -118,6 +153,19 @@ def drop_other_epochs(folder: Path, epoch: int) -> None:
     for path in folder.glob("epoch_*.npz"):
         if path.name != _name(epoch):
             path.unlink(missing_ok=True)
+
+
+def _of_images(counts: Counts) -> tuple[Counts, Counts, Counts]:
+    """Hits, truth and predicted `[N, C]` of confusion matrices `[N, C, C]`."""
+    return np.diagonal(counts, axis1=1, axis2=2), counts.sum(axis=2), counts.sum(axis=1)
+
+
+def _image_scores(hits: Counts, truth: Counts, predicted: Counts) -> npt.NDArray[np.float64]:
+    union = truth + predicted - hits
+    occurs = truth > 0
+    iou = np.where(occurs, hits / np.maximum(union, 1), 0.0)
+    count = occurs.sum(axis=1)
+    return np.where(count > 0, iou.sum(axis=1) / np.maximum(count, 1), np.nan)
 
 
 def _name(epoch: int) -> str:

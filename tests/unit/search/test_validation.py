@@ -7,13 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from datasets.colors import class_colors
 from search.pictures import PANEL, confusion_picture, side_by_side
 from search.validation import (
+    EXTREME_PICTURES,
+    FIXED_PICTURES,
     BestEpoch,
     Validation,
+    ValidationPass,
     drop_other_epochs,
     extreme_images,
     fixed_images,
@@ -83,6 +88,27 @@ def test_the_best_and_the_worst_images_are_no_image_twice(
     hits = np.zeros((0, 2), np.int64)
     empty = Validation(0.0, np.zeros((2, 2), np.int64), hits, hits, hits)
     assert extreme_images(validation(*rights) if rights else empty) == (best, worst)
+
+
+@given(
+    rights=st.lists(st.integers(0, 10) | st.none(), min_size=1, max_size=40),
+    batch=st.integers(1, 9),
+)
+def test_a_pass_keeps_the_predictions_that_are_shown_and_few_others(rights: list[int | None], batch: int) -> None:
+    gathered = ValidationPass(len(rights))
+    for first in range(0, len(rights), batch):
+        part = rights[first : first + batch]
+        # An image of which nothing is labelled counts no pixel.
+        counts = np.array([[[0, 0] if right is None else [right, 10 - right], [0, 0]] for right in part])
+        ids = np.array([np.full((2, 2), first + place) for place in range(len(part))], np.uint8)
+        gathered.add(0.5, counts, ids)
+        assert len(gathered.predictions) <= FIXED_PICTURES + 2 * EXTREME_PICTURES
+    found = gathered.result()
+    assert found.loss == 0.5
+    assert [int(hits) for hits in found.hits[:, 0]] == [right or 0 for right in rights]
+    best, worst = extreme_images(found)
+    for index in {*fixed_images(len(rights)), *best, *worst}:
+        assert (gathered.predictions[index] == index).all()
 
 
 @pytest.mark.parametrize(("images", "shown"), [(1, [0]), (3, [0, 1, 2]), (4, [0, 1, 2, 3]), (100, [0, 33, 66, 99])])
