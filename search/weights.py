@@ -64,12 +64,16 @@ def _find_places(model: keras.Model, path: Path) -> list[tuple[int, np.dtype[Any
     """(offset, type, variable) of each array in a file; none at all where one of them can't be told."""
     owned = {layer.name: layer.weights for layer in leaves(model)} | {_OPTIMIZER: model.optimizer.variables}
     places = []
+    content = np.memmap(path, np.uint8, "r")
     with h5py.File(path) as file:
         for owner, name, array in _arrays(file):
             variables = owned.get(owner, [])
             variable = variables[int(name)] if name.isdecimal() and int(name) < len(variables) else None
             offset = array.id.get_offset()
-            if variable is None or offset is None or not np.array_equal(_value(variable), array[()]):
+            if variable is None or offset is None:
+                return []
+            stored = content[offset : offset + array.nbytes].view(array.dtype)
+            if not np.array_equal(_value(variable).ravel(), stored):
                 return []
             places.append((offset, array.dtype, variable))
     return places
