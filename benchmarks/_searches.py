@@ -45,10 +45,10 @@ def stock_search(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     folder.mkdir(parents=True)
     (folder / "settings.json").write_text(json.dumps({**settings, "directory": str(folder)}))
     ran = run([sys.executable, "-m", "benchmarks._stock", folder / "settings.json"], folder)
-    return {**json.loads(ran.out.splitlines()[-1]), "workers": 1, "seconds": ran.seconds, "peak_mb": ran.peak_mb}
+    return {**json.loads(ran.out.splitlines()[-1]), "seconds": ran.seconds, "peak_mb": ran.peak_mb}
 
 
-def our_search(settings: Mapping[str, Any], folder: Path, workers: int = 1) -> dict[str, Any]:
+def our_search(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """The same search with `deeplab-search run`."""
     folder.mkdir(parents=True)
     study = {
@@ -57,14 +57,13 @@ def our_search(settings: Mapping[str, Any], folder: Path, workers: int = 1) -> d
         "hyperband": {"max_epochs": settings["max_epochs"], "factor": settings["factor"], "baseline": False},
         "space": {"encoder_weights": "none", **settings["space"]},
         "recipe": settings["recipe"],
-        "workers": {"count": workers},
+        "workers": {"count": 1},
     }
     (folder / "study.toml").write_text(tomli_w.dumps(study))
     ran = run([sys.executable, "-m", "search", "run", folder / "study.toml"], folder)
     trials = pd.read_csv(folder / "results/ours/trials.csv")
     epochs = pd.read_csv(folder / "results/ours/epochs.csv")
     return {
-        "workers": workers,
         "seconds": ran.seconds,
         # Of the driver or of a trial, whichever is larger: they are processes of their own.
         "peak_mb": max(ran.peak_mb, float(epochs["peak_memory_mb"].max())),
