@@ -2,7 +2,7 @@
 
 Three sides: stock KerasTuner with stock Keras layers; stock KerasTuner with our layers; ours. What the first two differ
 in comes from the layers, what the last two differ in from the driver: trials that start fast, in fresh processes. How
-long an epoch is decides how much either of them counts. Every side trains alike, with one worker; scores differ by seed.
+long an epoch is decides how much either counts. Every side trains alike, with one worker; scores differ by seed.
 """
 
 from __future__ import annotations

@@ -97,4 +97,5 @@ def _arrays(file: h5py.File) -> list[tuple[str, str, h5py.Dataset]]:
 
 
 def _value(variable: Any) -> np.ndarray:
-    return np.asarray(keras.ops.convert_to_numpy(variable))
+    # Twice as fast as `keras.ops.convert_to_numpy`.
+    return np.asarray(variable.numpy())
