@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,8 +79,7 @@ class ValidationPass:
         return Validation(self._loss / len(counts), counts.sum(axis=0), *_of_images(counts))
 
     def _drop_predictions(self) -> None:
-        scored = [index for index in self.predictions if np.isfinite(self._scores[index])]
-        ranked = sorted(scored, key=lambda index: (-self._scores[index], index))
+        ranked = _best_first(self.predictions, self._scores)
         shown = {*self._fixed, *ranked[:EXTREME_PICTURES], *ranked[-EXTREME_PICTURES:]}
         self.predictions = {index: ids for index, ids in self.predictions.items() if index in shown}
 
@@ -111,7 +110,7 @@ def fixed_images(images: int) -> list[int]:
 def extreme_images(validation: Validation) -> tuple[list[int], list[int]]:
     """Indices of the images that the network does best and worst on, no image in both."""
     scores = validation.image_scores()
-    order = [int(index) for index in np.argsort(-scores, kind="stable") if np.isfinite(scores[index])]
+    order = _best_first(range(len(scores)), scores)
     count = min(EXTREME_PICTURES, len(order) // 2)
     return order[:count], order[::-1][:count]
 
@@ -153,6 +152,11 @@ def drop_other_epochs(folder: Path, epoch: int) -> None:
     for path in folder.glob("epoch_*.npz"):
         if path.name != _name(epoch):
             path.unlink(missing_ok=True)
+
+
+def _best_first(images: Iterable[int], scores: Sequence[float] | npt.NDArray[np.float64]) -> list[int]:
+    """Those of some images that have a score, by it; of equal ones the first in file order is the better."""
+    return sorted((index for index in images if np.isfinite(scores[index])), key=lambda index: (-scores[index], index))
 
 
 def _of_images(counts: Counts) -> tuple[Counts, Counts, Counts]:

@@ -50,7 +50,8 @@ def write_weights(model: keras.Model, path: Path, before: Path | None) -> None:
     with path.open("r+b") as file:
         for offset, dtype, variable in layout.places:
             file.seek(offset)
-            file.write(np.ascontiguousarray(_value(variable), dtype).tobytes())
+            # `numpy` takes half the time of `keras.ops.convert_to_numpy`.
+            file.write(np.ascontiguousarray(variable.numpy(), dtype).tobytes())
     layout.file = _identity(path)
 
 
@@ -73,7 +74,7 @@ def _find_places(model: keras.Model, path: Path) -> list[tuple[int, np.dtype[Any
             if variable is None or offset is None:
                 return []
             stored = content[offset : offset + array.nbytes].view(array.dtype)
-            if not np.array_equal(_value(variable).ravel(), stored):
+            if not np.array_equal(variable.numpy().ravel(), stored):
                 return []
             places.append((offset, array.dtype, variable))
     return places
@@ -94,8 +95,3 @@ def _arrays(file: h5py.File) -> list[tuple[str, str, h5py.Dataset]]:
 
     file.visititems(visit)
     return found
-
-
-def _value(variable: Any) -> np.ndarray:
-    # Twice as fast as `keras.ops.convert_to_numpy`.
-    return np.asarray(variable.numpy())
