@@ -22,14 +22,15 @@ SERIES = ("#2f7fd1", "#d2790f", "#2a9d6f", "#b05fc2", "#c9a227", "#4aa3a2", "#d1
 
 def best_so_far(histories: Sequence[History]) -> Plot | None:
     """The best score over time, and every trial's."""
-    begun = [history for history in histories if len(history.completed)]
+    # Each with its number, by which a study has one colour in all plots.
+    begun = [(number, history) for number, history in enumerate(histories) if len(history.completed)]
     if not begun:
         return None
-    alone, objective = len(histories) == 1, begun[0].objective
-    times = [(study.completed["finished"] - study.trials["started"].min()).dt.total_seconds() for study in begun]
+    alone, objective = len(histories) == 1, histories[0].objective
+    times = [(study.completed["finished"] - study.trials["started"].min()).dt.total_seconds() for _, study in begun]
     unit, length = ("hours", 3600) if max(time.max() for time in times) >= 7200 else ("minutes", 60)
     figure, parts, tables = go.Figure(), [], []
-    for number, (history, time) in enumerate(zip(begun, times, strict=True)):
+    for (number, history), time in zip(begun, times, strict=True):
         ended, x = history.completed, (time / length).to_numpy()
         color = BEST if alone else SERIES[number % len(SERIES)]
         running = history.sign * (history.sign * ended["score"]).cummax()

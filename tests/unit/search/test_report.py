@@ -16,7 +16,7 @@ import pytest
 from search.errors import UserError
 from search.report import write_comparison, write_report
 from search.report.contents import study_report
-from search.report.figures import best_so_far
+from search.report.figures import SERIES, best_so_far
 from search.report.history import read_history
 from search.report.hyperparameters import Compared
 from search.report.parts import Report, cell
@@ -96,6 +96,15 @@ def test_time_is_shown_in_minutes_until_it_takes_hours(study: Study, longer: flo
     passed = ended["finished"].max() - history.trials["started"].min()
     assert plot.figure.layout.xaxis.title.text == f"{unit} since the first start"
     assert plot.figure.data[0].x[-1] == pytest.approx(passed.total_seconds() / length)
+
+
+def test_a_study_keeps_its_colour_beside_one_without_results(study: Study) -> None:
+    empty, whole = read_history(study), read_history(study)
+    empty.__dict__["completed"] = whole.completed.iloc[:0]
+    plot = best_so_far([empty, whole])
+    assert plot is not None
+    assert {trace.name for trace in plot.figure.data} == {f"{whole.name}: trials", f"{whole.name}: best so far"}
+    assert plot.figure.data[0].marker.color == SERIES[1]
 
 
 def test_curves_of_a_promoted_configuration_are_joined(study: Study, report: Report) -> None:
