@@ -30,8 +30,10 @@ PAIRS: dict[str, tuple[Any, Any, dict[str, int]]] = {
 @st.composite
 def cases(draw: st.DrawFn) -> dict[str, Any]:
     """A layer's arguments and the map it sees: rates up to beyond the map, sides odd and even."""
-    shape = (draw(st.integers(1, 3)), draw(st.integers(1, 36)), draw(st.integers(1, 36)), draw(st.integers(1, 4)))
     strides = draw(st.sampled_from([1, 1, 1, 2]))
+    # TensorFlow's own bfloat16 depthwise gradient is uninitialised memory where a stride leaves taps that see nothing.
+    side = st.integers(2 if strides == 2 else 1, 36)
+    shape = (draw(st.integers(1, 3)), draw(side), draw(side), draw(st.integers(1, 4)))
     rates = draw(st.tuples(st.integers(1, 24), st.integers(1, 24)) | st.integers(1, 24).map(lambda r: (r, r)))
     kernel = draw(st.sampled_from([(3, 3), (3, 3), (1, 3), (5, 5), (2, 2)]))
     dilation = rates if strides == 1 else (1, 1)
@@ -72,6 +74,7 @@ def values_and_gradients(layer: Any, x: np.ndarray, weights: list[np.ndarray], d
 @example(arguments=case(shape=(1, 5, 5, 2), dilation_rate=18), seed=0)  # only the centre is left
 @example(arguments=case(shape=(1, 16, 16, 2), dilation_rate=12), seed=0)  # few cells are seen
 @example(arguments=case(shape=(2, 33, 35, 2), dilation_rate=2, use_bias=True), seed=0)  # large, odd
+@example(arguments=case(shape=(2, 1, 1, 2), strides=2, dilation_rate=1), seed=0)  # one cell, in float32
 def test_equal_to_stock_in_values_and_gradients(kind: str, arguments: dict[str, Any], seed: int) -> None:
     stock_class, fast_class, own = PAIRS[kind]
     shape, options = arguments["shape"], {k: v for k, v in arguments.items() if k != "shape"}
