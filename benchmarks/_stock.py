@@ -105,7 +105,9 @@ def main() -> None:
     settings = json.loads(Path(sys.argv[1]).read_text())
     recipe = Recipe(**settings["recipe"])
     space = Space.parse(settings["space"], recipe=recipe, image_size=tuple(settings["image_size"]))
-    options = {"directory": settings["directory"], "project_name": f"stock-{settings['atrous']}", "seed": 1}
+    seed = settings.get("seed", 1)
+    keras.utils.set_random_seed(seed)
+    options = {"directory": settings["directory"], "project_name": f"stock-{settings['atrous']}", "seed": seed}
     kind: Any = RandomSearch if "max_trials" in settings else Hyperband
     own = ("max_trials",) if kind is RandomSearch else ("max_epochs", "factor")
     options |= {key: settings[key] for key in own}

@@ -22,6 +22,7 @@ Convolve = Callable[[Any, Any], Any]
 def main() -> None:
     """Compare, print, and sum up as the worst ratio of ours to the best formulation."""
     options = arguments(__doc__ or "")
+    tf.get_logger().setLevel("ERROR")  # it warns of many traces; each formulation has its own
     rows = []
     for kind, size, channels, rate in grid(options.full, options.smoke):
         repeats = 1 if options.smoke else 7

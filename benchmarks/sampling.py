@@ -11,7 +11,10 @@ import time
 from pathlib import Path
 
 from benchmarks._measure import arguments, report
-from search.quiet import load_tensorflow
+from deeplab import build_model, cost
+from search.config import load_config
+from search.drawing import draw_values
+from search.prepare import read_space
 
 STUDY = Path(__file__).parents[1] / "studies" / "folder.toml"
 POINTS = 10_000
@@ -22,12 +25,6 @@ def main() -> None:
     """Draw, count, and print what it took."""
     options = arguments(__doc__ or "")
     points = 50 if options.smoke else POINTS
-    load_tensorflow()
-    from deeplab import build_model, cost
-    from search.config import load_config
-    from search.drawing import draw_values
-    from search.prepare import read_space
-
     config = load_config(STUDY)
     space, size = read_space(config, str(STUDY)), config.data.image_size
     hyperparameters = space.hyperparameters()

@@ -79,6 +79,15 @@ def test_driver_stays_flat_over_many_trials(monkeypatch, capsys) -> None:
     assert found["growth_mb"] < 20
 
 
+def test_scores_compares_searches_of_equal_trials_and_epochs() -> None:
+    found = printed_by("scores")
+    stock, ours = found["rows"]
+    assert stock["searches"] == ours["searches"] == 2
+    assert (stock["trials"], stock["epochs"]) == (ours["trials"], ours["epochs"])
+    assert all(0 <= row["mean"] <= 1 for row in found["rows"])
+    assert found["its_standard_error"] >= 0
+
+
 def test_a_stock_search_and_our_trials_are_timed(tmp_path: Path) -> None:
     settings = search_benchmark.SETTINGS | search_benchmark.SMOKE | {"max_trials": 2}
     stock = stock_search({**settings, "atrous": "stock"}, tmp_path / "stock")

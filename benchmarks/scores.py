@@ -1,0 +1,67 @@
+"""Do both find equally good networks? The same Hyperband study from several seeds, by stock KerasTuner and by ours.
+
+What makes ours faster must not cost accuracy. Both search the same space on the same images, with equal trials and
+epochs; what the best scores differ by is set against how much they vary from seed to seed.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from benchmarks._measure import arguments, report
+from benchmarks._searches import our_search, stock_search
+from benchmarks.search import SETTINGS, SMOKE
+
+SCENES: dict[str, Any] = {
+    "image_size": [64, 96],
+    "data": {"train_images": 192, "val_images": 64, "test_images": 1},
+    "space": {
+        # The encoder sees little by itself, so that these scenes ask something of the head.
+        "encoder": "MobileNetV2",
+        "output_stride": 8,
+        "aspp_tap": "stage3",
+        "aspp_pooling": False,
+        "aspp_filters": [32, 64],
+        "decoder_filters": [32, 64],
+        "learning_rate": {"min": 1e-3, "max": 1e-2, "sampling": "log"},
+    },
+}
+
+
+def main() -> None:
+    """Search in turns, a seed after the other; print each side's scores and what they differ by."""
+    options = arguments(__doc__ or "")
+    settings = SETTINGS | (SMOKE if options.smoke else SCENES)
+    seeds = range(1, 1 + (10 if options.full else 2 if options.smoke else 3))
+    found: dict[str, list[dict[str, Any]]] = {"KerasTuner, stock layers": [], "deeplab-search": []}
+    with tempfile.TemporaryDirectory() as name:
+        for seed in seeds:
+            stock, ours = found.values()
+            stock.append(stock_search({**settings, "seed": seed, "atrous": "stock"}, Path(name) / f"stock-{seed}"))
+            ours.append(our_search({**settings, "seed": seed}, Path(name) / f"ours-{seed}"))
+    rows = [row(side, searches) for side, searches in found.items()]
+    stock_row, our_row = rows
+    error = math.hypot(*(line["deviation"] / math.sqrt(len(seeds)) for line in rows))
+    report("scores", rows, difference=our_row["mean"] - stock_row["mean"], its_standard_error=error)
+
+
+def row(side: str, searches: list[dict[str, Any]]) -> dict[str, Any]:
+    """A side's line of the table: the best validation mean IoU of each search."""
+    scores = [search["best"] for search in searches]
+    return {
+        "search": side,
+        "searches": len(searches),
+        "trials": sum(search["trials"] for search in searches),
+        "epochs": sum(search["epochs"] for search in searches),
+        "mean": round(statistics.mean(scores), 4),
+        "deviation": round(statistics.stdev(scores), 4),
+        "scores": " ".join(f"{score:.3f}" for score in scores),
+    }
+
+
+if __name__ == "__main__":
+    main()
