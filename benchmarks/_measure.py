@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import platform
+import random
 import statistics
 import sys
 import time
@@ -40,14 +41,18 @@ def arguments(description: str) -> argparse.Namespace:
 def in_turns(
     sides: Mapping[str, Callable[[], object]], repeats: int, clock: Callable[[], float] = time.perf_counter
 ) -> dict[str, float]:
-    """Median seconds of each side's call after a first one; in turns, so that a busy machine slows all of them."""
+    """Median seconds of each side's call after a first one; in turns, so that a busy machine slows all of them.
+
+    Each round has an order of its own: what ran before leaves its mark on caches and memory.
+    """
     for call in sides.values():
         call()
     seconds: dict[str, list[float]] = {name: [] for name in sides}
+    rng = random.Random(0)
     for _ in range(repeats):
-        for name, call in sides.items():
+        for name in rng.sample(list(sides), len(sides)):
             started = clock()
-            call()
+            sides[name]()
             seconds[name].append(clock() - started)
     return {name: statistics.median(values) for name, values in seconds.items()}
 
