@@ -10,17 +10,20 @@ import random
 import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
+from rich.progress import track
 from rich.table import Table
 
 from datasets.dataset import usable_cores
 from search.study import versions
 
 Row = Mapping[str, Any]
+Item = TypeVar("Item")
 console = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 160)
 
 
@@ -36,6 +39,13 @@ def arguments(description: str) -> argparse.Namespace:
         help="count the processor's seconds instead of the clock's, where other programs keep the machine busy",
     )
     return parser.parse_args()
+
+
+def with_progress(what: str, items: Iterable[Item]) -> Iterable[Item]:
+    """The items, with how many are done and the time left, where people look on."""
+    # Once a second: drawing takes time from what is measured.
+    bar = partial(track, transient=True, refresh_per_second=1, update_period=1.0)
+    return bar(list(items), what, console=console, disable=not console.is_terminal)
 
 
 def in_turns(
@@ -60,9 +70,11 @@ def in_turns(
 def report(name: str, rows: Sequence[Row], **summary: Any) -> None:
     """Show the rows as a table on stderr, and everything as JSON on stdout."""
     machine = describe_machine()
-    table = Table(title=f"{name}: {machine['processor']}, {machine['cores']} cores, {machine['device']}", box=None)
+    title = f"{name}: {machine['processor']}, {machine['cores']} cores, {machine['device']}"
+    table = Table(title=title, box=None, padding=(0, 1, 0, 0))
     for column in rows[0]:
-        table.add_column(column.replace("_", " "), justify="left" if isinstance(rows[0][column], str) else "right")
+        side: JustifyMethod = "left" if isinstance(rows[0][column], str) else "right"
+        table.add_column(column.replace("_", " "), justify=side, overflow="fold")
     for row in rows:
         table.add_row(*(_shown(value) for value in row.values()))
     console.print(table)

@@ -12,7 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from benchmarks._measure import arguments, in_turns, report
+from benchmarks._measure import arguments, in_turns, report, with_progress
 from deeplab.convolution import Axis, dilated_conv2d, dilated_depthwise_conv2d, over_submaps, sum_of_taps
 
 BATCH = 8
@@ -24,7 +24,7 @@ def main() -> None:
     options = arguments(__doc__ or "")
     tf.get_logger().setLevel("ERROR")  # it warns of many traces; each formulation has its own
     rows = []
-    for kind, size, channels, rate in grid(options.full, options.smoke):
+    for kind, size, channels, rate in with_progress("conv", grid(options.full, options.smoke)):
         repeats = 1 if options.smoke else 7
         clock = time.process_time if options.processor_time else time.perf_counter
         rows.append(compare(kind, size, channels, rate, partial(in_turns, repeats=repeats, clock=clock)))

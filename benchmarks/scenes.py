@@ -8,10 +8,10 @@ worth something only if the architecture matters on it. Three networks and one s
 from __future__ import annotations
 
 import statistics
-import sys
+from itertools import product
 from typing import Any
 
-from benchmarks._measure import arguments, report
+from benchmarks._measure import arguments, console, report, with_progress
 from datasets import Dataset, open_dataset
 from datasets.dataset import usable_cores
 from deeplab import Architecture
@@ -52,10 +52,9 @@ def main() -> None:
     data = open_dataset("synthetic", image_size=IMAGE_SIZE, seed=1, train_images=images, val_images=max(1, images // 4))
     names = list(VARIANTS) if options.full else list(VARIANTS)[:SHORT]
     found: dict[str, list[dict[str, float]]] = {name: [] for name in names}
-    for seed in range(2 if options.full else 1):
-        for name in names:
-            found[name].append(train(data, {**NETWORK, **VARIANTS[name]}, epochs, seed))
-            print(f"{name}, seed {seed}: mean IoU {found[name][-1]['mean_iou']:.3f}", file=sys.stderr)
+    for seed, name in with_progress("scenes", product(range(2 if options.full else 1), names)):
+        found[name].append(train(data, {**NETWORK, **VARIANTS[name]}, epochs, seed))
+        console.print(f"{name}, seed {seed}: mean IoU {found[name][-1]['mean_iou']:.3f}")
     medians = {name: median_row(rows) for name, rows in found.items()}
     reference = medians[names[0]]["mean_iou"]
     rows = [{"network": name, "gain": row["mean_iou"] - reference, **row} for name, row in medians.items()]

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks._measure import arguments, report
+from benchmarks._measure import arguments, console, report, with_progress
 from benchmarks._searches import our_search, stock_search
 from benchmarks.search import SETTINGS, SMOKE
 
@@ -39,10 +39,11 @@ def main() -> None:
     seeds = range(1, 1 + (10 if options.full else 2 if options.smoke else 3))
     found: dict[str, list[dict[str, Any]]] = {"KerasTuner, stock layers": [], "deeplab-search": []}
     with tempfile.TemporaryDirectory() as name:
-        for seed in seeds:
+        for seed in with_progress("scores", seeds):
             stock, ours = found.values()
             stock.append(stock_search({**settings, "seed": seed, "atrous": "stock"}, Path(name) / f"stock-{seed}"))
             ours.append(our_search({**settings, "seed": seed}, Path(name) / f"ours-{seed}"))
+            console.print(f"seed {seed} of {len(seeds)}: {stock[-1]['best']:.3f} stock, {ours[-1]['best']:.3f} ours")
     rows = [row(side, searches) for side, searches in found.items()]
     stock_row, our_row = rows
     error = math.hypot(*(line["deviation"] / math.sqrt(len(seeds)) for line in rows))

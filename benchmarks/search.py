@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks._measure import arguments, report
+from benchmarks._measure import arguments, report, with_progress
 from benchmarks._searches import our_search, stock_search
 
 SETTINGS: dict[str, Any] = {
@@ -58,7 +58,7 @@ def main() -> None:
         "deeplab-search": lambda folder: our_search(settings, folder),
     }
     with tempfile.TemporaryDirectory() as folder:
-        ran = {name: search(Path(folder) / str(number)) for number, (name, search) in enumerate(sides.items())}
+        ran = {name: sides[name](Path(folder) / name) for name in with_progress("search", sides)}
     rows = [row(name, found) for name, found in ran.items()]
     stock, layers, ours = (found["seconds"] for found in ran.values())
     if len({(found["trials"], found["epochs"]) for found in ran.values()}) != 1:

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from benchmarks._measure import arguments, in_turns, report
+from benchmarks._measure import arguments, in_turns, report, with_progress
 from deeplab import TUTORIAL, Architecture, build_model
 from recipe import Recipe, compile_model
 
@@ -35,7 +35,7 @@ def main() -> None:
     options = arguments(__doc__ or "")
     clock = time.process_time if options.processor_time else time.perf_counter
     rows = []
-    for name, architecture, size in grid(options.full, options.smoke):
+    for name, architecture, size in with_progress("step", grid(options.full, options.smoke)):
         repeats = 1 if options.smoke else 5 if options.full else 3
         rows.append(compare(name, architecture, size, partial(in_turns, repeats=repeats, clock=clock)))
     report("step", rows, worst_against_stock=max(row["ours/stock"] for row in rows))
