@@ -52,7 +52,7 @@ def our_search(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """The same search with `deeplab-search run`."""
     folder.mkdir(parents=True)
     study = {
-        "study": {"name": "ours", "seed": settings.get("seed", 1)},
+        "study": {"name": "ours", "seed": settings["seed"]},
         "data": {"format": "synthetic", "image_size": settings["image_size"], **settings["data"]},
         "hyperband": {"max_epochs": settings["max_epochs"], "factor": settings["factor"], "baseline": False},
         "space": {"encoder_weights": "none", **settings["space"]},

@@ -31,7 +31,9 @@ class HyperModel(keras_tuner.HyperModel):
     def __init__(self, settings: dict[str, Any], space: Space) -> None:
         super().__init__()
         self._settings, self._space = settings, space
-        self._data = open_dataset("synthetic", image_size=tuple(settings["image_size"]), **settings["data"])
+        # The study's seed decides the scenes, as `deeplab-search` has it.
+        scenes = {"image_size": tuple(settings["image_size"]), "seed": settings["seed"], **settings["data"]}
+        self._data = open_dataset("synthetic", **scenes)
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         values = self._space.declare(hp)
@@ -105,9 +107,9 @@ def main() -> None:
     settings = json.loads(Path(sys.argv[1]).read_text())
     recipe = Recipe(**settings["recipe"])
     space = Space.parse(settings["space"], recipe=recipe, image_size=tuple(settings["image_size"]))
-    seed = settings.get("seed", 1)
-    keras.utils.set_random_seed(seed)
-    options = {"directory": settings["directory"], "project_name": f"stock-{settings['atrous']}", "seed": seed}
+    keras.utils.set_random_seed(settings["seed"])
+    name = f"stock-{settings['atrous']}"
+    options = {"directory": settings["directory"], "project_name": name, "seed": settings["seed"]}
     kind: Any = RandomSearch if "max_trials" in settings else Hyperband
     own = ("max_trials",) if kind is RandomSearch else ("max_epochs", "factor")
     options |= {key: settings[key] for key in own}

@@ -16,6 +16,7 @@ from benchmarks._measure import arguments, report, with_progress
 from benchmarks._searches import our_search, stock_search
 
 SETTINGS: dict[str, Any] = {
+    "seed": 1,
     "image_size": [96, 128],
     "data": {"train_images": 32, "val_images": 8, "test_images": 1},
     "recipe": {"batch_size": 8, "augment": "none"},

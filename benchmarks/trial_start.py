@@ -42,6 +42,7 @@ def main() -> None:
     network: dict[str, Any] = TINY if options.smoke else TUTORIAL
     data = {"train_images": network["batch"], "val_images": 1, "test_images": 1}
     settings: dict[str, Any] = {
+        "seed": 1,
         "image_size": network["image_size"],
         "data": data,
         "recipe": {"batch_size": network["batch"], "augment": "none"},
