@@ -11,7 +11,6 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -44,8 +43,15 @@ def arguments(description: str) -> argparse.Namespace:
 def with_progress(what: str, items: Iterable[Item]) -> Iterable[Item]:
     """The items, with how many are done and the time left, where people look on."""
     # Once a second: drawing takes time from what is measured.
-    bar = partial(track, transient=True, refresh_per_second=1, update_period=1.0)
-    return bar(list(items), what, console=console, disable=not console.is_terminal)
+    return track(
+        list(items),
+        what,
+        console=console,
+        transient=True,
+        refresh_per_second=1,
+        update_period=1.0,
+        disable=not console.is_terminal,
+    )
 
 
 def in_turns(

@@ -37,17 +37,17 @@ def main() -> None:
     options = arguments(__doc__ or "")
     settings = SETTINGS | (SMOKE if options.smoke else SCENES)
     seeds = range(1, 1 + (10 if options.full else 2 if options.smoke else 3))
-    found: dict[str, list[dict[str, Any]]] = {"KerasTuner, stock layers": [], "deeplab-search": []}
+    stock: list[dict[str, Any]] = []
+    ours: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as name:
         for seed in with_progress("scores", seeds):
-            stock, ours = found.values()
             stock.append(stock_search({**settings, "seed": seed, "atrous": "stock"}, Path(name) / f"stock-{seed}"))
             ours.append(our_search({**settings, "seed": seed}, Path(name) / f"ours-{seed}"))
             console.print(f"seed {seed} of {len(seeds)}: {stock[-1]['best']:.3f} stock, {ours[-1]['best']:.3f} ours")
-    rows = [row(side, searches) for side, searches in found.items()]
-    stock_row, our_row = rows
-    error = math.hypot(*(line["deviation"] / math.sqrt(len(seeds)) for line in rows))
-    report("scores", rows, difference=our_row["mean"] - stock_row["mean"], its_standard_error=error)
+    stock_row, our_row = row("KerasTuner, stock layers", stock), row("deeplab-search", ours)
+    error = math.hypot(stock_row["deviation"], our_row["deviation"]) / math.sqrt(len(seeds))
+    difference = our_row["mean"] - stock_row["mean"]
+    report("scores", [stock_row, our_row], difference=difference, its_standard_error=error)
 
 
 def row(side: str, searches: list[dict[str, Any]]) -> dict[str, Any]:
