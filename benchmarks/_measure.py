@@ -18,8 +18,8 @@ from rich.console import Console, JustifyMethod
 from rich.progress import track
 from rich.table import Table
 
-from datasets.dataset import usable_cores
-from search.study import versions
+from datasets.cores import usable_cores
+from search.system.machine import versions
 
 Row = Mapping[str, Any]
 Item = TypeVar("Item")

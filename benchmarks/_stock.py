@@ -15,13 +15,13 @@ from typing import Any, ClassVar
 import keras
 import keras_tuner
 
-from datasets import open_dataset
+from datasets.formats import open_dataset
 from datasets.pipeline import Pipeline
 from deeplab import build_model
 from deeplab.losses import MaskedCrossentropy
 from deeplab.metrics import ConfusionMatrix
 from recipe import Recipe, make_optimizer
-from search.training import adapt_batch_normalization
+from search.trial.training import adapt_batch_normalization
 from space import Space
 
 

@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks._measure import arguments, report
-from search.config import StudyConfig, parse_config
-from search.console import SearchConsole
-from search.driver import Driver
-from search.latency import LatencyMeter
-from search.ledger import metric_names
-from search.limits import Limits
-from search.prepare import open_data, read_space
-from search.study import Study
-from search.trial import Device, Outcome, TrialSpec
+from search.driver.loop import Driver
+from search.oracle.latency import LatencyMeter
+from search.oracle.limits import Limits
+from search.study.columns import metric_names
+from search.study.config import StudyConfig
+from search.study.folder import Study
+from search.study.prepare import open_data, read_space
+from search.study.reading import parse_config
+from search.terminal.console import SearchConsole
+from search.trial.contract import Device, Outcome, TrialSpec
 
 # Until then caches of the libraries fill.
 SETTLED = 50

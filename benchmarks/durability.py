@@ -22,13 +22,14 @@ import numpy as np
 
 from benchmarks._measure import arguments, report
 from datasets.cache import build_cache
-from search.checkpoint import TrainingState, copy_checkpoint
-from search.prepare import Prepared, prepare
-from search.trial import TrialRun, prepare_device
+from search.study.prepare import Prepared, prepare
+from search.trial.checkpoint import TrainingState, copy_checkpoint
+from search.trial.device import prepare_device
+from search.trial.run import TrialRun
 
 if TYPE_CHECKING:
-    from search.limits import Limits
-    from search.training import EpochResult, Trainer
+    from search.oracle.limits import Limits
+    from search.trial.training import EpochResult, Trainer
 
 DEMO = Path(__file__).parents[1] / "studies" / "demo.toml"
 WORKERS = 2
@@ -49,7 +50,7 @@ class Seconds:
 
 def main() -> None:
     """Measure, and print both."""
-    from search.schedule import make_schedule
+    from search.oracle.schedule import make_schedule
 
     options = arguments(__doc__ or "")
     prepared = prepare(DEMO)
@@ -79,11 +80,11 @@ def main() -> None:
 
 def time_configurations(folder: Path, count: int, worker: int) -> list[Seconds]:
     """Train two epochs of each of the study's first `count` configurations that fall to a worker; its own process."""
-    from search.best import config_id
-    from search.executors.local import share_devices
-    from search.limits import make_oracle
-    from search.specification import make_specification
-    from search.study import Study
+    from search.driver.specification import make_specification
+    from search.executors.devices import share_devices
+    from search.oracle.factory import make_oracle
+    from search.oracle.identity import config_id
+    from search.study.folder import Study
 
     device = share_devices(WORKERS, [], 2)[worker]
     prepare_device(device)
@@ -137,8 +138,8 @@ def make_durable(run: TrialRun, trainer: Trainer, state: TrainingState, result: 
 
 def limits_of(prepared: Prepared) -> Limits:
     """The limits of the demo: none."""
-    from search.latency import LatencyMeter
-    from search.limits import Limits
+    from search.oracle.latency import LatencyMeter
+    from search.oracle.limits import Limits
 
     meter = LatencyMeter(prepared.config.data.image_size, prepared.dataset.classes)
     return Limits(prepared.config, prepared.space, prepared.dataset.classes, meter)
@@ -146,10 +147,10 @@ def limits_of(prepared: Prepared) -> Limits:
 
 def time_trials(prepared: Prepared, folder: Path) -> float:
     """Median seconds that the driver spends on the files of a trial, from its creation to its end."""
-    from search.ledger import metric_names
-    from search.limits import make_oracle
-    from search.publisher import Publisher
-    from search.study import Study
+    from search.oracle.factory import make_oracle
+    from search.results.publisher import Publisher
+    from search.study.columns import metric_names
+    from search.study.folder import Study
 
     study = Study(folder / "trials")
     study.create(prepared.config, prepared.dataset)

@@ -15,8 +15,9 @@ from PIL import Image
 
 from benchmarks._measure import arguments, in_turns, report
 from benchmarks.step import BATCH, NETWORKS, TINY, make
-from datasets import Dataset, open_dataset
+from datasets import Dataset
 from datasets.cache import build_cache
+from datasets.formats import open_dataset
 from datasets.pipeline import Pipeline
 
 # Of the files, as cameras and aerial tiles have them.

@@ -18,11 +18,11 @@ from typing import Any, cast
 import keras_tuner
 
 from benchmarks._measure import arguments, report
-from search.ledger import Ledger
-from search.oracle import StudyOracle
+from search.oracle.study_oracle import StudyOracle
+from search.oracle.trials import StudyTrial
 from search.report import write_report
-from search.study import Study
-from search.study_trial import StudyTrial
+from search.results.ledger import Ledger
+from search.study.folder import Study
 from tests.history import History
 
 # 71 trials an iteration.

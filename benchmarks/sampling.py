@@ -12,9 +12,9 @@ from pathlib import Path
 
 from benchmarks._measure import arguments, report
 from deeplab import build_model, cost
-from search.config import load_config
-from search.drawing import draw_values
-from search.prepare import read_space
+from search.oracle.samplers.random import draw_values
+from search.study.prepare import read_space
+from search.study.reading import load_config
 
 STUDY = Path(__file__).parents[1] / "studies" / "folder.toml"
 POINTS = 10_000

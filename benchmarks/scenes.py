@@ -12,12 +12,13 @@ from itertools import product
 from typing import Any
 
 from benchmarks._measure import arguments, console, report, with_progress
-from datasets import Dataset, open_dataset
-from datasets.dataset import usable_cores
+from datasets import Dataset
+from datasets.cores import usable_cores
+from datasets.formats import open_dataset
 from deeplab import Architecture
 from recipe import Recipe
-from search.executors.local import list_gpus, share_devices
-from search.trial import prepare_device
+from search.executors.devices import list_gpus, share_devices
+from search.trial.device import prepare_device
 
 IMAGE_SIZE = (96, 128)
 EPOCHS, IMAGES = 25, 192
@@ -63,7 +64,7 @@ def main() -> None:
 
 def train(dataset: Dataset, network: dict[str, Any], epochs: int, seed: int) -> dict[str, float]:
     """Mean IoU, and each class's, on the validation scenes after the last epoch."""
-    from search.training import Trainer
+    from search.trial.training import Trainer
 
     trainer = Trainer(
         Architecture(**network),

@@ -19,13 +19,14 @@ from benchmarks._measure import arguments, report
 from benchmarks._searches import stock_search
 from deeplab import Architecture
 from recipe import Recipe
-from search.config import StudyConfig, load_config
 from search.executors.local import LocalExecutor
-from search.files import read_json
-from search.ledger import epoch_columns
-from search.prepare import open_data
-from search.study import Study
-from search.trial import TrialSpec
+from search.study.columns import epoch_columns
+from search.study.config import StudyConfig
+from search.study.folder import Study
+from search.study.prepare import open_data
+from search.study.reading import load_config
+from search.system.files import read_json
+from search.trial.contract import TrialSpec
 
 TUTORIAL: dict[str, Any] = {"image_size": [96, 128], "batch": 8, "space": {}}
 TINY: dict[str, Any] = {

@@ -17,7 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.format import open_memmap
 
-from datasets.dataset import Dataset, Progress, Sample, UInt8Array, usable_cores
+from datasets.cores import usable_cores
+from datasets.dataset import Dataset, Progress, Sample, UInt8Array
 from datasets.images import resize_image, resize_mask
 
 _SPLITS = ("train", "val")

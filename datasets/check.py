@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from datasets.dataset import DataError, Dataset, Progress, usable_cores
+from datasets.cores import usable_cores
+from datasets.dataset import DataError, Dataset, Progress
 from datasets.statistics import ClassStatistics, DataStatistics, Problem, SplitStatistics
 
 _FEW_IMAGES = {"train": 20, "val": 10}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
@@ -103,11 +102,6 @@ class Dataset(ABC):
 
             self._inspection = inspect_dataset(self, progress)
         return self._inspection
-
-
-def usable_cores() -> int:
-    """Number of cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def check_image_size(image_size: object) -> tuple[int, int]:

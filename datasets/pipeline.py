@@ -7,7 +7,8 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from datasets.augmentation import AUGMENTATIONS, Augmentation
-from datasets.dataset import DataError, Dataset, UInt8Array, check_image_size, usable_cores
+from datasets.cores import usable_cores
+from datasets.dataset import DataError, Dataset, UInt8Array, check_image_size
 from datasets.images import resize_image, resize_mask
 
 # Each batch in the making holds several copies of itself, so many cores do not mean as many batches.

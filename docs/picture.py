@@ -11,9 +11,9 @@ from pathlib import Path
 
 from rich.console import Console, Group
 
-from search.console import best_line, rung_table, summary_line, trial_table
-from search.snapshot import snapshot_from_disk
-from search.study import open_study
+from search.results.snapshot import snapshot_from_disk
+from search.study.folder import open_study
+from search.terminal.tables import best_line, rung_table, summary_line, trial_table
 
 
 def main(folder: Path, picture: Path) -> None:

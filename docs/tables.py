@@ -24,8 +24,9 @@ from deeplab.encoders import encoder_entry
 from hyperparameters.dimensions import CATALOGUE, Entry
 from hyperparameters.offers import CONDITIONS
 from search.cli import PLANNED_COMMANDS
-from search.config import FREE_KEYS, NOT_AVAILABLE, NOT_AVAILABLE_VALUES, StudyConfig
-from search.export import PLANNED_FORMATS
+from search.commands.export import PLANNED_FORMATS
+from search.study.config import StudyConfig
+from search.study.reading import FREE_KEYS, NOT_AVAILABLE, NOT_AVAILABLE_VALUES
 
 PAGE = Path(__file__).with_name("study-files.md")
 BLOCK = re.compile(r"(<!-- table: (?P<name>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -1,1 +1,1 @@
-"""The driver: a study file in, a finished Hyperband search and its best configuration out."""
+"""The search: a study file in, a finished Hyperband search and its best configuration out."""

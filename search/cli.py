@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from search.errors import Interrupted, SearchStopped, UserError
-from search.quiet import quiet_environment
+from search.system.quiet import quiet_environment
 
 app = typer.Typer(
     name="deeplab-search",
@@ -51,7 +51,7 @@ def run(
     ] = False,
 ) -> None:
     """Start a search, or continue it: the same command goes on after any stop."""
-    from search.run import run_study
+    from search.commands.run import run_study
 
     overrides = list(set_ or [])
     overrides += [f"workers.count={workers}"] if workers is not None else []
@@ -66,7 +66,7 @@ def plan(
     probe: Annotated[bool, typer.Option(help="Train a few steps to estimate the time.")] = True,
 ) -> None:
     """Show what a search would do, without training: brackets, trials, network sizes, time."""
-    from search.plan import show_plan
+    from search.commands.plan import show_plan
 
     show_plan(study, list(set_ or []), probe=probe)
 
@@ -78,7 +78,7 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", help="Show it again and again, until the search is over.")] = False,
 ) -> None:
     """Show where a search stands, while it runs or after: trials, brackets, the best so far, failures."""
-    from search.status import show_json, show_status, watch_status
+    from search.commands.status import show_json, show_status, watch_status
 
     if json_ and watch:
         raise UserError("--json and --watch are both given; expected one of them.")
@@ -102,7 +102,7 @@ def compare(
     ] = None,
 ) -> None:
     """Show studies side by side: their best configurations, gains and costs."""
-    from search.compare import compare_studies
+    from search.commands.compare import compare_studies
 
     compare_studies(folders, to)
 
@@ -114,7 +114,7 @@ def board(
     host: Annotated[str, typer.Option(help="Address to serve on; 0.0.0.0 for other machines too.")] = "localhost",
 ) -> None:
     """Open studies in TensorBoard: curves, and a table that compares the configurations."""
-    from search.board import serve
+    from search.commands.board import serve
 
     serve(folders, host=host, port=port)
 
@@ -127,7 +127,7 @@ def export(
     to: Annotated[Path | None, typer.Option(help="Where the files go.  \\[default: DIR/export]")] = None,
 ) -> None:
     """Write a trial's best network as models that load without this project."""
-    from search.export import export_study
+    from search.commands.export import export_study
 
     export_study(folder, trial_id=trial, formats=format_, target=to)
 
@@ -139,7 +139,7 @@ def predict(
     to: Annotated[Path, typer.Option(help="Where masks and overlays go.")],
 ) -> None:
     """Segment images: a mask of class ids and a coloured overlay for each."""
-    from search.predict import predict_images
+    from search.commands.predict import predict_images
 
     predict_images(model, images, to)
 
@@ -161,7 +161,7 @@ def summary(
 
       deeplab-search summary results/NAME/best.toml --image-size 256 512 --classes 11
     """
-    from search.summary import show_summary
+    from search.commands.summary import show_summary
 
     show_summary(file, image_size, classes)
 
@@ -171,7 +171,7 @@ def doctor(
     folder: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="A study folder.", show_default=False)] = None,
 ) -> None:
     """Show devices, versions, disk space, and what is missing; with DIR, check a study's files and mend them."""
-    from search.doctor import check_study, show_doctor
+    from search.commands.doctor import check_study, show_doctor
 
     if folder is None:
         show_doctor()
@@ -182,7 +182,7 @@ def doctor(
 @data_app.command("check")
 def data_check(study: StudyFile, set_: Overrides = None) -> None:
     """Read all the data and say what would break or bias training, before a GPU is spent on it."""
-    from search.data_check import check_data
+    from search.commands.data_check import check_data
 
     check_data(study, list(set_ or []))
 

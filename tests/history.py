@@ -15,15 +15,19 @@ from typing import Any
 
 import numpy as np
 
-from datasets import open_dataset
+from datasets.formats import open_dataset
 from deeplab import Architecture
-from search.config import StudyConfig, parse_config, to_toml
-from search.files import write_atomically, write_csv
-from search.ledger import TRIAL_COLUMNS, epoch_columns, metric_names
-from search.pictures import side_by_side
-from search.schedule import Bracket, Schedule, make_schedule
-from search.study import BASELINE, Study
-from search.validation import BestEpoch, Validation, extreme_images, fixed_images, write_best_epoch
+from search.oracle.schedule import Bracket, Schedule, make_schedule
+from search.study.columns import TRIAL_COLUMNS, epoch_columns, metric_names
+from search.study.config import StudyConfig
+from search.study.folder import Study
+from search.study.ids import BASELINE
+from search.study.reading import parse_config
+from search.system.csv_files import write_csv
+from search.system.files import write_atomically
+from search.system.toml import to_toml
+from search.trial.pictures import side_by_side
+from search.trial.validation import BestEpoch, Validation, extreme_images, fixed_images, write_best_epoch
 
 SPACE: dict[str, Any] = {
     "encoder": "MobileNetV2",

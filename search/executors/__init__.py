@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Protocol
 
-from search.trial import Device, Outcome, TrialSpec
+from search.study.config import StudyConfig
+from search.trial.contract import Device, Outcome, TrialSpec
 
 
 class Executor(Protocol):
@@ -24,3 +25,10 @@ class Executor(Protocol):
 
     def shutdown(self) -> None:
         """End every process that still runs, and wait for it."""
+
+
+def make_executor(config: StudyConfig) -> Executor:
+    """The executor that `[workers]` asks for."""
+    from search.executors.local import LocalExecutor
+
+    return LocalExecutor(config.workers.count, config.workers.threads)

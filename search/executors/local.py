@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import os
-import shutil
 import signal
-import subprocess
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from multiprocessing.context import ForkServerContext
 
-from datasets.dataset import usable_cores
+from datasets.cores import usable_cores
+from search.executors.devices import list_gpus, share_devices
 from search.executors.process import OwnProcess
-from search.quiet import quiet_environment
-from search.trial import Device, Outcome, TrialSpec, run_trial
+from search.system.quiet import quiet_environment
+from search.trial.contract import Device, Outcome, TrialSpec
+from search.trial.run import run_trial
 
 # Loaded once by the server that trial processes are forked from, so that a trial starts in a second.
 PRELOAD = ["search.executors.preload"]
@@ -76,37 +75,3 @@ def interrupts_blocked() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-
-
-def share_devices(workers: int | None, gpus: Sequence[str], cores: int, threads: int | None = None) -> list[Device]:
-    """One GPU a worker where there are GPUs, with the cores shared out; else the cores alone.
-
-    On CPUs every worker has as many threads as there are cores, however many workers there are: sums are rounded as
-    their parts are shared among threads, and a trial must not depend on what runs beside it.
-
-    Args:
-        workers: how many; None for one per GPU, or one.
-        gpus: indices of the GPUs.
-        cores: of this machine.
-        threads: of each worker without a GPU; None for as many as there are cores.
-    """
-    count = workers or len(gpus) or 1
-    if not gpus:
-        return [Device(f"cpu{number}", None, threads or cores) for number in range(count)]
-    share = max(1, cores // count)
-    # More workers than GPUs share them in turn, as the user asked.
-    return [
-        Device(f"gpu{gpus[number % len(gpus)]}.{number}", gpus[number % len(gpus)], share) for number in range(count)
-    ]
-
-
-def list_gpus() -> list[str]:
-    """Indices of the NVIDIA GPUs that this process may use, without touching them."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return [index.strip() for index in visible.split(",") if index.strip() not in ("", "-1")]
-    if shutil.which("nvidia-smi") is None:
-        return []
-    command = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
-    listed = subprocess.run(command, capture_output=True, text=True, check=False)
-    return listed.stdout.split() if listed.returncode == 0 else []

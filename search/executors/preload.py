@@ -1,8 +1,8 @@
 """Imported once by the process that trials are forked from: loads the libraries, and starts none of their threads."""
 
-from search.quiet import load_tensorflow
+from search.system.quiet import load_tensorflow
 
 load_tensorflow()
 
 import datasets.pipeline  # noqa: E402, F401
-import search.training  # noqa: E402, F401
+import search.trial.training  # noqa: E402, F401

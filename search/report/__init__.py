@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from search.errors import UserError
-from search.study import Study, open_study
+from search.study.folder import Study, open_study
 
 if TYPE_CHECKING:
     from search.report.parts import Report
@@ -35,8 +35,8 @@ def write_report(folder: Path) -> Path:
     """
     study = open_study(folder)
     _check_available()
-    from search.report.contents import study_report
     from search.report.history import read_history
+    from search.report.sections import study_report
 
     return _write(study_report(read_history(study)), report_file(study))
 
@@ -49,8 +49,8 @@ def write_comparison(folders: Sequence[Path], path: Path) -> Path:
     """
     studies = [open_study(folder) for folder in folders]
     _check_available()
-    from search.report.contents import comparison_report
     from search.report.history import read_history
+    from search.report.sections import comparison_report
 
     return _write(comparison_report([read_history(study) for study in studies]), path)
 

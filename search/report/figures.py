@@ -11,8 +11,8 @@ from plotly.subplots import make_subplots
 
 from search.report.history import History
 from search.report.parts import Plot, plural, table_of
-from search.snapshot import FAILURES
-from search.study import BASELINE
+from search.results.snapshot import FAILURES
+from search.study.ids import BASELINE
 
 # Seen under the common colour blindnesses, on white and on dark paper alike.
 BEST, OTHER, REFERENCE, BAD = "#2a9d6f", "#7a8ba6", "#d2790f", "#d1495b"

@@ -9,13 +9,15 @@ from typing import Any
 
 import pandas as pd
 
-from search import results
-from search.config import StudyConfig, read_toml
-from search.files import read_json
-from search.prepare import read_space
-from search.snapshot import FAILURES, Snapshot, snapshot_from_disk
-from search.study import BASELINE, Study
-from search.validation import BestEpoch, read_best_epoch
+from search.results import frames as results
+from search.results.snapshot import FAILURES, Snapshot, snapshot_from_disk
+from search.study.config import StudyConfig
+from search.study.folder import Study
+from search.study.ids import BASELINE
+from search.study.prepare import read_space
+from search.system.files import read_json
+from search.system.toml import read_toml
+from search.trial.validation import BestEpoch, read_best_epoch
 
 # Costs that a trial may be compared by, with their names and what they are divided by.
 COSTS = {"macs": ("MACs", "G", 1e9), "parameters": ("parameters", "M", 1e6), "latency_ms": ("latency", "ms", 1.0)}
@@ -124,9 +126,8 @@ def read_history(study: Study) -> History:
 
 def _latencies(study: Study, config: StudyConfig, trial_ids: Iterable[str]) -> dict[str, float | None]:
     """Milliseconds of each trial's network, as far as `max_latency_ms` had them measured."""
-    from search.best import configuration_of
-    from search.latency import architecture_id
-    from search.study_trial import read_trial
+    from search.oracle.identity import architecture_id, configuration_of
+    from search.oracle.trials import read_trial
 
     known = read_json(study.latency_file) or {}
     space = read_space(config, str(study.config_file))

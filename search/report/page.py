@@ -13,9 +13,9 @@ import jinja2
 import plotly
 from markupsafe import Markup
 
-from search.files import write_atomically
 from search.report.parts import Plot, Report
-from search.study import now
+from search.system.files import write_atomically
+from search.system.machine import now
 
 
 def write_page(report: Report, path: Path) -> None:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from search.console import duration
 from search.report.history import History
 from search.report.parts import plural
-from search.study import BASELINE
-from search.validation import Validation
+from search.study.ids import BASELINE
+from search.system.wording import duration
+from search.trial.validation import Validation
 
 # Resamplings of the validation images, and the share of them that an interval holds.
 RESAMPLES, LEVEL = 2000, 95

@@ -10,9 +10,9 @@ from random import Random
 
 import pytest
 
-from search.doctor import check_study
+from search.commands.doctor import check_study
+from search.commands.run import run_study
 from search.errors import UserError
-from search.run import run_study
 from tests.faults.trials import assert_same_results, trial_processes
 from tests.integration.program import Table, deeplab_search, running, write_study
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from search.checkpoint import read_state, weights_file
-from search.files import read_csv
+from search.system.csv_files import read_csv
+from search.trial.checkpoint import read_state, weights_file
 from tests.faults.trials import trials_of
 from tests.integration.program import Table, deeplab_search, running, write_study
 

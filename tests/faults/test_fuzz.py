@@ -18,19 +18,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from datasets import DataError, open_dataset, read_image
+from datasets import DataError, read_image
+from datasets.formats import open_dataset
 from datasets.images import read_mask
 from deeplab import EncoderWeightsError, check_encoder_weights
 from deeplab.archive import MOST_BYTES
-from search.checkpoint import read_state, weights_file
-from search.config import load_config
+from search.commands.predict import load_predictor
+from search.commands.status import show_status
 from search.errors import UserError
-from search.files import read_csv, read_json
-from search.predict import load_predictor
-from search.prepare import read_space
-from search.status import show_status
-from search.study import Study
-from search.trained import load_model, trained_trial
+from search.results.trained_network import load_model, trained_trial
+from search.study.folder import Study
+from search.study.prepare import read_space
+from search.study.reading import load_config
+from search.system.csv_files import read_csv
+from search.system.files import read_json
+from search.trial.checkpoint import read_state, weights_file
 from tests.integration.program import Table
 
 FUZZ = settings(

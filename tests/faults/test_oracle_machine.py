@@ -10,9 +10,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from search.oracle import StudyOracle
-from search.schedule import Bracket
-from search.study_trial import StudyTrial
+from search.oracle.schedule import Bracket
+from search.oracle.study_oracle import StudyOracle
+from search.oracle.trials import StudyTrial
 from tests.unit.search.oracles import MEMORY, make_oracle, points, score
 
 FAILED = float("-inf")

@@ -15,13 +15,14 @@ from typing import Any
 
 import pytest
 
-from datasets import open_dataset
-from search.checkpoint import weights_file
-from search.executors.local import LocalExecutor, share_devices
+from datasets.formats import open_dataset
+from search.executors.devices import share_devices
+from search.executors.local import LocalExecutor
 from search.executors.process import OwnProcess, ProcessLost
-from search.ledger import epoch_columns
-from search.study import Study
-from search.trial import Outcome, TrialSpec
+from search.study.columns import epoch_columns
+from search.study.folder import Study
+from search.trial.checkpoint import weights_file
+from search.trial.contract import Outcome, TrialSpec
 from tests.faults.trials import assert_same_weights
 from tests.integration.program import wait_until
 

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from datasets import open_dataset
-from search.data_check import check_new_data
+from datasets.formats import open_dataset
+from search.commands.data_check import check_new_data
 from search.errors import UserError
 from tests.integration.program import Result, Table, deeplab_search, listing, running, write_study
 

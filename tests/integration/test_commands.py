@@ -17,7 +17,7 @@ import pytest
 
 from deeplab import Architecture, cost
 from recipe import Recipe
-from search.latency import architecture_id
+from search.oracle.identity import architecture_id
 from space import Space
 from tests.integration.program import PROGRAM, Table, deeplab_search, environment, listing, write_study
 

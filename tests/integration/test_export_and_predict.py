@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from datasets.colors import class_colors
-from search.study import Study
-from search.trained import load_model, trained_trial
+from search.results.trained_network import load_model, trained_trial
+from search.study.folder import Study
 from tests.integration.program import Result, deeplab_search, listing
 
 # Runs with -I: nothing of the environment, the current folder or this project's is importable.

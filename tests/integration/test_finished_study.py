@@ -9,7 +9,7 @@ from pandas.api import types
 
 from deeplab import Architecture
 from deeplab.metrics import scores
-from search.validation import read_best_epoch
+from search.trial.validation import read_best_epoch
 from tests.integration.program import Result, Table, deeplab_search, listing, running, write_study
 
 CLASSES = ("ground", "crop", "roof", "road", "tree", "vehicle")

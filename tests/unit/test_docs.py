@@ -12,11 +12,11 @@ import pytest
 from docs import drawing, tables
 from hyperparameters.dimensions import CATALOGUE
 from recipe import Recipe
-from search.config import parse_config
 from search.errors import UserError
-from search.ledger import TRIAL_COLUMNS, epoch_columns
-from search.publisher import KEEP_BEST, PLACE
-from search.trial import Status
+from search.results.publisher import KEEP_BEST, PLACE
+from search.study.columns import TRIAL_COLUMNS, epoch_columns
+from search.study.reading import parse_config
+from search.trial.contract import Status
 from space import Space
 
 DOCS = Path(tables.__file__).parent

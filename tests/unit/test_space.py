@@ -18,7 +18,7 @@ from deeplab import TUTORIAL, Architecture, cost, feature_map_size
 from hyperparameters.dimensions import CATALOGUE, Dimension, SpaceError, parse_dimension, plain
 from hyperparameters.offers import CONDITIONS, GAPS
 from recipe import Recipe
-from search.drawing import draw_values
+from search.oracle.samplers.random import draw_values
 from space import DeepLabHyperModel, Space, as_space
 from tests.unit.deeplab.strategies import architectures
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datasets import DataError, Dataset, open_dataset
+from datasets import DataError, Dataset
 from datasets.cache import build_cache, bytes_an_image, cache_folder, cached_counts, open_cache
+from datasets.formats import open_dataset
 
 
 def folder_of(tmp_path: Path, dataset: Dataset) -> Path:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datasets import DataError, Dataset, Problem, Sample, open_dataset
+from datasets import DataError, Dataset, Problem, Sample
+from datasets.formats import open_dataset
 
 
 def open_folder(path: Path, size: tuple[int, int] = (24, 32), **options: object) -> Dataset:

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from datasets import DataError, Dataset, open_dataset
+from datasets import DataError, Dataset
+from datasets.formats import open_dataset
 
 
 def open_folder(path: Path, **options: object) -> Dataset:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from datasets import FORMATS, DataError, open_dataset
+from datasets import DataError
+from datasets.formats import FORMATS, open_dataset
 
 SIZE = (32, 48)
 

@@ -17,8 +17,9 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasets import DataError, Dataset, open_dataset
+from datasets import DataError, Dataset
 from datasets.cache import build_cache, bytes_an_image
+from datasets.formats import open_dataset
 from datasets.pipeline import Pipeline
 
 ROOT = Path(__file__).parents[3]

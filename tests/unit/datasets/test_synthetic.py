@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasets import DataError, Dataset, open_dataset
-from datasets.scenes import CROP, GROUND, ROOF, TREE
+from datasets import DataError, Dataset
+from datasets.formats import open_dataset
+from datasets.formats.scenes import CROP, GROUND, ROOF, TREE
 
 
 def scenes(size: tuple[int, int] = (48, 64), **options: object) -> Dataset:

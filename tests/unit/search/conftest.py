@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from datasets import open_dataset
-from search.config import StudyConfig, parse_config
-from search.study import Study
+from datasets.formats import open_dataset
+from search.study.config import StudyConfig
+from search.study.folder import Study
+from search.study.reading import parse_config
 
 TABLE: dict[str, Any] = {
     "study": {"name": "tiny"},

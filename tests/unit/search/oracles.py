@@ -9,12 +9,12 @@ from typing import Any
 
 import keras_tuner
 
-from search.config import HyperbandSection
-from search.drawing import Values
-from search.oracle import StudyOracle
-from search.schedule import make_schedule
-from search.study import Study
-from search.study_trial import StudyTrial
+from search.oracle.points import Values
+from search.oracle.schedule import make_schedule
+from search.oracle.study_oracle import StudyOracle
+from search.oracle.trials import StudyTrial
+from search.study.config import HyperbandSection
+from search.study.folder import Study
 
 # Hundreds of files made durable: on a disk, most of a test's time.
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None

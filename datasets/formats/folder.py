@@ -1,0 +1,235 @@
+"""Images and masks in folders: PATH/{train,val[,test]}/{images,masks}/STEM.{jpg,png} and an optional classes.json."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from datasets.dataset import SPLITS, DataError, Dataset, Sample, UInt8Array
+from datasets.formats.classes import Labels, read_labels
+from datasets.images import IMAGE_SUFFIXES, MASK_SUFFIXES, read_image, read_mask
+from datasets.statistics import Problem
+
+_REQUIRED = ("train", "val")
+_TAIL_BYTES = 4096
+_MOST_LISTED = 10
+
+
+class _Pair(NamedTuple):
+    stem: str
+    image: Path
+    mask: Path
+
+
+class FolderDataset(Dataset):
+    """Images and masks in folders.
+
+    Opening lists the folders and reads classes.json, no image. Images and masks belong together by their stem. With
+    `strict`, what is wrong with the layout raises; without, `check` reports it, and the whole pairs can be read.
+
+    Args:
+        path: the folder that holds train, val and optionally test.
+        image_size: (height, width) that the images will be resized to.
+        classes: number of outputs, 1 for binary data; None takes the number of names in classes.json.
+        ignore_index: mask value that no loss or metric counts; None takes that of classes.json, else 255.
+        strict: raise on images without masks, empty splits and the like.
+
+    Raises:
+        DataError: the folder is missing, the classes are wrong or unknown, or (with `strict`) the layout is.
+    """
+
+    format = "folder"
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        image_size: tuple[int, int],
+        classes: int | None = None,
+        ignore_index: int | None = None,
+        strict: bool = True,
+    ) -> None:
+        if not path.is_dir():
+            given = "is a file" if path.exists() else "does not exist"
+            raise DataError(f"Data folder {path} {given}; expected a folder that holds train/ and val/.", path)
+        self.path = path
+        labels: Labels = read_labels(path, classes, ignore_index)
+        super().__init__(
+            image_size=image_size,
+            class_names=labels.names,
+            classes=labels.classes,
+            ignore_index=labels.ignore_index,
+        )
+        self._pairs: dict[str, list[_Pair]] = {}
+        self._problems: list[Problem] = []
+        for split in SPLITS:
+            if split in _REQUIRED or (path / split).exists():
+                self._pairs[split] = self._list_split(split)
+        if strict:
+            self._raise_on_errors()
+        self._white_means_object: bool | None = None
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that hold images."""
+        return tuple(split for split, pairs in self._pairs.items() if pairs)
+
+    def length(self, split: str) -> int:
+        """Number of images in `split`."""
+        return len(self._pairs.get(split, ()))
+
+    def read(self, split: str, index: int) -> Sample:
+        """The image and mask at `index` of `split`, in the order of the file names, at their own size.
+
+        Raises:
+            DataError: a file is missing or unreadable, sizes differ, or the mask holds a value that is no class.
+            IndexError: `split` has no image at `index`.
+        """
+        if not 0 <= index < self.length(split):
+            raise IndexError(f"Split {split!r} has {self.length(split)} images; no index {index}.")
+        stem, image_path, mask_path = self._pairs[split][index]
+        image = read_image(image_path)
+        mask = self._canonical(read_mask(mask_path), mask_path)
+        if image.shape[:2] != mask.shape:
+            raise DataError(
+                f"Image {image_path} is {image.shape[0]}x{image.shape[1]} (height x width, turned as its EXIF data "
+                f"say), its mask {mask_path} {mask.shape[0]}x{mask.shape[1]}; they must be of one size.",
+                mask_path,
+            )
+        return Sample(image, mask, stem)
+
+    def fingerprint(self) -> str:
+        """A short hash of classes, names and sizes of all images and masks, and the last 4 KiB of each.
+
+        Times are left out, so a copy has the fingerprint of its original. The end of a PNG holds the checksum of its
+        pixels, and JPEG's entropy coding carries a change on to the end, so edits show without reading whole files.
+        """
+        digest = hashlib.sha256(repr((self.class_names, self.classes, self.ignore_index)).encode())
+        for split, pairs in self._pairs.items():
+            for pair in pairs:
+                for file in (pair.image, pair.mask):
+                    digest.update(repr((split, file.parent.name, file.name)).encode())
+                    digest.update(_size_and_tail(file))
+        return digest.hexdigest()[:16]
+
+    def layout_problems(self) -> list[Problem]:
+        """Missing or empty splits, images without masks, masks without images, names used twice, files not read."""
+        return list(self._problems)
+
+    def _canonical(self, mask: UInt8Array, path: Path) -> UInt8Array:
+        """`mask`, checked to hold class ids and the ignore index alone; 255 becomes 1 where it means the object."""
+        values = np.flatnonzero(np.bincount(mask.ravel(), minlength=256))
+        if len(self.class_names) == 2 and set(values) <= {0, 255} and 255 in values and self._white_is_object():
+            return np.minimum(mask, 1)
+        count = len(self.class_names)
+        wrong = [int(value) for value in values if value >= count and value != self.ignore_index]
+        if wrong:
+            listed = ", ".join(map(str, wrong[:_MOST_LISTED])) + (", ..." if len(wrong) > _MOST_LISTED else "")
+            raise DataError(
+                f"Mask {path} holds the values {listed}; expected class ids 0 to {count - 1} "
+                f"({', '.join(self.class_names[:_MOST_LISTED])}{', ...' if count > _MOST_LISTED else ''}) "
+                f"or {self.ignore_index} (ignored).",
+                path,
+            )
+        return mask
+
+    def _white_is_object(self) -> bool:
+        """Whether 255 is the object: binary data in which no mask of any split holds anything but 0 and 255.
+
+        One mask alone can't tell (255 may be its ignored pixels), so the first such mask asks all the others.
+        """
+        if self._white_means_object is None:
+            self._white_means_object = self.classes == 1 and all(
+                _is_black_and_white(pair.mask) for pairs in self._pairs.values() for pair in pairs
+            )
+        return self._white_means_object
+
+    def _list_split(self, split: str) -> list[_Pair]:
+        folder = self.path / split
+        if not folder.is_dir():
+            found = ", ".join(entry.name for entry in _entries(self.path) if entry.is_dir()) or "none"
+            self._error(f"Split {split}/ is missing in {self.path}; expected train/ and val/, found: {found}.", folder)
+            return []
+        images = self._list_files(folder / "images", IMAGE_SUFFIXES)
+        masks = self._list_files(folder / "masks", MASK_SUFFIXES)
+        if images is None or masks is None:
+            return []
+        for stem in sorted(images.keys() - masks.keys()):
+            self._error(f"Image {images[stem]} has no mask; expected {folder / 'masks' / stem}.png.", images[stem])
+        for stem in sorted(masks.keys() - images.keys()):
+            self._warn(f"Mask {masks[stem]} has no image and is not used.", masks[stem])
+        return [_Pair(stem, images[stem], masks[stem]) for stem in sorted(images.keys() & masks.keys())]
+
+    def _list_files(self, folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path] | None:
+        """The files of `folder` by stem; None, with the problem noted, where there are none."""
+        if not folder.is_dir():
+            self._error(f"Folder {folder} is missing; expected {folder.name} as {_listed(suffixes)} files.", folder)
+            return None
+        files: dict[str, Path] = {}
+        others: Counter[str] = Counter()
+        for entry in _entries(folder):
+            if entry.name.startswith("."):
+                continue
+            if entry.suffix.lower() not in suffixes:
+                others[entry.suffix or entry.name] += 1
+            elif entry.stem in files:
+                self._error(f"{files[entry.stem]} and {entry.name} share one name; keep one of them.", entry)
+            else:
+                files[entry.stem] = entry
+        unread = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(5))
+        if not files:
+            found = f"; found {unread}" if unread else ""
+            self._error(f"Folder {folder} holds no {_listed(suffixes)} files{found}.", folder)
+            return None
+        if others:
+            self._warn(f"Not used in {folder}: {unread} (only {_listed(suffixes)} files are).", folder)
+        return files
+
+    def _error(self, message: str, path: Path) -> None:
+        self._problems.append(Problem("error", message, path))
+
+    def _warn(self, message: str, path: Path) -> None:
+        self._problems.append(Problem("warning", message, path))
+
+    def _raise_on_errors(self) -> None:
+        errors = [problem for problem in self._problems if problem.severity == "error"]
+        if not errors:
+            return
+        lines = [problem.message for problem in errors[:_MOST_LISTED]]
+        if len(errors) > _MOST_LISTED:
+            lines.append(f"... and {len(errors) - _MOST_LISTED} more.")
+        raise DataError("\n".join(lines), errors[0].path)
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise DataError(f"Cannot list {folder}: {error.strerror}.", folder) from error
+
+
+def _is_black_and_white(path: Path) -> bool:
+    """Whether a mask holds nothing but 0 and 255. An unreadable one decides nothing: reading it says what is wrong."""
+    try:
+        values = np.flatnonzero(np.bincount(read_mask(path).ravel(), minlength=256))
+    except DataError:
+        return True
+    return set(values) <= {0, 255}
+
+
+def _size_and_tail(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - _TAIL_BYTES))
+            return size.to_bytes(8, "big") + file.read()
+    except OSError as error:
+        raise DataError(f"Cannot read {path}: {error.strerror}.", path) from error
+
+
+def _listed(suffixes: tuple[str, ...]) -> str:
+    return " or ".join(suffixes)

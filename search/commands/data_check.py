@@ -1,0 +1,105 @@
+"""The `data check` command: what would break or bias training, before a GPU is spent on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from datasets import Dataset, DataStatistics, Problem, SplitStatistics
+from search.errors import UserError
+from search.study.prepare import open_data
+from search.study.reading import load_config
+from search.terminal.console import make_console, reading_progress
+
+# Mistakes that a refusal names one by one.
+MOST_LISTED = 10
+
+
+def check_data(path: Path, overrides: Sequence[str]) -> None:
+    """Read all images and masks of a study file's data once; print what they hold and every problem.
+
+    Raises:
+        UserError: something would break training; warnings alone raise nothing.
+    """
+    config = load_config(path, overrides)
+    # Not strict: what shows in the folder's listing is reported together with what shows in the files.
+    dataset = open_data(config, **({"strict": False} if config.data.format == "folder" else {}))
+    console = make_console()
+    problems = _read_all(dataset, console)
+    statistics = dataset.statistics()
+    console.print(_split_table(statistics))
+    console.print(_class_table(statistics))
+    for problem in problems:
+        style = "red" if problem.severity == "error" else "yellow"
+        console.print(f"{problem.severity}: {_located(problem)}", style=style, soft_wrap=True)
+    errors = sum(problem.severity == "error" for problem in problems)
+    warnings = len(problems) - errors
+    if errors:
+        raise UserError(f"the data have {errors} error{'s' * (errors > 1)} that would break training (listed above).")
+    console.print(f"no errors, {warnings or 'no'} warning{'s' * (warnings != 1)}", style="bold green")
+
+
+def check_new_data(dataset: Dataset, console: Console) -> list[str]:
+    """Read all the data once before a study is made of them; returns what may bias training.
+
+    Data that are drawn hold no surprises and are not read.
+
+    Raises:
+        UserError: something would break training.
+    """
+    if dataset.format == "synthetic":
+        return []
+    problems = _read_all(dataset, console)
+    errors = [_located(problem) for problem in problems if problem.severity == "error"]
+    if errors:
+        more = [f"and {len(errors) - MOST_LISTED} more: see deeplab-search data check"] * (len(errors) > MOST_LISTED)
+        listed = "\n".join(f"  - {error}" for error in [*errors[:MOST_LISTED], *more])
+        raise UserError(f"the data have {len(errors)} error{'s' * (len(errors) > 1)}:\n{listed}")
+    return [_located(problem) for problem in problems]
+
+
+def _read_all(dataset: Dataset, console: Console) -> list[Problem]:
+    """Every problem of the data, with progress while they are read."""
+    with reading_progress(console, "reading") as progress:
+        return dataset.check(progress)
+
+
+def _located(problem: Problem) -> str:
+    """A problem's message, with its file where the message does not name it."""
+    if problem.path is None or str(problem.path) in problem.message:
+        return problem.message
+    return f"{problem.path}: {problem.message}"
+
+
+def _split_table(statistics: DataStatistics) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for column in ("split", "images", "sizes (height x width)", "ignored pixels"):
+        table.add_column(column)
+    for split in statistics.splits:
+        table.add_row(split.split, str(split.images), _sizes(split), f"{100 * split.ignored_share:.1f} %")
+    return table
+
+
+def _sizes(split: SplitStatistics) -> str:
+    shown = [f"{height}x{width} ({count})" for (height, width), count in split.sizes[:3]]
+    more = len(split.sizes) - 3
+    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+
+
+def _class_table(statistics: DataStatistics) -> Table:
+    """Each class's share of the pixels, and in how many images it occurs, a column pair per split."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("class")
+    for split in statistics.splits:
+        table.add_column(f"{split.split} pixels", justify="right")
+        table.add_column("images", justify="right")
+    for index, entry in enumerate(statistics.splits[0].classes if statistics.splits else ()):
+        cells = []
+        for split in statistics.splits:
+            found = split.classes[index]
+            cells += [f"{100 * found.share:.2f} %", str(found.images)]
+        table.add_row(f"{index} {entry.name}", *cells)
+    return table

@@ -1,0 +1,119 @@
+"""The `doctor` command: what this machine has for a search, and whether the files of a study are whole."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from search.errors import UserError
+from search.executors.devices import list_gpus
+from search.study.folder import open_study
+from search.system.disk import free_bytes
+from search.system.files import folder_bytes
+from search.system.machine import versions
+from search.system.quiet import load_tensorflow
+from search.terminal.console import make_console
+
+# What the project needs beside what a study records, and what it uses where it is there.
+NEEDED = ("filelock", "pillow", "pydantic", "rich", "typer", "tomli-w")
+
+
+def show_doctor() -> None:
+    """Print devices, versions, disk space, and what is installed or missing."""
+    console = Console(highlight=False)
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for name, value in [*_machine(), *_devices(), *_packages(), *_disk()]:
+        table.add_row(name, value)
+    console.print(table)
+
+
+def check_study(folder: Path) -> None:
+    """Print what is damaged in a study and what was put right; only looks while a search runs.
+
+    Raises:
+        UserError: the folder holds no study, or one whose configuration is lost.
+    """
+    study = open_study(folder)
+    console = make_console()
+    config = study.config()
+    load_tensorflow()  # KerasTuner, which wrote the trials' files, needs it
+    from search.driver.mending import damaged_checkpoints, derived_damage, mend
+    from search.oracle.trials import FILE, is_trial_file
+
+    if study.is_driven():
+        console.print(f"{folder} is being searched: its files are looked at, and left as they are", style="yellow")
+        found = [*damaged_checkpoints(study), *derived_damage(study)]
+    else:
+        with study.lock():
+            found = [*mend(study), *derived_damage(study)]
+    for line in found:
+        console.print(line, style="yellow", soft_wrap=True)
+    trials = sum(is_trial_file(path) for path in study.folder.glob(f"trial_*/{FILE}"))
+    console.print(f"{config.study.name}: {trials} trials, {folder_bytes(folder) / 2**20:.0f} MB on disk")
+    console.print("nothing is damaged" if not found else f"{len(found)} found", style="" if found else "bold green")
+
+
+def _machine() -> list[tuple[str, str]]:
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return [
+        ("system", f"{platform.system()} {platform.release()}, {platform.machine()}"),
+        ("cores", f"{os.cpu_count()}, {memory:.0f} GB of memory"),
+    ]
+
+
+def _devices() -> list[tuple[str, str]]:
+    try:
+        load_tensorflow()
+    except UserError as error:
+        return [("TensorFlow", f"[red]missing: {escape(str(error))}")]
+    import tensorflow as tf
+
+    usable = tf.config.list_physical_devices("GPU")
+    rows = [("GPU", _gpu(tf.config.experimental.get_device_details(device))) for device in usable]
+    if not usable and list_gpus():
+        rows.append(
+            ("GPU", f"[yellow]{_gpu_names()}: TensorFlow can't use it; its GPU build is `pip install -e .\\[gpu]`")
+        )
+    elif not usable:
+        rows.append(("GPU", "none found: trials share the cores"))
+    rows.append(("workers", f"{len(usable) or 1} by default ({'one a GPU' if usable else 'more with --workers'})"))
+    return rows
+
+
+def _gpu(details: dict[str, Any]) -> str:
+    capability = ".".join(map(str, details.get("compute_capability", ("unknown",))))
+    return f"{details.get('device_name', 'a GPU')}, compute capability {capability}"
+
+
+def _gpu_names() -> str:
+    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    listed = subprocess.run(command, capture_output=True, text=True, check=False)
+    return ", ".join(listed.stdout.split("\n")[:4]).strip(", ") or "an NVIDIA GPU"
+
+
+def _packages() -> list[tuple[str, str]]:
+    return [*versions().items(), *((name, _version(name)) for name in NEEDED)]
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "[red]missing"
+
+
+def _disk() -> list[tuple[str, str]]:
+    results = Path("results")
+    free = free_bytes(results) / 2**30
+    total = shutil.disk_usage(Path.cwd()).total / 2**30
+    low = "  [yellow](low: a study keeps a few checkpoints of up to some 200 MB each)" if free < 5 else ""
+    return [("disk", f"{free:.0f} GB free of {total:.0f} GB for {results.resolve()}{low}")]

@@ -1,0 +1,96 @@
+"""The `export` command: models that load without this project."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from search.errors import UserError
+from search.exporters.keras_file import _export_keras
+from search.exporters.saved_model import _export_saved_model
+from search.results.trained_network import TrainedTrial, load_model, trained_trial
+from search.study.folder import open_study
+from search.system.files import write_atomically
+from search.system.quiet import load_tensorflow
+from search.system.toml import to_toml
+from search.terminal.console import make_console
+
+if TYPE_CHECKING:
+    pass
+
+FORMATS = ("keras", "savedmodel")
+PLANNED_FORMATS = ("onnx", "litert")
+LABELS = "labels.toml"
+
+
+def export_study(folder: Path, *, trial_id: str | None, formats: str, target: Path | None) -> None:
+    """Export a trial's network at its best epoch.
+
+    Args:
+        folder: the study folder.
+        trial_id: None for the best.
+        formats: comma-separated names.
+        target: where to; None for `export/` in the study.
+
+    Raises:
+        UserError: unknown format or trial, no checkpoint, or the target holds something else.
+    """
+    names = _parse_formats(formats)
+    study = open_study(folder)
+    target = target or study.folder / "export"
+    saved_model = target / "savedmodel"
+    if "savedmodel" in names and saved_model.exists() and not (saved_model / "saved_model.pb").exists():
+        raise UserError(f"{saved_model} exists and is no SavedModel; move it away or choose another --to.")
+    load_tensorflow()
+    trial = trained_trial(study, trial_id)
+    model = load_model(study, trial)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{target} cannot be written: {error.strerror}. Choose another --to.") from None
+    written = [target / LABELS]
+    write_atomically(written[0], _labels(trial))
+    if "keras" in names:
+        written.append(_export_keras(model, target / "model.keras"))
+    if "savedmodel" in names:
+        written.append(_export_saved_model(model, saved_model))
+    _say(make_console(), trial, written)
+
+
+def _say(console: Console, trial: TrainedTrial, written: list[Path]) -> None:
+    height, width = trial.config.data.image_size
+    score = "" if trial.score is None else f"  {trial.config.study.objective} {trial.score:.4f}"
+    console.print(f"trial {trial.trial_id}{score}", style="bold green")
+    console.print(f"  takes  RGB images, 0-255, [batch, {height}, {width}, 3]")
+    console.print(f"  gives  probabilities, [batch, {height}, {width}, {trial.outputs}]")
+    for path in written:
+        console.print(f"  {path}", soft_wrap=True)
+
+
+def _parse_formats(formats: str) -> list[str]:
+    names = [name.strip() for name in formats.split(",") if name.strip()]
+    for name in names:
+        if name in PLANNED_FORMATS:
+            raise UserError(f"--format: {name!r} is not available; available are {', '.join(FORMATS)}.")
+        if name not in FORMATS:
+            raise UserError(f"--format: given {name!r}; allowed are {', '.join(FORMATS)}.")
+    if not names:
+        raise UserError(f"--format: given nothing; allowed are {', '.join(FORMATS)}.")
+    return names
+
+
+def _labels(trial: TrainedTrial) -> str:
+    """What the model's numbers mean, for whoever uses it without the study."""
+    height, width = trial.config.data.image_size
+    table = {
+        "classes": list(trial.class_names),
+        "outputs": trial.outputs,
+        "image_size": [height, width],
+        "trial_id": trial.trial_id,
+        "study": trial.config.study.name,
+    }
+    return "# Class names in id order, and the image size (height, width) of the models in this folder.\n" + to_toml(
+        table
+    )

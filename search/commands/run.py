@@ -1,0 +1,166 @@
+"""The `run` command: validate, lock, search, say what came out."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from datasets import DataError
+from search.commands.data_check import check_new_data
+from search.driver.decoding import decode_images, drop_images
+from search.driver.ending import command_note, end_search
+from search.errors import Interrupted, SearchStopped, UserError
+from search.executors import make_executor
+from search.oracle.factory import make_limits
+from search.oracle.latency import LatencyMeter
+from search.report import report_file
+from search.results.snapshot import Snapshot
+from search.study.folder import Study
+from search.study.ids import BASELINE
+from search.study.prepare import Prepared, prepare
+from search.system.disk import is_disk_full
+from search.terminal.console import SearchConsole
+from search.terminal.tables import best_line, rung_table, trial_table
+
+if TYPE_CHECKING:
+    from search.oracle.limits import Limits
+
+
+def run_study(path: Path, overrides: Sequence[str], directory: str | None, *, fresh: bool) -> None:
+    """Start or continue the study of a study file.
+
+    Raises:
+        UserError: the input is wrong; nothing was changed.
+        SearchStopped: the search could not finish; the same command continues it.
+        Interrupted: the user stopped it; the same command continues it.
+    """
+    console = SearchConsole()
+    prepared = prepare(path, overrides, directory)
+    config = prepared.config
+    study = _startable_study(prepared, fresh=fresh)
+    is_new = fresh or not study.exists
+    meter = LatencyMeter(config.data.image_size, prepared.dataset.classes)
+    limits = make_limits(prepared, meter)
+    notes = [*prepared.space.notes, *command_note(config)]
+    if is_new:
+        with console.console.status("looking for networks that fit the limits"):
+            limits.check()
+        notes += check_new_data(prepared.dataset, console.console)
+    if fresh and study.exists:
+        with study.lock():
+            pass
+        console.say(f"the old study is kept in {study.move_aside()}")
+    study.make_folder()
+    with study.lock():
+        notes += _open_study(study, prepared, is_new=is_new)
+        meter.keep_in(study.latency_file, console.say)
+        for note in notes:
+            console.say(f"note: {note}", "yellow")
+        try:
+            snapshot = _search(study, prepared, limits, console)
+        except SearchStopped:
+            end_search(study, config, console, "stopped")
+            raise
+    end_search(study, config, console, "finished")
+    _conclude(console, study, snapshot)
+
+
+def _startable_study(prepared: Prepared, *, fresh: bool) -> Study:
+    """The study of a study file, once it is sure that it can be started or continued. Raises UserError."""
+    try:
+        fingerprint = prepared.dataset.fingerprint()
+    except DataError as error:
+        raise UserError(f"[data] {error}") from None
+    study = Study(prepared.config.folder)
+    study.check_writable()
+    if not (fresh and study.exists):
+        study.check_startable(prepared.config, fingerprint)
+    return study
+
+
+def _open_study(study: Study, prepared: Prepared, *, is_new: bool) -> list[str]:
+    """Make the study, or mend what a kill has left of it; returns what was mended."""
+    from search.driver.mending import mend
+
+    if is_new:
+        study.create(prepared.config, prepared.dataset)
+    mended = mend(study)
+    study.grow(prepared.config)
+    return mended
+
+
+def _search(study: Study, prepared: Prepared, limits: Limits, console: SearchConsole) -> Snapshot:
+    from search.driver.loop import Driver
+
+    executor = make_executor(prepared.config)
+    try:
+        if not study.finished_file.exists():
+            decode_images(study, prepared.config, prepared.dataset, console)
+        with console:
+            driver = Driver(study, prepared.config, prepared.space, prepared.dataset, limits, executor, console)
+            snapshot = driver.run()
+        drop_images(study)
+        return snapshot
+    except (Interrupted, KeyboardInterrupt):  # the latter while images are decoded and configurations drawn
+        raise Interrupted(
+            f"interrupted; everything is kept in {study.folder}. Continue with:\n  {_command()}"
+        ) from None
+    except SearchStopped as error:
+        raise SearchStopped(f"{error}\nEverything is kept in {study.folder}; continue with:\n  {_command()}") from None
+    except BrokenPipeError:
+        raise SearchStopped(
+            f"nobody reads its output any more.\nEverything is kept in {study.folder}; continue with:\n  {_command()}"
+        ) from None
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        raise SearchStopped(f"no space left for {study.folder}. Make room; continue with:\n  {_command()}") from None
+    finally:
+        executor.shutdown()
+
+
+def _conclude(console: SearchConsole, study: Study, snapshot: Snapshot) -> None:
+    """The end of a search: the ranking, the best against the baseline, and what to do next."""
+    out = console.console
+    out.print()
+    out.print(rung_table(snapshot))
+    out.print()
+    out.print(trial_table(snapshot, limit=10, width=out.width))
+    out.print()
+    out.print(best_line(snapshot), style="bold green", soft_wrap=True)
+    best = snapshot.best
+    if best is None:
+        raise SearchStopped(f"no trial completed; the reasons are in {study.trials_csv}")
+    chosen = [
+        f"{name[3:]} = {value}" for name, value in best.items() if name.startswith("hp:") and value not in ("", None)
+    ]
+    if best["trial_id"] != BASELINE and chosen:
+        out.print("  " + ", ".join(chosen), soft_wrap=True)
+    out.print()
+    folder = shlex.quote(str(study.folder))
+    for what, command in (
+        ("the configuration", str(study.best_file)),
+        ("the report", _report_hint(study)),
+        ("all trials", str(study.trials_csv)),
+        ("compare them", f"deeplab-search board {folder}"),
+        ("export the model", f"deeplab-search export {folder}"),
+        ("segment images", f"deeplab-search predict {folder} IMAGE... --to masks"),
+    ):
+        out.print(f"  {what:<18} {command}", soft_wrap=True)
+
+
+def _report_hint(study: Study) -> str:
+    """The report's path, or how to get one."""
+    page = report_file(study)
+    if page.exists():
+        return str(page)
+    return "pip install -e '.[report]', then deeplab-search report " + shlex.quote(str(study.folder))
+
+
+def _command() -> str:
+    """The command that was given, as it can be given again (`--fresh` would start anew)."""
+    arguments = [argument for argument in sys.argv[1:] if argument != "--fresh"]
+    return shlex.join(["deeplab-search", *arguments])

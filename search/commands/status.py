@@ -1,0 +1,119 @@
+"""The `status` command: where a search stands, from its folder alone."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from search.results.snapshot import Snapshot, snapshot_from_disk
+from search.study.folder import Study, open_study
+from search.system.files import folder_bytes
+from search.terminal.console import PLAIN_INTERVAL, make_console
+from search.terminal.tables import best_line, render, rung_table, running_table, summary_line, trial_line, trial_table
+
+# The watched folder is read this often, in seconds.
+WATCH_INTERVAL = 2.0
+
+
+def show_status(folder: Path) -> None:
+    """Print a study's trials, brackets, best configuration and failures; disturbs nothing, also while it runs.
+
+    Raises:
+        UserError: the folder holds no study.
+    """
+    study = open_study(folder)
+    snapshot = snapshot_from_disk(study)
+    console = make_console()
+    driven = study.is_driven()
+    console.print(summary_line(snapshot), style="bold")
+    if not driven and not snapshot.is_over:
+        console.print(_not_running(study), style="yellow")
+    console.print()
+    console.print(rung_table(snapshot))
+    if driven and snapshot.running:
+        console.print()
+        console.print(running_table(snapshot))
+    if snapshot.trials:
+        console.print()
+        console.print(trial_table(snapshot, width=console.width))
+    console.print()
+    console.print(best_line(snapshot), style="green", soft_wrap=True)
+    for row in snapshot.failures:
+        console.print(trial_line(row, snapshot.objective), style="red", soft_wrap=True)
+    console.print(f"{folder_bytes(study.folder) / 2**20:.0f} MB on disk in {study.folder}", style="dim")
+
+
+def show_json(folder: Path) -> None:
+    """Print where a search stands as one JSON object, for scripts. Raises UserError where there is no study."""
+    study = open_study(folder)
+    print(json.dumps(status_values(study, snapshot_from_disk(study)), indent=1))
+
+
+def status_values(study: Study, snapshot: Snapshot) -> dict[str, Any]:
+    """What `status --json` prints; rows of trials as in `trials.csv`, with numbers and null."""
+    best, baseline = snapshot.best, snapshot.baseline
+    return {
+        "name": snapshot.name,
+        "folder": str(study.folder),
+        "objective": snapshot.objective,
+        "direction": snapshot.direction,
+        "is_running": study.is_driven(),
+        "is_over": snapshot.is_over,
+        "trials_finished": snapshot.finished,
+        "trials_total": snapshot.trials_total,
+        "epochs_done": snapshot.epochs_done,
+        "epochs_total": snapshot.epochs_total,
+        "seconds_left": snapshot.seconds_left,
+        "best": best and _plain(best),
+        "baseline": baseline and _plain(baseline),
+        "failures": [_plain(row) for row in snapshot.failures],
+        "running": [dict(report) for report in snapshot.running],
+        "rungs": [asdict(rung) for rung in snapshot.rungs],
+        "bytes_on_disk": folder_bytes(study.folder),
+    }
+
+
+def watch_status(folder: Path) -> None:
+    """Show where a search stands until it is over or Ctrl-C: a live picture in a terminal, else a line a minute.
+
+    Raises:
+        UserError: the folder holds no study.
+    """
+    study = open_study(folder)
+    console = make_console()
+    try:
+        if console.is_terminal and not console.is_dumb_terminal:
+            with Live(console=console, auto_refresh=False) as live:
+                while not (snapshot := snapshot_from_disk(study)).is_over:
+                    live.update(_picture(study, snapshot), refresh=True)
+                    time.sleep(WATCH_INTERVAL)
+                live.update(_picture(study, snapshot), refresh=True)
+            return
+        while not (snapshot := snapshot_from_disk(study)).is_over:
+            console.print(f"{summary_line(snapshot)} · {best_line(snapshot)}", soft_wrap=True)
+            time.sleep(PLAIN_INTERVAL)
+        console.print(f"{summary_line(snapshot)} · {best_line(snapshot)}", soft_wrap=True)
+    except KeyboardInterrupt:
+        return
+
+
+def _picture(study: Study, snapshot: Snapshot) -> RenderableType:
+    if snapshot.is_over or study.is_driven():
+        return render(snapshot)
+    return Group(Text(_not_running(study), style="yellow"), render(snapshot))
+
+
+def _not_running(study: Study) -> str:
+    return f"not running now; continue with the command that started it ({study.folder})"
+
+
+def _plain(row: Any) -> dict[str, Any]:
+    """A row without empty cells of `trials.csv`."""
+    return {name: None if value == "" else value for name, value in row.items()}

@@ -1,0 +1,82 @@
+"""A study's files after a fault: what is damaged, and what can be put right from the others.
+
+Nothing here decides on trials. Files that follow from the trials (`oracle.json`, `trials.csv`, `epochs.csv`,
+`best.toml`, TensorBoard's) are left to the next run, which writes them anew wherever they differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from search.oracle.trials import FILE, is_of_stock_tuner, is_trial_file
+from search.study.folder import Study
+from search.system.files import backup_of, read_json, write_atomically
+from search.trial.checkpoint import PARTIAL, STATE, read_state, weights_file
+
+
+def mend(study: Study) -> list[str]:
+    """Put right what can be; returns a line for each damage, with what becomes of it. For the study's driver alone."""
+    return [*_mend_configuration(study), *_mend_trials(study), *_leftovers(study), *damaged_checkpoints(study)]
+
+
+def damaged_checkpoints(study: Study) -> Iterator[str]:
+    """A line for each checkpoint that is not whole, with what it costs."""
+    for folder in sorted(path for path in study.folder.glob("trial_*/*") if path.name in ("last", "best")):
+        if weights_file(folder) is not None or not any(folder.iterdir()):
+            continue
+        what = STATE if read_state(folder) is None else "the weights"
+        cost = "its epochs are trained again where they are needed" if folder.name == "last" else "it can't be exported"
+        yield f"{folder}: {what} damaged; {cost}"
+
+
+def _mend_configuration(study: Study) -> Iterator[str]:
+    whole = study.whole_config_file()
+    if whole != study.config_file:
+        write_atomically(study.config_file, whole.read_bytes())
+        yield f"{study.config_file} was damaged; restored from its copy"
+    elif backup_of(whole).exists() and backup_of(whole).read_bytes() != whole.read_bytes():
+        write_atomically(backup_of(whole), whole.read_bytes())
+        yield f"{backup_of(whole)}, the copy, was damaged; written again"
+
+
+def _mend_trials(study: Study) -> Iterator[str]:
+    for folder in sorted(study.folder.glob("trial_*")):
+        file = folder / FILE
+        copy = backup_of(file)
+        if not (file.exists() or copy.exists()) or is_of_stock_tuner(folder):
+            continue
+        if is_trial_file(file):
+            if copy.exists() and not is_trial_file(copy):
+                write_atomically(copy, file.read_bytes())
+                yield f"{copy}, the copy, was damaged; written again"
+        elif is_trial_file(copy):
+            write_atomically(file, copy.read_bytes())
+            yield f"{file} was damaged; restored from its copy"
+        else:
+            yield f"{file} and its copy are damaged; the trial is made again, from its checkpoint where it has one"
+
+
+def _leftovers(study: Study) -> Iterator[str]:
+    """What a killed process left half written."""
+    for path in [*study.folder.rglob(".*.tmp"), *study.folder.glob(f"trial_*/*/{PARTIAL}*")]:
+        path.unlink(missing_ok=True)
+        yield f"{path} was half written; removed"
+
+
+def derived_damage(study: Study) -> Iterator[str]:
+    """A line for each file that stock KerasTuner or people read, and that the next run writes anew."""
+    for path in (study.folder / "oracle.json", study.folder / "tuner0.json"):
+        if read_json(path) is None and any(study.folder.glob("trial_*")):
+            yield _rewritten(path)
+    for path in (study.trials_csv, study.epochs_csv, study.best_file):
+        if path.exists() and not _ends_with_a_line(path):
+            yield _rewritten(path)
+
+
+def _rewritten(path: Path) -> str:
+    return f"{path} is damaged or missing; the next run writes it anew"
+
+
+def _ends_with_a_line(path: Path) -> bool:
+    return path.read_bytes().endswith(b"\n")

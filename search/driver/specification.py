@@ -1,0 +1,45 @@
+"""From a trial of the oracle to all that its process needs."""
+
+from __future__ import annotations
+
+from datasets import Dataset
+from search.oracle.identity import configuration_of, configuration_seed
+from search.oracle.trials import StudyTrial, run_name
+from search.study.columns import epoch_columns
+from search.study.config import StudyConfig
+from search.study.folder import Study
+from search.trial.contract import Device, TrialSpec
+from space import Space
+
+
+def make_specification(
+    study: Study, config: StudyConfig, space: Space, dataset: Dataset, trial: StudyTrial, device: Device
+) -> TrialSpec:
+    """Everything that decides what a trial does, and the device it does it on."""
+    architecture, recipe = configuration_of(space, trial.trial_id, trial.hyperparameters.values)
+    values = trial.hyperparameters.values
+    number = trial.place[0] if trial.place else None
+    return TrialSpec(
+        study=str(study.folder),
+        trial_id=trial.trial_id,
+        config_id=trial.record["config_id"],
+        run=run_name(trial),
+        parent_id=trial.parent_id,
+        first_epoch=values["tuner/initial_epoch"],
+        last_epoch=values["tuner/epochs"],
+        max_epochs=config.hyperband.max_epochs,
+        architecture=architecture.model_dump(),
+        recipe=recipe.model_dump(),
+        encoder_weights=config.weights_of(architecture.encoder),
+        data_format=config.data.format,
+        data=config.data.options(),
+        images={split: dataset.length(split) for split in ("train", "val")},
+        cache=str(study.data_cache(config)),
+        data_seed=config.study.seed,
+        seed=configuration_seed(config.study.seed, number),
+        objective=config.study.objective,
+        direction=config.study.direction,
+        columns=epoch_columns(dataset.class_names),
+        class_names=tuple(dataset.class_names),
+        device=device,
+    )

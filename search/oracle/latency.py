@@ -1,0 +1,103 @@
+"""Latency as a limit: each architecture is measured once, in a process beside the driver, and remembered.
+
+A measured time that decided a draw is part of the study: it is kept in `latency.json`, so that a continued study draws
+the configurations that it drew before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from datasets.cores import usable_cores
+from deeplab import Architecture
+from search.executors.devices import list_gpus, share_devices
+from search.executors.local import fork_context, interrupts_blocked
+from search.executors.process import OwnProcess, ProcessLost
+from search.oracle.identity import architecture_id
+from search.system.files import read_json, write_json
+from search.trial.contract import Device
+from search.trial.device import prepare_device
+
+# A network that takes longer to build, trace and run than this counts as one that cannot be measured, in seconds.
+PATIENCE = 600.0
+
+
+class LatencyMeter:
+    """Milliseconds of architectures on this machine's first device, each measured once.
+
+    Args:
+        image_size: (height, width).
+        classes: outputs of the networks.
+    """
+
+    def __init__(self, image_size: tuple[int, int], classes: int) -> None:
+        self._image_size, self._classes = image_size, classes
+        self._say: Callable[[str], None] = lambda _: None
+        self._known: dict[str, float | None] = {}
+        self._file: Path | None = None
+
+    def recall(self, file: Path) -> None:
+        """Take over what a study has measured before."""
+        self._known = (read_json(file) or {}) | self._known
+
+    def keep_in(self, file: Path, say: Callable[[str], None]) -> None:
+        """Keep every measurement in this file from now on, and say each in a line."""
+        self.recall(file)
+        self._file, self._say = file, say
+        if self._known:
+            write_json(file, self._known)
+
+    def __call__(self, architecture: Architecture) -> float:
+        """Milliseconds for one image; infinity where the network does not run."""
+        key = architecture_id(architecture)
+        if key not in self._known:
+            self._known[key] = self._measure(architecture)
+            if self._file is not None:
+                write_json(self._file, self._known)
+        known = self._known[key]
+        return float("inf") if known is None else known
+
+    def _measure(self, architecture: Architecture) -> float | None:
+        # All cores, however many workers will share them: the number of workers must not decide what is drawn.
+        device = share_devices(1, list_gpus(), usable_cores())[0]
+        task = (device, architecture.model_dump(), self._image_size, self._classes)
+        with interrupts_blocked():
+            process: OwnProcess[float | str] = OwnProcess(fork_context(), measure, *task, name="latency")
+        try:
+            measured = process.future.result(timeout=PATIENCE)
+        except TimeoutError:
+            measured = f"more than {PATIENCE:.0f} s"
+        except ProcessLost as lost:
+            measured = str(lost)
+        finally:
+            process.future.cancel()
+            process.wait()
+        if isinstance(measured, str):
+            self._say(f"a network cannot be measured, and is not drawn: {measured}")
+            return None
+        self._say(f"a network takes {measured:.1f} ms for an image")
+        return measured
+
+
+def measure(device: Device, fields: dict[str, object], image_size: tuple[int, int], classes: int) -> float | str:
+    """Measure one architecture in a process of its own: milliseconds, or why it does not run."""
+    _be_quiet()
+    prepare_device(device)
+    from deeplab import latency
+
+    try:
+        return round(latency(Architecture.model_validate(fields), image_size, classes), 3)
+    # Whatever keeps a network from running, out of memory above all, must not end the search: it does not fit.
+    except Exception as failure:  # noqa: BLE001
+        return f"{type(failure).__name__}: {failure}"
+
+
+def _be_quiet() -> None:
+    """Nothing that libraries print reaches the terminal."""
+    with contextlib.suppress(OSError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)

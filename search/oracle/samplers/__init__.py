@@ -1,0 +1,1 @@
+"""Samplers choose the points of the search space, one module each."""

@@ -1,0 +1,19 @@
+"""Independent random draws."""
+
+from __future__ import annotations
+
+import keras_tuner
+import numpy as np
+
+from search.oracle.points import Values
+
+
+def draw_values(space: keras_tuner.HyperParameters, seed: list[int]) -> Values:
+    """A random point of a KerasTuner space, which depends on `seed` alone; only active hyperparameters are in it."""
+    seeds = np.random.SeedSequence(seed).generate_state(max(len(space.space), 1))
+    values: Values = {}
+    for hyperparameter, state in zip(space.space, seeds, strict=False):
+        # Parents come first, so what is drawn so far decides; as `HyperParameters.is_active`, without its copies.
+        if all(condition.is_active(values) for condition in hyperparameter.conditions):
+            values[hyperparameter.name] = hyperparameter.random_sample(int(state))
+    return values

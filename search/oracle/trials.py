@@ -1,0 +1,146 @@
+"""A trial as the oracle has it, and the two files that keep it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from keras_tuner.src.engine.metrics_tracking import MetricsTracker
+from keras_tuner.src.engine.trial import Trial
+from pydantic import BaseModel, ValidationError
+
+from search.study.ids import BASELINE, TRIAL_ID
+from search.system.files import backup_of, read_json, write_with_backup
+from search.trial.contract import Status
+
+FILE = "trial.json"
+
+
+class _Record(BaseModel):
+    """What a file must hold as a trial's `record`."""
+
+    config_id: str
+    status: Status | Literal["queued", "running"]
+    attempts: int
+    losses: int = 0
+    created: float = 0.0
+    started: datetime | None = None
+    finished: datetime | None = None
+    ended: float | None = None
+    worker: str | None = None
+    parameters: int | None = None
+    macs: int | None = None
+    train_seconds: float | None = None
+    total_seconds: float = 0.0
+    error: str | None = None
+
+
+class StudyTrial(Trial):
+    """A KerasTuner trial with a `record`: what the ledger says of it beyond KerasTuner's own fields."""
+
+    score: float | None
+    best_step: int | None
+    message: str | None
+
+    def __init__(self, hyperparameters: Any, trial_id: str | None = None, **kwargs: Any) -> None:
+        super().__init__(hyperparameters, trial_id, **kwargs)
+        self.record: dict[str, Any] = {}
+
+    def get_state(self) -> dict[str, Any]:
+        return {**super().get_state(), "record": self.record}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        super().set_state(state)
+        self.record = state.get("record", {})
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more will be run of this trial."""
+        return self.status in ("COMPLETED", "FAILED")
+
+    @property
+    def place(self) -> tuple[int, int] | None:
+        """(configuration number, rung), or None for the baseline."""
+        if self.trial_id == BASELINE:
+            return None
+        number, _, rung = self.trial_id.partition("-")
+        return int(number), int(rung)
+
+    @property
+    def parent_id(self) -> str | None:
+        """The trial that this one continues."""
+        return self.hyperparameters.values.get("tuner/trial_id")
+
+    def reopen(self) -> None:
+        """Make it a trial that has still to be run, as if it had never been."""
+        self.status, self.score, self.best_step, self.message = "RUNNING", None, None, None
+        self.metrics = MetricsTracker()
+        kept = ("config_id", "attempts", "created", "parameters", "macs")
+        self.record = {name: self.record[name] for name in kept if name in self.record} | {"status": "queued"}
+
+
+def write_trial(trial: StudyTrial, folder: Path) -> None:
+    """Durably write a trial's `trial.json` and the copy of it."""
+    folder.mkdir(exist_ok=True)
+    write_with_backup(folder / FILE, json.dumps(trial.get_state(), indent=1))
+
+
+def read_trial(folder: Path) -> StudyTrial | None:
+    """The trial of a folder, from `trial.json` or, where that is damaged, from its copy; None where both are."""
+    for path in (folder / FILE, backup_of(folder / FILE)):
+        trial = _parse(read_json(path), folder.name.removeprefix("trial_"))
+        if trial is not None:
+            return trial
+    return None
+
+
+def is_trial_file(path: Path) -> bool:
+    """Whether a file is a whole `trial.json`, or copy of one, of the trial whose folder it is in."""
+    return _parse(read_json(path), path.parent.name.removeprefix("trial_")) is not None
+
+
+def set_aside(folder: Path) -> None:
+    """Keep a trial's damaged files under other names, where nobody reads them."""
+    for path in (folder / FILE, backup_of(folder / FILE)):
+        if path.exists():
+            path.replace(path.with_name(f"{path.name}.damaged"))
+
+
+def is_of_stock_tuner(folder: Path) -> bool:
+    """Whether a folder holds a trial that stock KerasTuner has added."""
+    state = read_json(folder / FILE)
+    return isinstance(state, dict) and "trial_id" in state and "record" not in state
+
+
+def _parse(state: Any, trial_id: str) -> StudyTrial | None:
+    """A trial from a file's content, which may be anything; None where it is no whole trial of that id."""
+    if not isinstance(state, dict) or state.get("trial_id") != trial_id or not TRIAL_ID.fullmatch(trial_id):
+        return None
+    try:
+        trial: StudyTrial = StudyTrial.from_state(state)
+        record = _Record.model_validate(trial.record)
+        metrics = [
+            (observation.step, observation.mean())
+            for history in trial.metrics.metrics.values()
+            for observation in history.get_history()
+        ]
+    # KerasTuner checks nothing that it reads: whatever it stumbles over, the file is none that it has written.
+    except (ValidationError, ValueError, TypeError, KeyError, AttributeError, IndexError):
+        return None
+    numbers = [trial.score or 0.0, trial.best_step or 0, *(number for pair in metrics for number in pair)]
+    is_whole = (
+        trial.status in ("RUNNING", "COMPLETED", "FAILED")
+        and trial.finished == (record.finished is not None)
+        and (trial.status != "COMPLETED" or trial.score is not None)
+        and all(isinstance(number, int | float) and math.isfinite(number) for number in numbers)
+    )
+    return trial if is_whole else None
+
+
+def run_name(trial: StudyTrial) -> str:
+    """The configuration's run in TensorBoard: one for all its rungs."""
+    return BASELINE if trial.place is None else f"{trial.place[0]:04d}"

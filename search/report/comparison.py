@@ -1,0 +1,85 @@
+"""Studies side by side: the columns of a comparison and their values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from search.system.wording import duration
+
+if TYPE_CHECKING:
+    from search.report.history import History
+
+
+# Column of the CSV -> what it is called where people read it.
+COLUMNS = {
+    "study": "study",
+    "data": "data",
+    "image_size": "image size",
+    "encoder": "encoder",
+    "objective": "objective",
+    "best": "best",
+    "baseline": "baseline",
+    "gain": "gain",
+    "trial_id": "trial",
+    "config_id": "configuration",
+    "parameters": "parameters",
+    "macs": "MACs",
+    "trials": "trials",
+    "failed": "failed",
+    "epochs": "epochs",
+    "seconds": "time",
+}
+
+
+def comparison_columns() -> list[str]:
+    """Titles of the comparison's columns."""
+    return list(COLUMNS.values())
+
+
+def comparison_rows(histories: Sequence[History]) -> list[list[str]]:
+    """A row for each study, as people read it."""
+    return [[_shown(name, value) for name, value in comparison_values(history).items()] for history in histories]
+
+
+def comparison_values(history: History) -> dict[str, Any]:
+    """What is compared of a study, by the columns of the CSV; None where there is nothing yet."""
+    best, baseline, config = history.best, history.baseline, history.config
+    architecture = history.network.get("architecture", {})
+    scores = {
+        name: None if row is None else float(row["score"]) for name, row in (("best", best), ("baseline", baseline))
+    }
+    gain = None
+    if scores["best"] is not None and scores["baseline"] is not None:
+        gain = history.sign * (scores["best"] - scores["baseline"])
+    of_best = {name: None if best is None else best[name] for name in ("trial_id", "config_id", "parameters", "macs")}
+    return {
+        "study": history.name,
+        "data": config.data.path or config.data.format,
+        "image_size": "x".join(map(str, config.data.image_size)),
+        "encoder": architecture.get("encoder"),
+        "objective": history.objective,
+        **scores,
+        "gain": gain,
+        **of_best,
+        "trials": history.snapshot.finished,
+        "failed": len(history.failed),
+        "epochs": round(history.snapshot.epochs_done),
+        "seconds": round(float(history.trials["total_seconds"].fillna(0).sum()), 1),
+    }
+
+
+def _shown(name: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if name == "gain":
+        return f"{value:+.4f}"
+    if name in ("best", "baseline"):
+        return f"{value:.4f}"
+    if name == "seconds":
+        return duration(value)
+    units = {"parameters": ("M", 1e6), "macs": ("G", 1e9)}
+    if name in units:
+        unit, scale = units[name]
+        return f"{value / scale:.2f} {unit}"
+    return str(value)

@@ -1,0 +1,104 @@
+"""The results of studies as pandas DataFrames, with the right types.
+
+```python
+from search import results
+
+trials, epochs = results.load("results/demo", "results/other")
+```
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from search.errors import UserError
+from search.study.columns import TRIAL_COLUMNS, epoch_columns
+from search.study.folder import Study, open_study
+from search.system.csv_files import csv_lines, whole_lines
+
+TEXT = ("study", "trial_id", "config_id", "parent_id", "status", "worker", "error")
+TIMES = ("started", "finished")
+WHOLE = ("iteration", "bracket", "rung", "attempts", "best_epoch", "first_epoch", "last_epoch", "epoch")
+SIZES = ("parameters", "macs")
+
+
+class Results(NamedTuple):
+    """Tidy tables: a row per trial, and a row per trial and epoch, each with its `study`."""
+
+    trials: pd.DataFrame
+    epochs: pd.DataFrame
+
+
+def load(*folders: str | PathLike[str]) -> Results:
+    """The trials and epochs of one or several studies, also while they run.
+
+    `study` names the folder. Text is `string`, whole numbers `Int64`, other numbers `float64`, yes or no `boolean`,
+    times `datetime64[ns, UTC]`; empty cells are missing values. What a study does not have is
+    missing in its rows. A last line that is being written is left out.
+
+    Args:
+        folders: study folders, each with another name.
+
+    Raises:
+        UserError: no folder is given, one holds no study, or two have the same name.
+    """
+    if not folders:
+        raise UserError("no study folder is given; expected one or more.")
+    studies = [open_study(Path(folder)) for folder in folders]
+    names = study_names(studies)
+    named = list(zip(studies, names, strict=True))
+    trials = [_read(study.trials_csv, name, TRIAL_COLUMNS) for study, name in named]
+    epochs = [_read(study.epochs_csv, name, epoch_columns(study.frozen()["class_names"])) for study, name in named]
+    return Results(*(_typed(pd.concat(tables, ignore_index=True)) for tables in (trials, epochs)))
+
+
+def study_names(studies: list[Study]) -> list[str]:
+    """The names of studies: those of their folders. Raises UserError where two have the same."""
+    names = [study.folder.resolve().name for study in studies]
+    if len(set(names)) < len(names):
+        given = ", ".join(str(study.folder) for study in studies)
+        raise UserError(f"two of these studies have one name: {given}; look at them one by one.")
+    return names
+
+
+def _read(path: Path, study: str, columns: Sequence[str]) -> pd.DataFrame:
+    """A CSV file as text; no rows where there is no file yet."""
+    text = whole_lines(path) or csv_lines([dict(zip(columns, columns, strict=True))], columns)
+    table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False, na_values=[""])
+    table.insert(0, "study", study)
+    return table
+
+
+def _typed(table: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame({name: _column(name, table[name]) for name in table.columns})
+
+
+def _column(name: str, cells: pd.Series[str]) -> pd.Series:
+    if name in TEXT:
+        return cells.astype("string")
+    if name in TIMES:
+        return pd.to_datetime(cells, utc=True, format="ISO8601").astype("datetime64[ns, UTC]")
+    if name in WHOLE or name in SIZES:
+        return pd.to_numeric(cells).astype("Int64")
+    if name.startswith("hp:"):
+        return _hyperparameter(cells)
+    return pd.to_numeric(cells).astype("float64")
+
+
+def _hyperparameter(cells: pd.Series[str]) -> pd.Series:
+    """As the hyperparameter: yes or no, a whole number, a number or text."""
+    given = cells.dropna()
+    if len(given) and given.isin(["True", "False"]).all():
+        return cells.map({"True": True, "False": False}).astype("boolean")
+    if given.str.fullmatch(r"-?\d+").all():
+        return pd.to_numeric(cells).astype("Int64")
+    numbers = pd.to_numeric(cells, errors="coerce")
+    if numbers.notna().sum() == len(given):
+        return numbers.astype("float64")
+    return cells.astype("string")

@@ -1,0 +1,149 @@
+"""The study file: TOML in, a validated and complete configuration out."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from recipe import Recipe
+
+# What `[data] cache = true` means.
+DEFAULT_CACHE_GB = 8.0
+
+
+class Section(BaseModel):
+    """A table of the study file: its keys are known, its values fixed once read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class StudySection(Section):
+    """`[study]`: the name, where it is kept, the seed, and what is optimised."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
+    directory: str = "results"
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    objective: str = Field(default="val_mean_iou", pattern=r"^val_.+$")
+    on_end: str | None = None
+
+    @field_validator("on_end")
+    @classmethod
+    def _is_command(cls, command: str | None) -> str | None:
+        try:
+            is_empty = command is not None and not shlex.split(command)
+        except ValueError as error:
+            raise ValueError(f"expected a command with its arguments, quoted as in a shell ({error})") from None
+        if is_empty:
+            raise ValueError("expected a command with its arguments")
+        return command
+
+    @property
+    def direction(self) -> Literal["min", "max"]:
+        """Losses are minimised, every other metric is maximised."""
+        return "min" if self.objective == "val_loss" else "max"
+
+
+class DataSection(Section):
+    """`[data]`: where images come from, and the size to train at."""
+
+    format: Literal["folder", "synthetic"]
+    path: str | None = None
+    image_size: tuple[int, int] = Field(strict=False)
+    classes: int | None = Field(default=None, ge=1, le=255)
+    ignore_index: int | None = Field(default=None, ge=0, le=255)
+    cache: bool | float = Field(default=True, ge=0)  # in GB
+    train_images: int | None = Field(default=None, ge=1)
+    val_images: int | None = Field(default=None, ge=1)
+    test_images: int | None = Field(default=None, ge=1)
+
+    @field_validator("cache", mode="before")
+    @classmethod
+    def _switch_or_size(cls, cache: Any) -> Any:
+        # Here, because pydantic reports a mistake once for each of the two types.
+        if not isinstance(cache, (bool, int, float)) or cache < 0:
+            raise ValueError("expected true, false, or a size in GB of 0 or more")
+        return cache
+
+    @field_validator("image_size")
+    @classmethod
+    def _large_enough(cls, size: tuple[int, int]) -> tuple[int, int]:
+        if min(size) < 32 or max(size) > 8192:
+            raise ValueError(f"height and width must be 32 to 8192 pixels, given {list(size)}")
+        return size
+
+    @property
+    def cache_bytes(self) -> float:
+        """Most bytes of decoded images that are kept on disk."""
+        return (DEFAULT_CACHE_GB if self.cache is True else float(self.cache)) * 2**30
+
+    def options(self) -> dict[str, Any]:
+        """Arguments of `datasets.open_dataset` beside the format and the seed."""
+        return self.model_dump(exclude={"format", "cache"}, exclude_none=True)
+
+
+class HyperbandSection(Section):
+    """`[hyperband]`: the schedule (see `search.oracle.schedule`)."""
+
+    max_epochs: int = Field(ge=1)
+    factor: int = Field(default=3, ge=2)
+    iterations: int = Field(default=1, ge=1)
+    min_epochs: int = Field(default=1, ge=1)
+    sampler: Literal["random"] = "random"
+    baseline: bool = True
+
+
+class LimitsSection(Section):
+    """`[limits]`: what a network may cost, and what a trial may take."""
+
+    max_parameters: int | None = Field(default=None, ge=1)
+    max_macs: int | None = Field(default=None, ge=1)
+    max_latency_ms: float | None = Field(default=None, gt=0)
+    trial_minutes: float | None = Field(default=None, gt=0)
+    epoch_stall_minutes: float | None = Field(default=None, gt=0)
+    retries: int = Field(default=1, ge=0)
+    abort_after_failures: int = Field(default=5, ge=1)
+
+
+class WorkersSection(Section):
+    """`[workers]`: where trials run, and how many at a time."""
+
+    executor: Literal["local"] = "local"
+    count: int | None = Field(default=None, ge=1)
+    threads: int | None = Field(default=None, ge=1)
+    gpus_per_trial: Literal[1] = 1
+
+
+class StudyConfig(Section):
+    """Everything a study is made from. `space` stays as written; `space.Space.parse` reads it."""
+
+    study: StudySection
+    data: DataSection
+    hyperband: HyperbandSection
+    space: dict[str, Any] = Field(default_factory=dict)
+    recipe: Recipe = Field(default_factory=Recipe)
+    limits: LimitsSection = Field(default_factory=LimitsSection)
+    workers: WorkersSection = Field(default_factory=WorkersSection)
+
+    @property
+    def folder(self) -> Path:
+        """The study folder."""
+        return Path(self.study.directory) / self.study.name
+
+    @property
+    def encoder_weights(self) -> str | dict[str, str]:
+        """`"imagenet"`, `"none"`, a file's path, or a table of these by encoder."""
+        weights: str | dict[str, str] = self.space.get("encoder_weights", "imagenet")
+        return weights
+
+    def weights_of(self, encoder: str) -> str | None:
+        """What `deeplab.build_model` takes as `encoder_weights` for one encoder."""
+        weights = self.encoder_weights
+        chosen = weights.get(encoder, "imagenet") if isinstance(weights, dict) else weights
+        return None if chosen == "none" else chosen
+
+    def ranges(self) -> dict[str, Any]:
+        """The hyperparameters of `[space]`, without the encoder weights."""
+        return {key: value for key, value in self.space.items() if key != "encoder_weights"}

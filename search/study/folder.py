@@ -1,0 +1,254 @@
+"""The study folder: where everything lies, who may write to it, and what it was made from."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from datasets import Dataset
+from datasets.cache import cache_folder
+from search.errors import UserError
+from search.study.config import StudyConfig
+from search.study.ids import TRIAL_NAME
+from search.study.reading import differences, load_config, to_table
+from search.system.files import backup_of, read_json, write_json, write_with_backup
+from search.system.machine import now, versions
+from search.system.toml import read_toml, to_toml
+
+# The last line of `study.toml`: a file without it has been cut off, which TOML itself would not show.
+END = "# The end. Where this line is missing, the file was cut off.\n"
+
+
+class Study:
+    """The paths of one study, and the few files that belong to the study as a whole."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.config_file = folder / "study.toml"
+        self.trials_csv = folder / "trials.csv"
+        self.epochs_csv = folder / "epochs.csv"
+        self.best_file = folder / "best.toml"
+        self.tensorboard = folder / "tensorboard"
+        self.cache = folder / "cache"
+        self.stop_file = folder / ".stop"
+        self.finished_file = folder / ".finished"
+        self.driver_file = folder / "driver.json"
+        self.latency_file = folder / "latency.json"
+
+    def trial(self, trial_id: str) -> Path:
+        """The folder of one trial. Raises UserError for what is no id, such as a path that leads out of the study."""
+        if not TRIAL_NAME.fullmatch(trial_id):
+            raise UserError(f"{self.folder}: {trial_id!r} is no id of a trial; expected one like 0007-0.")
+        return self.folder / f"trial_{trial_id}"
+
+    def data_cache(self, config: StudyConfig) -> Path:
+        """Where the study's decoded images are, while it runs."""
+        return cache_folder(self.cache, str(self.frozen().get("data_fingerprint")), config.data.image_size)
+
+    @property
+    def exists(self) -> bool:
+        """Whether a study has been started here."""
+        return self.config_file.exists() or backup_of(self.config_file).exists()
+
+    def config(self) -> StudyConfig:
+        """The configuration that the study was started with. Raises UserError where there is none."""
+        return load_config(self.whole_config_file())
+
+    def frozen(self) -> dict[str, Any]:
+        """What was recorded beside the configuration: versions, data fingerprint, class names."""
+        frozen: dict[str, Any] = read_toml(self.whole_config_file(), "study").get("frozen", {})
+        return frozen
+
+    def whole_config_file(self) -> Path:
+        """`study.toml`, or its copy where that one alone is whole. Raises UserError where both are damaged."""
+        copy = backup_of(self.config_file)
+        if self._is_whole(self.config_file) or not copy.exists():
+            return self.config_file
+        if not self._is_whole(copy):
+            raise UserError(
+                f"{self.config_file} is damaged, and so is its copy {copy.name}. The trials are untouched: restore one "
+                "of the two, or start anew with --fresh (the old study is kept aside)."
+            )
+        return copy
+
+    def _is_whole(self, path: Path) -> bool:
+        return path.is_file() and path.read_bytes().endswith(END.encode())
+
+    def create(self, config: StudyConfig, dataset: Dataset) -> None:
+        """Write `study.toml`, once, before the first trial. Raises UserError where the folder can't be written."""
+        self._write_config(
+            config,
+            {
+                "created": now(),
+                "data_fingerprint": dataset.fingerprint(),
+                "class_names": list(dataset.class_names),
+                "outputs": dataset.classes,
+                "ignore_index": dataset.ignore_index,
+                "versions": versions(),
+            },
+        )
+
+    def grow(self, config: StudyConfig) -> None:
+        """Take over a larger number of iterations, the one setting that decides on trials and may change."""
+        if config.hyperband.iterations > self.config().hyperband.iterations:
+            self._write_config(config, self.frozen())
+            self.finished_file.unlink(missing_ok=True)
+
+    def _write_config(self, config: StudyConfig, frozen: dict[str, Any]) -> None:
+        table = to_table(config) | {"frozen": frozen}
+        header = (
+            "# The configuration of this study, frozen before its first trial. Don't edit: `run` compares with it.\n"
+        )
+        self.make_folder()
+        try:
+            write_with_backup(self.config_file, f"{header}{to_toml(table)}{END}")
+        except OSError as error:
+            raise self._unwritable(error) from None
+
+    def make_folder(self) -> None:
+        """Make the study's folder where there is none. Raises UserError where it can't be written."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._unwritable(error) from None
+
+    def _unwritable(self, error: OSError) -> UserError:
+        return UserError(f"{self.folder} cannot be written: {error.strerror}. Choose another --directory.")
+
+    def check_startable(self, config: StudyConfig, fingerprint: str) -> None:
+        """Refuse to start or continue here if the folder is something else, or another study.
+
+        Raises:
+            UserError: with each differing key and both values, or with what the folder is instead.
+        """
+        if not self.exists:
+            self._check_free()
+            return
+        changed = differences(self.config(), config)
+        if changed:
+            listed = "\n".join(f"  - {line}" for line in changed)
+            raise UserError(
+                f"{self.folder} holds a study made from other settings:\n{listed}\n"
+                "Restore these, give the study another name, or start anew with --fresh (the old study is kept aside)."
+            )
+        before = self.frozen().get("data_fingerprint")
+        if before != fingerprint:
+            raise UserError(
+                f"{self.folder}: the data has changed since the study started (fingerprint {before}, now "
+                f"{fingerprint}), so its scores could not be compared. Restore the data, or start anew with --fresh."
+            )
+
+    def check_writable(self) -> None:
+        """Raises UserError where neither the folder nor the nearest one above it that exists can be written."""
+        nearest = self.folder
+        while not nearest.exists():
+            nearest = nearest.parent
+        if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+            raise UserError(
+                f"{self.folder} cannot be written: no permission for {nearest}. Choose another --directory."
+            )
+
+    def move_aside(self) -> Path | None:
+        """Rename the folder of an old study so that a new one can take its place; returns the new name."""
+        if not self.exists:
+            return None
+        stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+        aside = self.folder.with_name(f"{self.folder.name}.{stamp}")
+        while aside.exists():
+            aside = aside.with_name(aside.name + "x")
+        self.folder.rename(aside)
+        return aside
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Be the study's only driver while the block runs; an operating-system lock, so a dead process holds none.
+
+        Raises:
+            UserError: another process drives the study.
+        """
+        lock = filelock.FileLock(self.folder / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            holder = self._holder()
+            raise UserError(
+                f"{self.folder}: another run drives this study (process {holder.get('process', '?')} on "
+                f"{holder.get('host', '?')}, since {holder.get('started', '?')}). Follow it with: "
+                f"deeplab-search status {self.folder}"
+            ) from None
+        try:
+            write_json(self.driver_file, {"process": os.getpid(), "host": socket.gethostname(), "started": now()})
+            yield
+        finally:
+            self.driver_file.unlink(missing_ok=True)
+            lock.release()
+
+    def note_plan(self, *, workers: int, configurations: int) -> None:
+        """Say for `status` how many trials run at a time, and how many configurations the space supplies."""
+        plan = {"workers": workers, "configurations": configurations}
+        write_json(self.driver_file, {**self._holder(), **plan})
+
+    def noted_plan(self) -> tuple[int, int | None]:
+        """What the present driver has noted; one worker and no limit where there is none."""
+        noted = self._holder()
+        return noted.get("workers", 1), noted.get("configurations")
+
+    def _holder(self) -> dict[str, Any]:
+        """What `driver.json` says; nothing where it is missing or damaged."""
+        found = read_json(self.driver_file)
+        kinds = {"process": int, "host": str, "started": str, "workers": int, "configurations": int}
+        if not isinstance(found, dict):
+            return {}
+        return {name: value for name, value in found.items() if isinstance(value, kinds.get(name, object))}
+
+    def is_driven(self) -> bool:
+        """Whether a driver runs the study at this moment; looks only, and takes no lock.
+
+        A driver on another machine cannot be asked: it counts as running as long as it has not signed off.
+        """
+        holder = self._holder()
+        if not {"process", "host"} <= holder.keys():
+            return False
+        if holder["host"] != socket.gethostname():
+            return True
+        try:
+            os.kill(holder["process"], 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        return True
+
+    def _is_remnant(self, name: str) -> bool:
+        """Whether a file may be left by a run that was killed before it wrote `study.toml`."""
+        return name in (".lock", self.driver_file.name) or (name.startswith(".") and name.endswith(".tmp"))
+
+    def _check_free(self) -> None:
+        if self.folder.exists() and not self.folder.is_dir():
+            raise UserError(f"{self.folder} is a file; expected a folder for the study. Choose another name.")
+        others = (
+            [entry.name for entry in self.folder.iterdir() if not self._is_remnant(entry.name)]
+            if self.folder.exists()
+            else []
+        )
+        if others:
+            shown = ", ".join(sorted(others)[:5])
+            raise UserError(
+                f"{self.folder} holds something else than a study ({shown}): there is no study.toml. "
+                "Choose another [study] name or --directory."
+            )
+
+
+def open_study(folder: Path) -> Study:
+    """The study in a folder. Raises UserError where there is none."""
+    study = Study(folder)
+    if not study.exists:
+        raise UserError(f"{folder} holds no study: there is no study.toml. Expected a folder that `run` has written.")
+    return study

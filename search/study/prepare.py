@@ -1,0 +1,98 @@
+"""Everything that a command needs of a study file, validated before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from datasets import DataError, Dataset
+from datasets.formats import open_dataset
+from deeplab import ENCODERS, EncoderWeightsError
+from hyperparameters.dimensions import SpaceError
+from search.errors import UserError
+from search.study.columns import metric_names
+from search.study.config import StudyConfig
+from search.study.reading import load_config
+from search.system.quiet import load_tensorflow
+
+if TYPE_CHECKING:
+    from space import Space
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A study file's configuration with its data and space."""
+
+    config: StudyConfig
+    dataset: Dataset
+    space: Space
+
+
+def prepare(
+    path: Path, overrides: Sequence[str] = (), directory: str | None = None, *, weights: bool = True
+) -> Prepared:
+    """Read and check a study file, its data and its space.
+
+    Args:
+        path: the study file.
+        overrides: of `--set`.
+        directory: of `--directory`.
+        weights: check the pretrained encoder weights too; downloads ImageNet weights that are not there yet.
+
+    Raises:
+        UserError: whatever is wrong with any of them.
+    """
+    config = load_config(path, overrides, directory)
+    dataset = open_data(config)
+    space = read_space(config, str(path))
+    metrics = [name for name in metric_names(dataset.class_names) if name.startswith("val_")]
+    if config.study.objective not in metrics:
+        raise UserError(
+            f"{path}: [study] objective: given {config.study.objective!r}; allowed are {', '.join(metrics)}."
+        )
+    if weights:
+        check_weights(config, space)
+    return Prepared(config, dataset, space)
+
+
+def open_data(config: StudyConfig, **options: Any) -> Dataset:
+    """The data set of a study. Raises UserError with all that is found wrong without reading images."""
+    try:
+        return open_dataset(config.data.format, seed=config.study.seed, **config.data.options(), **options)
+    except DataError as error:
+        raise UserError(f"[data] {error}") from None
+
+
+def read_space(config: StudyConfig, source: str) -> Space:
+    """The search space of a study. Raises UserError with every mistake in it."""
+    # KerasTuner loads TensorFlow; before this point, mistakes are reported at once.
+    load_tensorflow()
+    from space import Space
+
+    try:
+        return Space.parse(config.ranges(), recipe=config.recipe, image_size=config.data.image_size)
+    except SpaceError as error:
+        if len(error.problems) == 1:
+            raise UserError(f"{source}: {error.problems[0]}") from None
+        listed = "\n".join(f"  - {problem}" for problem in error.problems)
+        raise UserError(f"{source}: {len(error.problems)} mistakes:\n{listed}") from None
+
+
+def check_weights(config: StudyConfig, space: Space) -> None:
+    """Make sure that each encoder's weights are there and fit, once, before any trial needs them."""
+    weights = config.encoder_weights
+    named = set(weights) if isinstance(weights, dict) else set()
+    unknown = sorted(named - set(ENCODERS))
+    if unknown:
+        raise UserError(
+            f"[space] encoder_weights: no such encoder: {', '.join(unknown)}; there are {', '.join(ENCODERS)}."
+        )
+    from deeplab import check_encoder_weights
+
+    for encoder in space.encoders():
+        try:
+            check_encoder_weights(encoder, config.weights_of(encoder))
+        except EncoderWeightsError as error:
+            raise UserError(f"[space] encoder_weights: {error}") from None

@@ -1,0 +1,1 @@
+"""What has no knowledge of a search: files, TOML, disk, machine, event files, numbers in words."""

@@ -1,0 +1,1 @@
+"""The terminal: the live screen and the tables of a search."""

@@ -1,0 +1,1 @@
+"""What runs in the process of a trial, from a `TrialSpec` to an `Outcome`."""

@@ -1,0 +1,118 @@
+"""A trial's checkpoint: weights, optimizer state and history, switched over in one step.
+
+A checkpoint folder (`last/`, `best/`) holds `state.json` and the weights of its epoch. The weights of a new epoch are
+written beside those of the one before; replacing `state.json` is what makes them count.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from search.system.files import read_json, sync_directory, write_json
+
+if TYPE_CHECKING:
+    import keras
+
+STATE = "state.json"
+# Starts the name of a weights file that is still being written.
+PARTIAL = "partial-"
+
+
+@dataclass
+class TrainingState:
+    """Where a trial stands after its last whole epoch.
+
+    Attributes:
+        epoch: the last whole epoch, counted from 1 over all rungs.
+        rows: one dict per epoch that this trial trained itself, as in `epochs.csv`.
+        best_epoch: epoch with the best objective among `rows`.
+        best_score: the objective there.
+        train_seconds: time inside training and validation, summed over all attempts.
+    """
+
+    epoch: int = 0
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    best_epoch: int | None = None
+    best_score: float | None = None
+    train_seconds: float = 0.0
+
+
+_STATE = TypeAdapter(TrainingState)
+
+
+def save_checkpoint(folder: Path, model: keras.Model, state: TrainingState) -> None:
+    """Durably replace the checkpoint in `folder` by the model (with its optimizer) and `state`."""
+    from search.trial.weights import write_weights
+
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = _weights_name(state.epoch)
+    # Keras insists on the ending, so the name of the unfinished file says it in front.
+    partial = folder / f"{PARTIAL}{weights}"
+    write_weights(model, partial, weights_file(folder))
+    _sync_file(partial)
+    partial.replace(folder / weights)
+    _switch(folder, weights, state)
+
+
+def copy_checkpoint(source: Path, folder: Path, state: TrainingState) -> None:
+    """Make `folder` the same checkpoint as `source`, sharing the weights' bytes where the file system can."""
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = _weights_name(state.epoch)
+    target = folder / weights
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source / weights, target)
+    except OSError:
+        shutil.copyfile(source / weights, target)
+        _sync_file(target)
+    _switch(folder, weights, state)
+
+
+def read_state(folder: Path) -> TrainingState | None:
+    """The state of the checkpoint in `folder`, or None where there is no whole one; its weights may be damaged."""
+    try:
+        state = _STATE.validate_python(_content(folder).get("state"))
+        is_whole = not state.rows or state.rows[-1]["epoch"] == state.epoch
+    except (KeyError, ValidationError):
+        return None
+    return state if is_whole else None
+
+
+def weights_file(folder: Path) -> Path | None:
+    """The weights of the checkpoint in `folder` (Keras `.weights.h5`), or None where they are not whole."""
+    state = read_state(folder)
+    if state is None:
+        return None
+    path = folder / _weights_name(state.epoch)
+    # Studies of earlier versions have not noted the size.
+    size = _content(folder).get("bytes")
+    return path if path.is_file() and size in (None, path.stat().st_size) else None
+
+
+def _content(folder: Path) -> dict[str, Any]:
+    found = read_json(folder / STATE)
+    return found if isinstance(found, dict) else {}
+
+
+def _switch(folder: Path, weights: str, state: TrainingState) -> None:
+    size = (folder / weights).stat().st_size
+    write_json(folder / STATE, {"weights": weights, "bytes": size, "state": asdict(state)})
+    for other in folder.glob("*.weights.h5"):
+        if other.name != weights:
+            other.unlink(missing_ok=True)
+
+
+def _weights_name(epoch: int) -> str:
+    return f"epoch_{epoch:04d}.weights.h5"
+
+
+def _sync_file(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    sync_directory(path.parent)

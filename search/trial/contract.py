@@ -1,0 +1,83 @@
+"""What the driver and the process of a trial tell each other, as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    pass
+
+
+Status = Literal["completed", "diverged", "out_of_memory", "failed", "interrupted", "lost"]
+
+
+@dataclass(frozen=True)
+class Device:
+    """What one worker owns: a GPU (its index for `CUDA_VISIBLE_DEVICES`) or a share of the cores."""
+
+    worker: str
+    gpu: str | None
+    threads: int
+
+
+@dataclass(frozen=True)
+class TrialSpec:
+    """All that a process needs to run one trial.
+
+    Attributes:
+        study: the study folder.
+        trial_id: names the trial's folder.
+        run: the configuration's run in TensorBoard.
+        parent_id: the trial whose last checkpoint this one continues, or None.
+        first_epoch: epochs that the parent has done.
+        last_epoch: the epoch to stop after.
+        max_epochs: of the study; the learning rate decays over these.
+        architecture, recipe: fields of `Architecture` and `Recipe`.
+        encoder_weights: see `deeplab.build_model`.
+        data_format, data: arguments of `datasets.open_dataset`.
+        images: how many images each split held when the search started.
+        cache: folder of the images that are decoded already (see `datasets.cache`).
+        data_seed: of a procedural data set.
+        seed: the configuration's own.
+        objective, direction: what `best` means.
+        columns: of `epochs.csv`.
+        class_names: in id order.
+        device: what the process may use.
+    """
+
+    study: str
+    trial_id: str
+    config_id: str
+    run: str
+    parent_id: str | None
+    first_epoch: int
+    last_epoch: int
+    max_epochs: int
+    architecture: dict[str, Any]
+    recipe: dict[str, Any]
+    encoder_weights: str | None
+    data_format: str
+    data: dict[str, Any]
+    images: dict[str, int]
+    cache: str
+    data_seed: int
+    seed: int
+    objective: str
+    direction: str
+    columns: tuple[str, ...]
+    class_names: tuple[str, ...]
+    device: Device
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an attempt at a trial."""
+
+    status: Status
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    best_epoch: int | None = None
+    score: float | None = None
+    train_seconds: float = 0.0
+    total_seconds: float = 0.0
+    error: str | None = None

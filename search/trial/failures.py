@@ -1,0 +1,29 @@
+"""Why an attempt at a trial broke off: its status, and the reason in one line."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from search.system.disk import is_disk_full
+
+
+def status_of(error: BaseException) -> Literal["out_of_memory", "interrupted", "failed"]:
+    """A full disk, and data that are gone or damaged, are no fault of the trial: it goes on once they are mended."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+        return "out_of_memory"
+    # TensorFlow passes on the errors of the input pipeline as text.
+    is_data = "DataError: " in one_line(error)
+    return "interrupted" if is_data or is_disk_full(error) else "failed"
+
+
+def one_line(error: BaseException) -> str:
+    """The exception's type and the line of its message that says most.
+
+    TensorFlow wraps an error in a Python function into its traceback, and ends messages with graph nodes and hints.
+    """
+    stripped = (line.strip() for line in str(error).splitlines())
+    lines = [line for line in stripped if line and not line.startswith(("[[", "Hint:"))]
+    inner = [line for line in lines if re.match(r"[\w.]*(Error|Exception): ", line)]
+    reason = (inner or lines)[-1:]
+    return ": ".join([type(error).__name__, *reason])

@@ -1,0 +1,222 @@
+"""Training one configuration, epoch by epoch, in this process."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+import numpy as np
+import tensorflow as tf
+
+from datasets import Dataset
+from datasets.pipeline import Pipeline
+from deeplab import Architecture, build_model, encoder_layers
+from deeplab.archive import check_arrays
+from deeplab.metrics import ConfusionMatrix, confusion_of_images, predicted_classes, scores
+from recipe import Recipe, compile_model
+from search.trial.device import peak_memory_mb, precision_policy
+from search.trial.pictures import side_by_side
+from search.trial.validation import BestEpoch, UInt8Array, Validation, ValidationPass, extreme_images, fixed_images
+
+# (phase, step, steps, images per second)
+Progress = Callable[[str, int, int, float], None]
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """What one epoch gave.
+
+    Attributes:
+        row: `loss`, metrics, `val_loss`, `val_...` and rates.
+        validation: after it.
+        predictions: class ids `[H, W]` of the validation images that may be shown, by their index.
+        diverged: a loss is not finite.
+    """
+
+    row: dict[str, Any]
+    validation: Validation
+    predictions: Mapping[int, UInt8Array]
+    diverged: bool
+
+
+class Trainer:
+    """A network with its data and optimizer; trains any epoch of its `max_epochs` given the weights before it.
+
+    What an epoch does depends on the weights, the seed and the epoch's number alone.
+
+    Args:
+        architecture: the network.
+        recipe: the training choices.
+        dataset: with splits `train` and `val`.
+        image_size: (height, width) to train at.
+        max_epochs: of the study: the learning rate decays over these, at every rung.
+        encoder_weights: see `deeplab.build_model`.
+        seed: of the initial weights, the order of the images and their augmentation.
+        progress: called at most a few times a second with phase, step, steps and images per second.
+    """
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        recipe: Recipe,
+        dataset: Dataset,
+        image_size: tuple[int, int],
+        *,
+        max_epochs: int,
+        encoder_weights: str | Path | None,
+        seed: int,
+        progress: Progress = lambda *_: None,
+    ) -> None:
+        keras.utils.set_random_seed(seed)
+        keras.config.set_dtype_policy(precision_policy(recipe.precision))
+        self.recipe = recipe
+        self.dataset = dataset
+        pipeline = partial(Pipeline, dataset, image_size=image_size, batch_size=recipe.batch_size, seed=seed)
+        self.train_data = pipeline("train", training=True, augment=recipe.augment)
+        self.val_data = pipeline("val", training=False)
+        self.model = build_model(
+            architecture, image_size, dataset.classes, encoder_weights=encoder_weights, output="logits", atrous="fast"
+        )
+        adapt_batch_normalization(self.model, self.train_data.steps)
+        self._report = progress
+        self._seed = seed
+        self._frozen = False
+        compile_model(
+            self.model,
+            recipe,
+            classes=dataset.classes,
+            ignore_index=dataset.ignore_index,
+            total_steps=self.train_data.steps * max_epochs,
+        )
+        self._validation_step = tf.function(self._validate_batch, input_signature=self.val_data.element_spec)
+
+    def train_epoch(self, epoch: int) -> EpochResult:
+        """Train epoch `epoch` (from 1) and validate after it."""
+        self._freeze_encoder(epoch <= self.recipe.freeze_encoder_epochs)
+        self._seed_layers(epoch)
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        callback = _StepProgress(self._report, "train", self.train_data.steps, self.recipe.batch_size)
+        started = time.perf_counter()
+        history = self.model.fit(self.train_data.epoch(epoch), shuffle=False, verbose=0, callbacks=[callback])
+        seconds = time.perf_counter() - started
+        train = {"loss": history.history["loss"][-1], **self._scores()}
+        validated = self._validate()
+        validation = validated.result()
+        row = {
+            "epoch": epoch,
+            "learning_rate": rate,
+            "seconds": round(time.perf_counter() - started, 3),
+            "images_per_second": round(self.train_data.steps * self.recipe.batch_size / seconds, 3),
+            **train,
+            "val_loss": validation.loss,
+            **{f"val_{name}": value for name, value in self._named(validation.matrix).items()},
+            "peak_memory_mb": round(peak_memory_mb(), 1),
+        }
+        finite = math.isfinite(row["loss"]) and math.isfinite(row["val_loss"])
+        return EpochResult(row, validation, validated.predictions, diverged=not finite)
+
+    def picture(self, result: EpochResult) -> BestEpoch:
+        """Add pictures: of the same images for every trial, and of those that the network does best and worst on."""
+        best, worst = extreme_images(result.validation)
+        pictures = {}
+        for index in dict.fromkeys([*fixed_images(self.val_data.images), *best, *worst]):
+            image, mask = self.val_data.read(index)
+            pictures[index] = side_by_side(image, mask, result.predictions[index], self.dataset.ignore_index)
+        return BestEpoch(result.validation, pictures)
+
+    def _validate(self) -> ValidationPass:
+        """Loss and confusion of every image of the validation split."""
+        progress = _StepProgress(self._report, "validate", self.val_data.steps, self.recipe.batch_size)
+        progress.start()
+        gathered = ValidationPass(self.val_data.images)
+        for step, (images, masks) in enumerate(self.val_data.epoch(1), start=1):
+            loss, counts, predictions = self._validation_step(images, masks)
+            gathered.add(float(loss), np.asarray(counts, np.int64), np.asarray(predictions))
+            progress.step(step)
+        return gathered
+
+    def _validate_batch(self, images: Any, masks: Any) -> tuple[Any, Any, Any]:
+        """Loss, the confusion matrix of each image `[B, C, C]`, and the class ids predicted, uint8 `[B, H, W]`."""
+        classes = self.dataset.classes
+        logits = self.model(images, training=False)
+        loss = self.model.compute_loss(x=images, y=masks, y_pred=logits, training=False)
+        counts = confusion_of_images(masks, logits, classes, self.dataset.ignore_index)
+        return loss, counts, keras.ops.cast(predicted_classes(logits, classes), "uint8")
+
+    def restore(self, weights: Path) -> None:
+        """Load weights and optimizer state, step count included, as a checkpoint saved them."""
+        with h5py.File(weights) as file:
+            check_arrays(file)
+        self.model.load_weights(weights)
+
+    def _scores(self) -> dict[str, float]:
+        confusion = next(metric for metric in _all_metrics(self.model) if isinstance(metric, ConfusionMatrix))
+        return self._named(confusion.matrix())
+
+    def _named(self, matrix: np.ndarray) -> dict[str, float]:
+        return scores(matrix, self.dataset.class_names)
+
+    def _seed_layers(self, epoch: int) -> None:
+        """Start dropout and its like anew each epoch: checkpoints don't hold how far their chance has come."""
+        weights = {id(variable) for variable in self.model.weights}
+        states = [variable for variable in self.model.variables if id(variable) not in weights]
+        for index, state in enumerate(states):
+            drawn = np.random.SeedSequence([self._seed, epoch, index]).generate_state(2) >> 1
+            state.assign(drawn.astype(state.dtype))
+
+    def _freeze_encoder(self, frozen: bool) -> None:
+        if frozen == self._frozen:
+            return
+        for layer in encoder_layers(self.model):
+            layer.trainable = not frozen
+        self._frozen = frozen
+        # Keras reads `trainable` when it traces the step; the optimizer keeps its state.
+        self.model.make_train_function(force=True)
+
+
+class _StepProgress(keras.callbacks.Callback):
+    """Reports steps and images per second of a training by Keras, or of a validation."""
+
+    def __init__(self, report: Progress, phase: str, steps: int, batch_size: int) -> None:
+        super().__init__()
+        self._report, self._phase, self._steps, self._batch_size = report, phase, steps, batch_size
+
+    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
+        self.start()
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        self.step(batch + 1)
+
+    def start(self) -> None:
+        """Begin to measure."""
+        self._started = time.perf_counter()
+        self._report(self._phase, 0, self._steps, 0.0)
+
+    def step(self, done: int) -> None:
+        """So many steps are done."""
+        rate = done * self._batch_size / max(time.perf_counter() - self._started, 1e-9)
+        self._report(self._phase, done, self._steps, rate)
+
+
+def adapt_batch_normalization(model: keras.Model, steps: int) -> None:
+    """Make the moving statistics follow within one epoch of `steps` batches.
+
+    At keras.applications' momentum (up to 0.999) they need thousands of steps. A short training would be validated with
+    the statistics of the initial weights, and a low rung would rank configurations by that. With `1 - 4 / steps` an
+    epoch leaves 2 % of the initial values; layers that forget faster already are left as they are.
+    """
+    momentum = max(0.5, 1.0 - 4.0 / steps)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = min(layer.momentum, momentum)
+
+
+def _all_metrics(model: keras.Model) -> list[Any]:
+    return [inner for metric in model.metrics for inner in getattr(metric, "metrics", [metric])]

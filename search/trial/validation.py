@@ -1,0 +1,176 @@
+"""What a trial keeps of its best epoch beside the weights: the confusion of every validation image, and pictures.
+
+Written to `best/epoch_0004.npz` before the checkpoint of that epoch, so that whatever state a kill leaves, the file of
+the best epoch that the state names is there.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from search.system.files import write_atomically
+
+# Pictures of the same images for every trial, to compare trials by.
+FIXED_PICTURES = 4
+# Pictures of the images that the network does best and worst on, each.
+EXTREME_PICTURES = 3
+
+Counts = npt.NDArray[np.int64]
+UInt8Array = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Validation:
+    """One pass over the validation split.
+
+    Attributes:
+        loss: mean over the images.
+        matrix: `[C, C]`, pixels of true class (row) predicted as class (column).
+        hits, truth, predicted: `[N, C]`, pixels of each image and class: right, labelled so, predicted so.
+    """
+
+    loss: float
+    matrix: Counts
+    hits: Counts
+    truth: Counts
+    predicted: Counts
+
+    def image_scores(self) -> npt.NDArray[np.float64]:
+        """Mean IoU of each image over the classes that occur in it, `[N]`; NaN where nothing is labelled."""
+        return _image_scores(self.hits, self.truth, self.predicted)
+
+
+class ValidationPass:
+    """Gathers a pass over the validation split, batch by batch, in file order.
+
+    Of the predictions only those are kept that can be shown in the end, so that no image is predicted a second time.
+
+    Attributes:
+        predictions: class ids `[H, W]` by their image's index: of the fixed images, and of the best and worst so far.
+    """
+
+    def __init__(self, images: int) -> None:
+        self.predictions: dict[int, UInt8Array] = {}
+        self._fixed = fixed_images(images)
+        self._loss = 0.0
+        self._counts: list[Counts] = []
+        self._scores: list[float] = []
+
+    def add(self, loss: float, counts: Counts, predictions: UInt8Array) -> None:
+        """Add a batch: its mean loss, each image's confusion `[B, C, C]`, and the class ids predicted `[B, H, W]`."""
+        first = len(self._scores)
+        self._loss += loss * len(counts)
+        self._counts.append(counts)
+        self._scores.extend(_image_scores(*_of_images(counts)).tolist())
+        # Copies: a view would keep its whole batch.
+        self.predictions |= {first + place: ids.copy() for place, ids in enumerate(predictions)}
+        self._drop_predictions()
+
+    def result(self) -> Validation:
+        """What all batches together come to."""
+        counts = np.concatenate(self._counts)
+        return Validation(self._loss / len(counts), counts.sum(axis=0), *_of_images(counts))
+
+    def _drop_predictions(self) -> None:
+        ranked = _best_first(self.predictions, self._scores)
+        shown = {*self._fixed, *ranked[:EXTREME_PICTURES], *ranked[-EXTREME_PICTURES:]}
+        self.predictions = {index: ids for index, ids in self.predictions.items() if index in shown}
+
+
+@dataclass(frozen=True)
+class BestEpoch:
+    """A trial's validation at its best epoch, with JPEG pictures by the index of their image."""
+
+    validation: Validation
+    pictures: Mapping[int, bytes]
+
+    @property
+    def fixed(self) -> list[int]:
+        """Images that every trial of the study shows."""
+        return [index for index in fixed_images(len(self.validation.hits)) if index in self.pictures]
+
+    @property
+    def extremes(self) -> tuple[list[int], list[int]]:
+        """Images with the best scores, the best first; and with the worst, the worst first."""
+        return extreme_images(self.validation)
+
+
+def fixed_images(images: int) -> list[int]:
+    """Indices of the images that every trial shows: evenly spread over the validation split."""
+    return sorted({round(place) for place in np.linspace(0, images - 1, min(FIXED_PICTURES, images))})
+
+
+def extreme_images(validation: Validation) -> tuple[list[int], list[int]]:
+    """Indices of the images that the network does best and worst on, no image in both."""
+    scores = validation.image_scores()
+    order = _best_first(range(len(scores)), scores)
+    count = min(EXTREME_PICTURES, len(order) // 2)
+    return order[:count], order[::-1][:count]
+
+
+def write_best_epoch(folder: Path, epoch: int, best: BestEpoch) -> None:
+    """Write the file of one epoch into a trial's `best/`, beside that of the best epoch before it."""
+    validation = best.validation
+    arrays: dict[str, npt.NDArray[np.generic]] = {
+        "loss": np.array([validation.loss]),
+        **{name: getattr(validation, name) for name in ("matrix", "hits", "truth", "predicted")},
+        **{f"picture_{index}": np.frombuffer(jpeg, np.uint8) for index, jpeg in best.pictures.items()},
+    }
+    content = io.BytesIO()
+    np.savez_compressed(content, allow_pickle=False, **arrays)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / _name(epoch), content.getvalue())
+
+
+def read_best_epoch(folder: Path, epoch: int | None) -> BestEpoch | None:
+    """The file of one epoch in a trial's `best/`; None where there is none, or it is damaged."""
+    path = folder / _name(epoch or 0)
+    try:
+        # From memory: numpy leaves the file open where it is damaged.
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
+            arrays = dict(file.items())
+        counts = (arrays[name] for name in ("matrix", "hits", "truth", "predicted"))
+        pictures = {
+            int(name.removeprefix("picture_")): array.tobytes()
+            for name, array in arrays.items()
+            if name.startswith("picture_")
+        }
+        return BestEpoch(Validation(float(arrays["loss"][0]), *counts), pictures)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def drop_other_epochs(folder: Path, epoch: int) -> None:
+    """Remove the files of the epochs that were the best before."""
+    for path in folder.glob("epoch_*.npz"):
+        if path.name != _name(epoch):
+            path.unlink(missing_ok=True)
+
+
+def _best_first(images: Iterable[int], scores: Sequence[float] | npt.NDArray[np.float64]) -> list[int]:
+    """Those of some images that have a score, by it; of equal ones the first in file order is the better."""
+    return sorted((index for index in images if np.isfinite(scores[index])), key=lambda index: (-scores[index], index))
+
+
+def _of_images(counts: Counts) -> tuple[Counts, Counts, Counts]:
+    """Hits, truth and predicted `[N, C]` of confusion matrices `[N, C, C]`."""
+    return np.diagonal(counts, axis1=1, axis2=2), counts.sum(axis=2), counts.sum(axis=1)
+
+
+def _image_scores(hits: Counts, truth: Counts, predicted: Counts) -> npt.NDArray[np.float64]:
+    union = truth + predicted - hits
+    occurs = truth > 0
+    iou = np.where(occurs, hits / np.maximum(union, 1), 0.0)
+    count = occurs.sum(axis=1)
+    return np.where(count > 0, iou.sum(axis=1) / np.maximum(count, 1), np.nan)
+
+
+def _name(epoch: int) -> str:
+    return f"epoch_{epoch:04d}.npz"
