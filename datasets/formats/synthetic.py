@@ -18,7 +18,7 @@ _VERSION = 2
 
 
 class SyntheticDataset(Dataset):
-    """Procedural aerial scenes (see `datasets.formats.scenes`): each depends on the seed, its split and its index alone.
+    """Procedural aerial scenes (see `scenes`): each depends on the seed, its split and its index alone.
 
     With `classes=1` the object is everything built: roofs, roads and vehicles.
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datasets import Dataset
 from search.oracle.identity import configuration_of, configuration_seed
-from search.oracle.trials import StudyTrial, run_name
+from search.oracle.trials import StudyTrial
 from search.study.columns import epoch_columns
 from search.study.config import StudyConfig
 from search.study.folder import Study
+from search.study.ids import run_of
 from search.trial.contract import Device, TrialSpec
 from space import Space
 
@@ -18,12 +19,12 @@ def make_specification(
     """Everything that decides what a trial does, and the device it does it on."""
     architecture, recipe = configuration_of(space, trial.trial_id, trial.hyperparameters.values)
     values = trial.hyperparameters.values
-    number = trial.place[0] if trial.place else None
+    number = trial.place.number if trial.place else None
     return TrialSpec(
         study=str(study.folder),
         trial_id=trial.trial_id,
         config_id=trial.record["config_id"],
-        run=run_name(trial),
+        run=run_of(trial.trial_id),
         parent_id=trial.parent_id,
         first_epoch=values["tuner/initial_epoch"],
         last_epoch=values["tuner/epochs"],

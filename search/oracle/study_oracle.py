@@ -23,7 +23,8 @@ from search.oracle.points import Rejection, Values, without_place
 from search.oracle.schedule import Bracket, Schedule
 from search.oracle.trials import StudyTrial, is_of_stock_tuner, read_trial, set_aside, write_trial
 from search.study.folder import Study
-from search.study.ids import BASELINE
+from search.study.ids import BASELINE, Place
+from search.study.objective import direction_of
 from search.system.files import write_json
 from search.system.machine import now
 
@@ -108,7 +109,7 @@ class StudyOracle(HyperbandOracle):
 
     def _first_rung(self, bracket: Bracket) -> tuple[str, Values, str] | None:
         for number in range(bracket.first_config, bracket.first_config + bracket.rungs[0].size):
-            trial_id = f"{number:04d}-0"
+            trial_id = Place(number, 0).trial_id
             if trial_id in self.trials:
                 continue
             taken = {trial.record["config_id"] for trial in self.trials.values()}
@@ -130,10 +131,10 @@ class StudyOracle(HyperbandOracle):
             if len(promoted) < bracket.rungs[rung].size and len(candidates) > past_size - bracket.rungs[rung].size:
                 best = min(candidates, key=self._rank, default=None)
                 if best is not None and best.status == "COMPLETED":
-                    number = best.place[0] if best.place else 0
+                    number = best.place.number if best.place else 0
                     values = without_place(best.hyperparameters.values) | self._position(bracket, rung)
                     values["tuner/trial_id"] = best.trial_id
-                    return f"{number:04d}-{rung}", values, best.record["config_id"]
+                    return Place(number, rung).trial_id, values, best.record["config_id"]
         return None
 
     def _expected_size(self, bracket: Bracket, rung: int) -> int:
@@ -148,7 +149,7 @@ class StudyOracle(HyperbandOracle):
 
     def _rung(self, bracket: Bracket, rung: int) -> list[StudyTrial]:
         numbers = range(bracket.first_config, bracket.first_config + bracket.rungs[0].size)
-        ids = (f"{number:04d}-{rung}" for number in numbers)
+        ids = (Place(number, rung).trial_id for number in numbers)
         return [self.trials[trial_id] for trial_id in ids if trial_id in self.trials]
 
     def _position(self, bracket: Bracket, rung: int) -> Values:
@@ -195,7 +196,7 @@ class StudyOracle(HyperbandOracle):
         trial = self.trials[trial_id]
         trial.metrics = MetricsTracker()
         for name in names:
-            direction = self.objective.direction if name == self.objective.name else _direction(name)
+            direction = direction_of(name)
             trial.metrics.register(name, direction=direction)
             for row in rows:
                 if np.isfinite(row[name]):
@@ -290,7 +291,9 @@ class StudyOracle(HyperbandOracle):
         if number >= bracket.first_config + bracket.rungs[0].size or rung >= len(bracket.rungs):
             return False
         place = self._position(bracket, rung)
-        trial.hyperparameters.values = values | place | ({"tuner/trial_id": f"{number:04d}-{rung - 1}"} if rung else {})
+        trial.hyperparameters.values = (
+            values | place | ({"tuner/trial_id": Place(number, rung - 1).trial_id} if rung else {})
+        )
         try:
             return self._config_id(values) == trial.record["config_id"]
         except (ValueError, TypeError, KeyError):
@@ -330,7 +333,3 @@ class StudyOracle(HyperbandOracle):
             for rung in range(len(bracket.rungs))
         ]
         return {"bracket_num": bracket.number, "rounds": rounds}
-
-
-def _direction(metric: str) -> str:
-    return "min" if metric.endswith("loss") else "max"

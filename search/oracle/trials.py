@@ -13,7 +13,7 @@ from keras_tuner.src.engine.metrics_tracking import MetricsTracker
 from keras_tuner.src.engine.trial import Trial
 from pydantic import BaseModel, ValidationError
 
-from search.study.ids import BASELINE, TRIAL_ID
+from search.study.ids import Place, is_trial_id, place_of
 from search.system.files import backup_of, read_json, write_with_backup
 from search.trial.contract import Status
 
@@ -63,12 +63,9 @@ class StudyTrial(Trial):
         return self.status in ("COMPLETED", "FAILED")
 
     @property
-    def place(self) -> tuple[int, int] | None:
-        """(configuration number, rung), or None for the baseline."""
-        if self.trial_id == BASELINE:
-            return None
-        number, _, rung = self.trial_id.partition("-")
-        return int(number), int(rung)
+    def place(self) -> Place | None:
+        """Its configuration's number and its rung; None for the baseline, which has neither."""
+        return place_of(self.trial_id)
 
     @property
     def parent_id(self) -> str | None:
@@ -118,7 +115,7 @@ def is_of_stock_tuner(folder: Path) -> bool:
 
 def _parse(state: Any, trial_id: str) -> StudyTrial | None:
     """A trial from a file's content, which may be anything; None where it is no whole trial of that id."""
-    if not isinstance(state, dict) or state.get("trial_id") != trial_id or not TRIAL_ID.fullmatch(trial_id):
+    if not isinstance(state, dict) or state.get("trial_id") != trial_id or not is_trial_id(trial_id):
         return None
     try:
         trial: StudyTrial = StudyTrial.from_state(state)
@@ -139,8 +136,3 @@ def _parse(state: Any, trial_id: str) -> StudyTrial | None:
         and all(isinstance(number, int | float) and math.isfinite(number) for number in numbers)
     )
     return trial if is_whole else None
-
-
-def run_name(trial: StudyTrial) -> str:
-    """The configuration's run in TensorBoard: one for all its rungs."""
-    return BASELINE if trial.place is None else f"{trial.place[0]:04d}"

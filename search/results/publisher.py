@@ -11,14 +11,14 @@ from typing import Any
 from hyperparameters.dimensions import plain
 from search.oracle.identity import configuration_of
 from search.oracle.study_oracle import StudyOracle
-from search.oracle.trials import StudyTrial, run_name
+from search.oracle.trials import StudyTrial
 from search.results.best_file import write_best
 from search.results.hparams import hparams_written, write_hparams, write_hparams_layout
 from search.results.ledger import Ledger, metrics_at_best
 from search.results.search_curves import End, SearchCurves, write_curve_layout
 from search.study.config import StudyConfig
 from search.study.folder import Study
-from search.study.ids import BASELINE
+from search.study.ids import BASELINE, run_of
 from search.trial.checkpoint import weights_file
 from search.trial.events import mend_trial_events
 from space import Space
@@ -55,7 +55,7 @@ class Publisher:
         ended = sorted((self._oracle.trials[trial_id] for trial_id in self._oracle.end_order), key=_ended)
         self._curves = SearchCurves(self._study.tensorboard, self._config.study.direction, map(_end, ended))
         for trial in ended:
-            run = self._study.tensorboard / run_name(trial)
+            run = self._study.tensorboard / run_of(trial.trial_id)
             if hparams_written(run) < _ended(trial):
                 self._write_hparams(trial)
             first_epoch = trial.hyperparameters.values["tuner/initial_epoch"]
@@ -100,7 +100,7 @@ class Publisher:
         hparams = plain(values) | dict(zip(PLACE, (trial.record["config_id"], *place, *numbers), strict=True))
         metrics = {tag: at_best[name] for tag, name in self._metrics.items() if name in at_best}
         metrics["best/seconds"] = trial.record["total_seconds"]
-        run = self._study.tensorboard / run_name(trial)
+        run = self._study.tensorboard / run_of(trial.trial_id)
         write_hparams(run, run.name, hparams, metrics, trial.best_step or 0, _ended(trial))
 
     def prune(self) -> None:

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
-from search.study.ids import TRIAL_NAME
-
-if TYPE_CHECKING:
-    pass
-
+from search.study.ids import is_trial_id
 
 TRIAL_COLUMNS = (
     *("trial_id", "config_id", "parent_id", "iteration", "bracket", "rung", "status", "attempts", "score"),
@@ -33,7 +28,7 @@ def epoch_columns(class_names: Sequence[str]) -> tuple[str, ...]:
 
 def is_trial_row(row: Mapping[str, str]) -> bool:
     """Whether a row that was read is one of `trials.csv`: the columns are there, and numbers where they must be."""
-    if not row.keys() >= set(TRIAL_COLUMNS) or not TRIAL_NAME.fullmatch(row["trial_id"]):
+    if not row.keys() >= set(TRIAL_COLUMNS) or not is_trial_id(row["trial_id"]):
         return False
     required, optional = ("attempts", "first_epoch", "last_epoch"), ("iteration", "bracket", "rung", "best_epoch")
     try:

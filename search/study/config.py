@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from recipe import Recipe
+from search.study.objective import Direction, direction_of
 
 # What `[data] cache = true` means.
 DEFAULT_CACHE_GB = 8.0
@@ -41,9 +42,9 @@ class StudySection(Section):
         return command
 
     @property
-    def direction(self) -> Literal["min", "max"]:
-        """Losses are minimised, every other metric is maximised."""
-        return "min" if self.objective == "val_loss" else "max"
+    def direction(self) -> Direction:
+        """Whether the smallest or the largest value of the objective is the best."""
+        return direction_of(self.objective)
 
 
 class DataSection(Section):

@@ -16,7 +16,7 @@ from datasets import Dataset
 from datasets.cache import cache_folder
 from search.errors import UserError
 from search.study.config import StudyConfig
-from search.study.ids import TRIAL_NAME
+from search.study.ids import is_trial_id
 from search.study.reading import differences, load_config, to_table
 from search.system.files import backup_of, read_json, write_json, write_with_backup
 from search.system.machine import now, versions
@@ -44,7 +44,7 @@ class Study:
 
     def trial(self, trial_id: str) -> Path:
         """The folder of one trial. Raises UserError for what is no id, such as a path that leads out of the study."""
-        if not TRIAL_NAME.fullmatch(trial_id):
+        if not is_trial_id(trial_id):
             raise UserError(f"{self.folder}: {trial_id!r} is no id of a trial; expected one like 0007-0.")
         return self.folder / f"trial_{trial_id}"
 

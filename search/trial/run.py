@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search.study.folder import Study
+from search.study.ids import ancestors_of
 from search.system.csv_files import append_csv, write_csv
 from search.system.files import write_json
 from search.trial.checkpoint import TrainingState, copy_checkpoint, read_state, save_checkpoint, weights_file
@@ -111,7 +112,7 @@ class TrialRun:
         if state.best_epoch is not None and weights_file(self.folder / "best") is None:
             # The best epoch's checkpoint is lost too: on the way it is made again.
             last_epoch = state.best_epoch - 1
-        names = [self.spec.trial_id, *_ancestors(self.spec.parent_id)]
+        names = [self.spec.trial_id, *ancestors_of(self.spec.trial_id)]
         found = []
         for folder in (self.study.trial(name) / kind for name in names for kind in ("last", "best")):
             held, weights = read_state(folder), weights_file(folder)
@@ -241,9 +242,3 @@ def _log_to(path: Path) -> Iterator[None]:
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-
-
-def _ancestors(parent_id: str | None) -> list[str]:
-    """The trials of the rungs below, the nearest first."""
-    number, _, rung = (parent_id or "").partition("-")
-    return [f"{number}-{below}" for below in reversed(range(int(rung) + 1))] if rung else []

@@ -92,9 +92,9 @@ def test_a_study_has_one_driver(make_study: MakeStudy) -> None:
 
 def test_a_dead_driver_holds_nothing(make_study: MakeStudy) -> None:
     study = make_study()
-    code = "import os, sys; from pathlib import Path; from search.study import Study; "
+    code = "import os, sys; from pathlib import Path; from search.study.folder import Study; "
     code += "lock = Study(Path(sys.argv[1])).lock(); lock.__enter__(); os.kill(os.getpid(), 9)"
-    killed = subprocess.run([sys.executable, "-c", code, str(study.folder)], cwd=Path(__file__).parents[3], check=False)
+    killed = subprocess.run([sys.executable, "-c", code, str(study.folder)], cwd=Path(__file__).parents[4], check=False)
     assert killed.returncode == -9
     assert study.driver_file.exists()
     assert not study.is_driven()
