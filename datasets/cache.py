@@ -39,8 +39,6 @@ class CachedDataset(Dataset):
         arrays: of each cached split, images [N, H, W, 3] and masks [N, H, W] at the source's `image_size`.
     """
 
-    format = "cached"
-
     def __init__(self, source: Dataset, arrays: Mapping[str, _Arrays]) -> None:
         super().__init__(
             image_size=source.image_size,

@@ -43,7 +43,15 @@ class _Look(NamedTuple):
 
 
 def inspect_dataset(dataset: Dataset, progress: Progress | None = None) -> Inspection:
-    """Reads every image and mask once, in threads, and judges them. Errors come first, then warnings."""
+    """Reads every image and mask once, in threads, and judges them.
+
+    Args:
+        dataset: what to read.
+        progress: called with (images done, images in all).
+
+    Returns:
+        Everything that would break or bias training, errors first; and what each split holds.
+    """
     problems = dataset.layout_problems()
     looks: dict[str, list[_Look]] = {}
     for split, look in _look_at_all(dataset, progress):

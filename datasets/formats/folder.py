@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from datasets.dataset import SPLITS, DataError, Dataset, Sample, UInt8Array
+from datasets.dataset import SPLITS, DataError, Sample, UInt8Array
 from datasets.formats.classes import Labels, read_labels
+from datasets.formats.format import DataSettings, Format
 from datasets.images import IMAGE_SUFFIXES, MASK_SUFFIXES, read_image, read_mask
 from datasets.statistics import Problem
 
@@ -25,41 +26,28 @@ class _Pair(NamedTuple):
     mask: Path
 
 
-class FolderDataset(Dataset):
+class FolderDataset(Format):
     """Images and masks in folders.
 
-    Opening lists the folders and reads classes.json, no image. Images and masks belong together by their stem. With
-    `strict`, what is wrong with the layout raises; without, `check` reports it, and the whole pairs can be read.
+    Opening lists the folders and reads classes.json, no image. Images and masks belong together by their stem.
 
     Args:
-        path: the folder that holds train, val and optionally test.
-        image_size: (height, width) that the images will be resized to.
-        classes: number of outputs, 1 for binary data; None takes the number of names in classes.json.
-        ignore_index: mask value that no loss or metric counts; None takes that of classes.json, else 255.
-        strict: raise on images without masks, empty splits and the like.
+        settings: `path` is the folder that holds train, val and optionally test. Without `strict`, what is wrong with
+            the layout is a layout problem, and the whole pairs can be read.
 
     Raises:
         DataError: the folder is missing, the classes are wrong or unknown, or (with `strict`) the layout is.
     """
 
-    format = "folder"
-
-    def __init__(
-        self,
-        path: Path,
-        *,
-        image_size: tuple[int, int],
-        classes: int | None = None,
-        ignore_index: int | None = None,
-        strict: bool = True,
-    ) -> None:
+    def __init__(self, settings: DataSettings) -> None:
+        path = settings.path
         if not path.is_dir():
             given = "is a file" if path.exists() else "does not exist"
             raise DataError(f"Data folder {path} {given}; expected a folder that holds train/ and val/.", path)
         self.path = path
-        labels: Labels = read_labels(path, classes, ignore_index)
+        labels: Labels = read_labels(path, settings.classes, settings.ignore_index)
         super().__init__(
-            image_size=image_size,
+            image_size=settings.image_size,
             class_names=labels.names,
             classes=labels.classes,
             ignore_index=labels.ignore_index,
@@ -69,7 +57,7 @@ class FolderDataset(Dataset):
         for split in SPLITS:
             if split in _REQUIRED or (path / split).exists():
                 self._pairs[split] = self._list_split(split)
-        if strict:
+        if settings.strict:
             self._raise_on_errors()
         self._white_means_object: bool | None = None
 

@@ -18,8 +18,6 @@ REAL_DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 class MemoryDataset(Dataset):
     """Image `i` of a split is of the one colour `i` and its mask of the one value `i % 2`, unless samples are given."""
 
-    format = "memory"
-
     def __init__(
         self,
         lengths: dict[str, int] | None = None,

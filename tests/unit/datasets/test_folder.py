@@ -28,7 +28,7 @@ def save_mask(path: Path, values: list[list[int]]) -> None:
 def test_a_whole_folder_reads_in_name_order(make_folder) -> None:
     root = make_folder({"train": 3, "val": 2, "test": 1})
     data = open_folder(root)
-    assert (data.format, data.splits) == ("folder", ("train", "val", "test"))
+    assert data.splits == ("train", "val", "test")
     assert [data.length(split) for split in (*data.splits, "other")] == [3, 2, 1, 0]
     assert (data.class_names, data.classes, data.ignore_index) == (("sky", "land", "tree"), 3, 255)
     sample = data.read("train", 0)
