@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from rich.console import Console
 from rich.table import Table
 
-from datasets.cores import usable_cores
-from search.executors.devices import list_gpus, share_devices
+from search.executors import make_executor
 from search.oracle.factory import make_limits
 from search.oracle.latency import LatencyMeter
 from search.oracle.schedule import Schedule, make_schedule
@@ -183,7 +182,9 @@ def _measure(prepared: Prepared, values: Values | None) -> Probe:
 
 
 def _say_time(console: Console, prepared: Prepared, schedule: Schedule, probe: Probe) -> None:
-    devices = share_devices(prepared.config.workers.count, list_gpus(), usable_cores())
+    executor = make_executor(prepared.config)
+    devices = executor.devices
+    executor.shutdown()
     workers = len(devices)
     dataset = prepared.dataset
     # Validation is a forward pass, about a third of a training step.

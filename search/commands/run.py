@@ -13,7 +13,7 @@ from search.commands.data_check import check_new_data
 from search.driver.decoding import decode_images, drop_images
 from search.driver.ending import command_note, end_search
 from search.errors import Interrupted, SearchStopped, UserError
-from search.executors import make_executor
+from search.executors import Executor, make_executor
 from search.oracle.factory import make_limits
 from search.oracle.latency import LatencyMeter
 from search.report import report_file
@@ -45,6 +45,7 @@ def run_study(path: Path, overrides: Sequence[str], directory: str | None, *, fr
     meter = LatencyMeter(config.data.image_size, prepared.dataset.classes)
     limits = make_limits(prepared, meter)
     notes = [*prepared.space.notes, *command_note(config)]
+    executor = make_executor(config)
     if is_new:
         with console.console.status("looking for networks that fit the limits"):
             limits.check()
@@ -60,7 +61,7 @@ def run_study(path: Path, overrides: Sequence[str], directory: str | None, *, fr
         for note in notes:
             console.say(f"note: {note}", "yellow")
         try:
-            snapshot = _search(study, prepared, limits, console)
+            snapshot = _search(study, prepared, limits, executor, console)
         except SearchStopped:
             end_search(study, config, console, "stopped")
             raise
@@ -92,10 +93,9 @@ def _open_study(study: Study, prepared: Prepared, *, is_new: bool) -> list[str]:
     return mended
 
 
-def _search(study: Study, prepared: Prepared, limits: Limits, console: SearchConsole) -> Snapshot:
+def _search(study: Study, prepared: Prepared, limits: Limits, executor: Executor, console: SearchConsole) -> Snapshot:
     from search.driver.loop import Driver
 
-    executor = make_executor(prepared.config)
     try:
         if not study.finished_file.exists():
             decode_images(study, prepared.config, prepared.dataset, console)

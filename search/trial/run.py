@@ -20,6 +20,7 @@ from search.trial.checkpoint import TrainingState, copy_checkpoint, read_state, 
 from search.trial.contract import Outcome, Status, TrialSpec
 from search.trial.device import prepare_device
 from search.trial.failures import one_line, status_of
+from search.trial.progress import PROGRESS_FILE
 from search.trial.validation import drop_other_epochs, read_best_epoch, write_best_epoch
 
 if TYPE_CHECKING:
@@ -226,7 +227,7 @@ class TrialRun:
             "images_per_second": round(rate, 1),
             "worker": self.spec.device.worker,
         }
-        write_json(self.folder / "progress.json", report, durable=False)
+        write_json(self.folder / PROGRESS_FILE, report, durable=False)
 
 
 @contextlib.contextmanager
