@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
@@ -60,6 +61,7 @@ class FolderDataset(Format):
         if settings.strict:
             self._raise_on_errors()
         self._white_means_object: bool | None = None
+        self._deciding = threading.Lock()
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -128,13 +130,15 @@ class FolderDataset(Format):
     def _white_is_object(self) -> bool:
         """Whether 255 is the object: binary data in which no mask of any split holds anything but 0 and 255.
 
-        One mask alone can't tell (255 may be its ignored pixels), so the first such mask asks all the others.
+        One mask alone can't tell (255 may be its ignored pixels), so the first such mask asks all the others. Other
+        threads wait for the answer.
         """
-        if self._white_means_object is None:
-            self._white_means_object = self.classes == 1 and all(
-                _is_black_and_white(pair.mask) for pairs in self._pairs.values() for pair in pairs
-            )
-        return self._white_means_object
+        with self._deciding:
+            if self._white_means_object is None:
+                self._white_means_object = self.classes == 1 and all(
+                    _is_black_and_white(pair.mask) for pairs in self._pairs.values() for pair in pairs
+                )
+            return self._white_means_object
 
     def _list_split(self, split: str) -> list[_Pair]:
         folder = self.path / split
