@@ -79,8 +79,7 @@ class FolderDataset(Format):
             DataError: a file is missing or unreadable, sizes differ, or the mask holds a value that is no class.
             IndexError: `split` has no image at `index`.
         """
-        if not 0 <= index < self.length(split):
-            raise IndexError(f"Split {split!r} has {self.length(split)} images; no index {index}.")
+        self.check_index(split, index)
         stem, image_path, mask_path = self._pairs[split][index]
         image = read_image(image_path)
         mask = self._canonical(read_mask(mask_path), mask_path)
@@ -112,19 +111,9 @@ class FolderDataset(Format):
 
     def _canonical(self, mask: UInt8Array, path: Path) -> UInt8Array:
         """`mask`, checked to hold class ids and the ignore index alone; 255 becomes 1 where it means the object."""
-        values = np.flatnonzero(np.bincount(mask.ravel(), minlength=256))
-        if len(self.class_names) == 2 and set(values) <= {0, 255} and 255 in values and self._white_is_object():
+        if len(self.class_names) == 2 and _holds_white_alone(mask) and self._white_is_object():
             return np.minimum(mask, 1)
-        count = len(self.class_names)
-        wrong = [int(value) for value in values if value >= count and value != self.ignore_index]
-        if wrong:
-            listed = ", ".join(map(str, wrong[:_MOST_LISTED])) + (", ..." if len(wrong) > _MOST_LISTED else "")
-            raise DataError(
-                f"Mask {path} holds the values {listed}; expected class ids 0 to {count - 1} "
-                f"({', '.join(self.class_names[:_MOST_LISTED])}{', ...' if count > _MOST_LISTED else ''}) "
-                f"or {self.ignore_index} (ignored).",
-                path,
-            )
+        self.check_mask(mask, path)
         return mask
 
     def _white_is_object(self) -> bool:
@@ -204,13 +193,22 @@ def _entries(folder: Path) -> list[Path]:
         raise DataError(f"Cannot list {folder}: {error.strerror}.", folder) from error
 
 
+def _values(mask: UInt8Array) -> set[int]:
+    return set(np.flatnonzero(np.bincount(mask.ravel(), minlength=256)).tolist())
+
+
+def _holds_white_alone(mask: UInt8Array) -> bool:
+    """Whether a mask holds 255, and nothing else but 0."""
+    values = _values(mask)
+    return 255 in values and values <= {0, 255}
+
+
 def _is_black_and_white(path: Path) -> bool:
     """Whether a mask holds nothing but 0 and 255. An unreadable one decides nothing: reading it says what is wrong."""
     try:
-        values = np.flatnonzero(np.bincount(read_mask(path).ravel(), minlength=256))
+        return _values(read_mask(path)) <= {0, 255}
     except DataError:
         return True
-    return set(values) <= {0, 255}
 
 
 def _size_and_tail(path: Path) -> bytes:

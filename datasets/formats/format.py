@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 from pydantic import BaseModel
 
-from datasets.dataset import Dataset
+from datasets.dataset import DataError, Dataset, UInt8Array
+
+_MOST_LISTED = 10
 
 
 class FormatOptions(BaseModel):
@@ -45,3 +48,22 @@ class Format(Dataset):
 
     options: ClassVar[type[FormatOptions]] = FormatOptions
     needs_path: ClassVar[bool] = True
+
+    def check_index(self, split: str, index: int) -> None:
+        """Raises IndexError where `split` has no image at `index`."""
+        if not 0 <= index < self.length(split):
+            raise IndexError(f"Split {split!r} has {self.length(split)} images; no index {index}.")
+
+    def check_mask(self, mask: UInt8Array, path: Path) -> None:
+        """Raises DataError where a mask, read from `path`, holds anything but class ids and the ignore index."""
+        count = len(self.class_names)
+        values = np.flatnonzero(np.bincount(mask.ravel(), minlength=256))
+        wrong = [int(value) for value in values if value >= count and value != self.ignore_index]
+        if wrong:
+            listed = ", ".join(map(str, wrong[:_MOST_LISTED])) + (", ..." if len(wrong) > _MOST_LISTED else "")
+            raise DataError(
+                f"Mask {path} holds the values {listed}; expected class ids 0 to {count - 1} "
+                f"({', '.join(self.class_names[:_MOST_LISTED])}{', ...' if count > _MOST_LISTED else ''}) "
+                f"or {self.ignore_index} (ignored).",
+                path,
+            )

@@ -76,8 +76,7 @@ class SyntheticDataset(Format):
         Raises:
             IndexError: `split` has no scene at `index`.
         """
-        if not 0 <= index < self.length(split):
-            raise IndexError(f"Split {split!r} has {self.length(split)} images; no index {index}.")
+        self.check_index(split, index)
         rng = np.random.default_rng([self.seed, SPLITS.index(split), index])
         image, mask = draw_scene(rng, *self.image_size)
         if self.classes == 1:
