@@ -49,11 +49,6 @@ class CachedDataset(Dataset):
         self._source = source
         self._arrays = arrays
 
-    @property
-    def splits(self) -> tuple[str, ...]:
-        """The source's splits."""
-        return self._source.splits
-
     def length(self, split: str) -> int:
         """Number of images in `split`, cached or not."""
         return self._source.length(split)

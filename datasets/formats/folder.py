@@ -63,11 +63,6 @@ class FolderDataset(Format):
         self._white_means_object: bool | None = None
         self._deciding = threading.Lock()
 
-    @property
-    def splits(self) -> tuple[str, ...]:
-        """The splits that hold images."""
-        return tuple(split for split, pairs in self._pairs.items() if pairs)
-
     def length(self, split: str) -> int:
         """Number of images in `split`."""
         return len(self._pairs.get(split, ()))

@@ -61,11 +61,6 @@ class SyntheticDataset(Format):
             ignore_index=ignored,
         )
 
-    @property
-    def splits(self) -> tuple[str, ...]:
-        """The splits that hold scenes."""
-        return tuple(split for split, length in self._lengths.items() if length)
-
     def length(self, split: str) -> int:
         """Number of scenes in `split`."""
         return self._lengths.get(split, 0)

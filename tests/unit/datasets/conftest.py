@@ -36,10 +36,6 @@ class MemoryDataset(Dataset):
         }
         self.reads = 0
 
-    @property
-    def splits(self) -> tuple[str, ...]:
-        return tuple(split for split, samples in self.samples.items() if samples)
-
     def length(self, split: str) -> int:
         return len(self.samples.get(split, ()))
 
