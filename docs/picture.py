@@ -1,4 +1,4 @@
-"""Draw the README's picture of a finished search.
+"""Make the README's picture of a finished search.
 
 `python docs/picture.py results/demo docs/search.svg`
 """
@@ -17,7 +17,7 @@ from search.study import open_study
 
 
 def main(folder: Path, picture: Path) -> None:
-    """Write the terminal's picture of a study as SVG."""
+    """Write what the terminal shows of a study as SVG."""
     snapshot = snapshot_from_disk(open_study(folder))
     console = Console(record=True, width=88, file=io.StringIO(), force_terminal=True, highlight=False)
     parts = (rung_table(snapshot), "", trial_table(snapshot, limit=9), "")
