@@ -34,7 +34,7 @@ FORMATS = tuple(_OPTIONS)
 
 
 def open_dataset(
-    format: str,  # noqa: A002 - the name it has in study files
+    format: str,  # noqa: A002 - its name in study files
     *,
     path: str | Path | None = None,
     image_size: tuple[int, int],
@@ -43,20 +43,20 @@ def open_dataset(
     seed: int = 0,
     **options: Any,
 ) -> Dataset:
-    """Opens a dataset, after checks that need no image read; `Dataset.check` does the thorough ones.
+    """Open a dataset, after the checks that need not read any image; `Dataset.check` does the thorough ones.
 
     Args:
         format: "folder" or "synthetic".
-        path: the data's folder; for "folder" only.
-        image_size: (height, width) that images will be resized to.
-        classes: number of outputs, 1 for binary data; None takes what the data say.
-        ignore_index: mask value that no loss or metric counts; None takes what the data say, else 255.
-        seed: of generated data.
-        options: "synthetic" takes train_images, val_images and test_images; "folder" takes strict (see
+        path: the data folder; for "folder" only.
+        image_size: (height, width) to which images will be resized.
+        classes: number of outputs, 1 for binary data; None uses the value from the data.
+        ignore_index: mask value that no loss or metric counts; None uses the value from the data, or else 255.
+        seed: random seed of synthetic data.
+        options: "synthetic" accepts train_images, val_images and test_images; "folder" accepts strict (see
             `datasets.folder.FolderDataset`).
 
     Raises:
-        DataError: the data or a setting is wrong; the message lists all that was found.
+        DataError: the data or a setting is wrong; the message lists every problem found.
     """
     if format not in FORMATS:
         what = "is not available yet" if format in _PLANNED else "is not known"
@@ -71,7 +71,7 @@ def open_dataset(
         from datasets.folder import FolderDataset
 
         if path is None:
-            raise DataError('Data format "folder" needs a path: the folder that holds train/ and val/.')
+            raise DataError('Data format "folder" needs a path: the folder that contains train/ and val/.')
         return FolderDataset(Path(path), image_size=size, classes=classes, ignore_index=ignore_index, **options)
     from datasets.synthetic import SyntheticDataset
 

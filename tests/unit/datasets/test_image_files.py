@@ -39,7 +39,7 @@ def test_a_palette_with_transparency_becomes_rgb(tmp_path: Path) -> None:
 
 def test_16_bit_images_are_refused(tmp_path: Path) -> None:
     Image.fromarray(np.full((5, 7), 4000, np.uint16)).save(tmp_path / "a.png")
-    with pytest.raises(DataError, match="expected 8 bits a channel"):
+    with pytest.raises(DataError, match="expected 8 bits per channel"):
         read_image(tmp_path / "a.png")
 
 
@@ -75,7 +75,7 @@ def test_16_bit_masks_are_refused(tmp_path: Path) -> None:
 
 def test_masks_are_never_jpeg(tmp_path: Path) -> None:
     Image.fromarray(noise((5, 7))).save(tmp_path / "m.png", format="JPEG")
-    with pytest.raises(DataError, match="Expected a whole PNG"):
+    with pytest.raises(DataError, match="Expected an intact PNG"):
         read_mask(tmp_path / "m.png")
 
 

@@ -173,7 +173,7 @@ def test_an_unreadable_image_stops_the_epoch_and_is_named(make_folder) -> None:
         ({"augment": "wild"}, "none, flip, standard, strong; got 'wild'"),
         ({"seed": -1}, "seed must not be negative; got -1"),
         ({"image_size": (0, 5)}, "image_size must be"),
-        ({"split": "test"}, "no images in split 'test'; there is: train"),
+        ({"split": "test"}, "no images in split 'test'; available splits: train"),
     ],
 )
 def test_settings_out_of_range_are_refused(memory_dataset, options: dict[str, object], message: str) -> None:
