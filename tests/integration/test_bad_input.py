@@ -78,7 +78,7 @@ def test_every_mistake_in_the_space_is_in_one_message(tmp_path: Path, tiny: Tabl
     }
     said = (
         "5 mistakes",
-        "'ResNet999'; allowed are",
+        "'ResNet999'; allowed:",
         "min (=64) must not be above max (=32)",
         "given 2.5",
         "filters: no",

@@ -246,22 +246,22 @@ def test_a_tap_is_offered_where_it_can_be_had() -> None:
     }
     hp = space.hyperparameters()
     assert len({space.architecture(draw_values(hp, [0, number])) for number in range(100)}) == 8
-    assert "aspp_tap: stage4 is left out where output_stride is 32: it cannot be had there." in space.notes
+    assert "aspp_tap: stage4 is left out where output_stride is 32: it is impossible there." in space.notes
 
 
 def test_what_is_left_out_is_said_once_for_all_encoders() -> None:
     encoders = ["ResNet50", "MobileNetV2"]
     both = parse(encoder=encoders, output_stride=[16, 32], aspp_tap=["stage4", "stage5"])
-    assert both.notes == ("aspp_tap: stage4 is left out where output_stride is 32: it cannot be had there.",)
+    assert both.notes == ("aspp_tap: stage4 is left out where output_stride is 32: it is impossible there.",)
     taps = {"ResNet50": ["stage4", "stage5"], "MobileNetV2": "stage5"}
     one = parse(encoder=encoders, output_stride=[16, 32], aspp_tap=taps)
-    assert one.notes == ("aspp_tap: stage4 of ResNet50 is left out where output_stride is 32: it cannot be had there.",)
+    assert one.notes == ("aspp_tap: stage4 of ResNet50 is left out where output_stride is 32: it is impossible there.",)
 
 
 def test_a_layer_of_two_names_is_one_choice() -> None:
     space = parse(aspp_tap=["stage4", "conv4_block6_out", "conv4_block5_out"])
     assert space.searched["aspp_tap"].choices == ("stage4", "conv4_block5_out")
-    assert space.notes[0].startswith("aspp_tap: conv4_block6_out of ResNet50 is stage4 by another name")
+    assert space.notes[0].startswith("aspp_tap: conv4_block6_out of ResNet50 is the same layer as stage4")
     assert not parse(low_level_tap=["stage2", "conv2_block3_out"]).searched
     assert (
         parse(low_level_tap=["stage3+stage2", ["conv3_block4_out", "stage2"]]).fixed["low_level_tap"] == "stage3+stage2"
@@ -297,10 +297,10 @@ def test_taps_by_encoder() -> None:
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ({"ResNet51": "stage2"}, "low_level_tap: no encoder ResNet51; there are ResNet50, "),
+        ({"ResNet51": "stage2"}, "low_level_tap: unknown encoder ResNet51; available: ResNet50, "),
         (
             {"MobileNetV2": "stage2"},
-            "low_level_tap: given for MobileNetV2, which the space has not; its enc",
+            "low_level_tap: given for MobileNetV2, which is not in the space; its enc",
         ),
         ({"ResNet50": "block_2_add"}, "low_level_tap: ResNet50 has no layer 'block_2_add' to tap."),
         ({"ResNet50": [3]}, "low_level_tap: given 3; expected a name."),
@@ -359,8 +359,8 @@ def test_rates_that_reach_padding_alone_are_not_offered() -> None:
     assert space.searched["aspp_rate"].values() == tuple(range(2, 8)), "the map is 6x8"
     assert space.searched["aspp_gap_2"].values() == (1, 3, 5)
     assert [note.split(";")[0].split(" are")[0] for note in space.notes] == [
-        "aspp_rate: values from 8 on",
-        "aspp_gap_2: values from 6 on",
+        "aspp_rate: values of 8 and above",
+        "aspp_gap_2: values of 6 and above",
     ]
     point = {"aspp_branches": 2, "aspp_rate": 4}
     assert space.admits(point | {"aspp_gap_2": 3})
@@ -391,7 +391,7 @@ def test_an_output_stride_without_rates_is_dropped() -> None:
     space = parse((128, 128), output_stride=[8, 16, 32], aspp_branches=[1, 2], aspp_rate=[5, 9], aspp_gap_2=[1, 2])
     assert space.searched["output_stride"].choices == (8, 16)
     assert [note for note in space.notes if note.startswith("output_stride")] == [
-        "output_stride: 32 is dropped: its feature map's longer side is 4, and no rates of the ranges are smaller."
+        "output_stride: 32 is dropped: its feature map's longer side is 4, and no rates in the ranges are smaller."
     ]
     assert parse((128, 128), output_stride=[8, 32], aspp_branches=[0, 1], aspp_rate=[5, 9]).notes == ()
 
