@@ -1,4 +1,4 @@
-"""The driver alone, over 1,000 trials that end at once: its memory, and its own seconds a trial."""
+"""The driver alone, over up to 1,000 trials that end immediately: its memory, and its own time per trial."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from search.prepare import open_data, read_space
 from search.study import Study
 from search.trial import Device, Outcome, TrialSpec
 
-# Until then caches of the libraries fill.
+# After this many trials, the caches of the libraries are filled.
 SETTLED = 50
 
 
 class InstantExecutor:
-    """Returns a completed outcome at once; notes this process's memory whenever a trial is submitted."""
+    """Returns a completed outcome immediately; records this process's memory whenever a trial is submitted."""
 
     def __init__(self, class_names: Sequence[str]) -> None:
         self._metrics = metric_names(class_names)
@@ -39,7 +39,7 @@ class InstantExecutor:
         return [Device("cpu0", None, 1)]
 
     def submit(self, spec: TrialSpec) -> Future[Outcome]:
-        """The outcome of a trial whose score follows from its id."""
+        """The outcome of a trial whose score is derived from its id."""
         self.memory_mb.append(resident_mb())
         self.clock.append(time.perf_counter())
         score = (hash(spec.trial_id) % 1000) / 1000
@@ -54,7 +54,7 @@ class InstantExecutor:
         return future
 
     def shutdown(self) -> None:
-        """Nothing runs."""
+        """Do nothing, because nothing is running."""
 
 
 def main() -> None:
@@ -75,11 +75,11 @@ def main() -> None:
 
 
 def make_config(trials: int, folder: str) -> StudyConfig:
-    """A study of at least so many trials, of one epoch or three."""
+    """A study with at least this many trials, of one or three epochs."""
     table: dict[str, Any] = {
         "study": {"name": "many", "directory": folder},
         "data": {"format": "synthetic", "image_size": [64, 64]},
-        # 6 trials an iteration: 3, of which one goes on, and 2.
+        # 6 trials per iteration: 3 in the first bracket, 1 promotion, and 2 in the second bracket.
         "hyperband": {"max_epochs": 3, "iterations": math.ceil(trials / 6), "baseline": False},
         "space": {
             "encoder": "MobileNetV2",
@@ -92,7 +92,7 @@ def make_config(trials: int, folder: str) -> StudyConfig:
 
 
 def drive(config: StudyConfig) -> InstantExecutor:
-    """A whole search with the real driver, oracle and files."""
+    """A complete search with the real driver, oracle and files."""
     dataset, study = open_data(config), Study(config.folder)
     study.make_folder()
     executor = InstantExecutor(dataset.class_names)
@@ -113,7 +113,7 @@ def quiet_console() -> Any:
 
 
 def resident_mb() -> float:
-    """Memory that is this process's own now, in MiB: without the libraries' files, which the system drops at will."""
+    """Private memory of this process in MiB, without mapped library files, which the system may drop at any time."""
     status = Path("/proc/self/status").read_text()
     return int(status.partition("RssAnon:")[2].split()[0]) / 2**10
 
