@@ -1,4 +1,4 @@
-"""One entry of `[space]`: value, choice or range; each mistake in one sentence."""
+"""One entry of `[space]`: a value, choice or range; each mistake gives one sentence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The space: hyperparameters -> network and recipe -> hyperparameters, conditions, and rates that would see padding."""
+"""The space: hyperparameters -> network and recipe -> hyperparameters, conditions, and rates that see only padding."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def problems(image_size: tuple[int, int] = (512, 512), **table: Any) -> list[str
 
 
 def whole(low: int, high: int) -> st.SearchStrategy[Any]:
-    """A fixed value, a choice, a range, with a step or logarithmic."""
+    """A fixed value, a choice, or a range, which may be stepped or logarithmic."""
     ends = st.lists(st.integers(low, high), min_size=2, max_size=2, unique=True).map(sorted)
     ranges = ends.map(lambda ends: {"min": ends[0], "max": ends[1]})
     stepped = st.builds(lambda ends, step: {**ends, "step": step}, ranges, st.integers(1, 4))
@@ -98,12 +98,12 @@ def has_parent(name: str, table: dict[str, Any]) -> bool:
     return any(condition.holds(value) for value in values)
 
 
-# Why a table of mere allowed values may be no space all the same.
+# Reasons why a table of allowed values may still not be a valid space.
 NO_SPACE = ("nothing is left of the range", "cannot give output_stride", "must be shallower")
 
 
 def parsed(table: dict[str, Any], image_size: tuple[int, int]) -> Space:
-    """The space of a generated table, or another example where it is none."""
+    """The space of a generated table; rejects the example if it is not a valid space."""
     encoders = table.get("encoder", ["ResNet50"])
     table = {
         name: {encoder: taps for encoder, taps in given.items() if encoder in encoders}
@@ -426,13 +426,13 @@ def data() -> Any:
 
 @pytest.fixture
 def eager() -> Iterator[None]:
-    """One step of a large graph costs less than its tracing."""
+    """For a single step of a large graph, eager execution costs less than tracing."""
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)
 
 
-# A real step of training each: the slow test here.
+# One real training step each: the slow test in this file.
 @pytest.mark.usefixtures("eager")
 @pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning:keras_tuner")
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What a look over the data finds before training does."""
+"""What a check of the data finds before training would."""
 
 from __future__ import annotations
 

@@ -216,7 +216,7 @@ def test_one_changed_pixel_changes_the_fingerprint(
     make_folder, tmp_path: Path, row: int, column: int, part: str
 ) -> None:
     shutil.rmtree(tmp_path / "data", ignore_errors=True)
-    # Much larger than what is read of each file.
+    # Much larger than the part of each file that is read.
     root = make_folder({"train": 1, "val": 1}, size=(96, 96))
     before = open_folder(root).fingerprint()
     file = root / "train" / f"{part}.png"
