@@ -28,20 +28,21 @@ def open_dataset(
     strict: bool = True,
     **options: Any,
 ) -> Dataset:
-    """Opens a dataset, after checks that need no image read; `inspect_dataset` does the thorough ones.
+    """Open a dataset, after the checks that need not read any image; `inspect_dataset` does the thorough ones.
 
     Args:
-        format: a name of `FORMATS`.
-        path: the data's folder or file, for formats that need one.
-        image_size: (height, width) that images will be resized to.
+        format: a name in `FORMATS`.
+        path: the data folder or file, for formats that need one.
+        image_size: (height, width) to which images will be resized.
         classes: number of outputs, 1 for binary data; None uses the value from the data.
-        ignore_index: mask value that no loss or metric counts; None uses the value from the data, else 255.
-        seed: of generated data.
-        strict: raise on what is wrong with the layout, such as images without masks; else it is left to the inspection.
+        ignore_index: mask value that no loss or metric counts; None uses the value from the data, or else 255.
+        seed: random seed of generated data.
+        strict: raise an error on problems with the layout, such as images without masks; otherwise the inspection
+            reports them.
         options: what the format declares in its `options`.
 
     Raises:
-        DataError: the data or a setting is wrong; the message lists all that was found.
+        DataError: the data or a setting is wrong; the message lists every problem found.
     """
     opened = load_format(format)
     known = opened.options.model_fields

@@ -30,21 +30,22 @@ class _Pair(NamedTuple):
 class FolderDataset(Format):
     """Images and masks in folders.
 
-    Opening lists the folders and reads classes.json, no image. Images and masks belong together by their stem.
+    Opening a dataset lists the folders and reads classes.json, but no images. Images and masks are matched by their
+    stems.
 
     Args:
-        settings: `path` is the folder that holds train, val and optionally test. Without `strict`, what is wrong with
-            the layout is a layout problem, and the whole pairs can be read.
+        settings: `path` is the folder that contains train, val and optionally test. Without `strict`, complete pairs
+            can be read whatever else is wrong with the layout.
 
     Raises:
-        DataError: the folder is missing, the classes are wrong or unknown, or (with `strict`) the layout is.
+        DataError: the folder is missing, the classes are wrong or unknown, or (with `strict`) the layout is wrong.
     """
 
     def __init__(self, settings: DataSettings) -> None:
         path = settings.path
         if not path.is_dir():
             given = "is a file" if path.exists() else "does not exist"
-            raise DataError(f"Data folder {path} {given}; expected a folder that holds train/ and val/.", path)
+            raise DataError(f"Data folder {path} {given}; expected a folder that contains train/ and val/.", path)
         self.path = path
         labels: Labels = read_labels(path, settings.classes, settings.ignore_index)
         super().__init__(
@@ -71,7 +72,7 @@ class FolderDataset(Format):
         """The image and mask at `index` of `split`, in the order of the file names, at their own size.
 
         Raises:
-            DataError: a file is missing or unreadable, sizes differ, or the mask holds a value that is no class.
+            DataError: a file is missing or unreadable, sizes differ, or the mask contains a value that is not a class.
             IndexError: `split` has no image at `index`.
         """
         self.check_index(split, index)
@@ -80,17 +81,18 @@ class FolderDataset(Format):
         mask = self._canonical(read_mask(mask_path), mask_path)
         if image.shape[:2] != mask.shape:
             raise DataError(
-                f"Image {image_path} is {image.shape[0]}x{image.shape[1]} (height x width, turned as its EXIF data "
-                f"say), its mask {mask_path} {mask.shape[0]}x{mask.shape[1]}; they must be of one size.",
+                f"Image {image_path} is {image.shape[0]}x{image.shape[1]} (height x width, after its EXIF rotation), "
+                f"its mask {mask_path} is {mask.shape[0]}x{mask.shape[1]}; they must have the same size.",
                 mask_path,
             )
         return Sample(image, mask, stem)
 
     def fingerprint(self) -> str:
-        """A short hash of classes, names and sizes of all images and masks, and the last 4 KiB of each.
+        """A short hash of the classes, the names and sizes of all images and masks, and the last 4 KiB of each file.
 
-        Times are left out, so a copy has the fingerprint of its original. The end of a PNG holds the checksum of its
-        pixels, and JPEG's entropy coding carries a change on to the end, so edits show without reading whole files.
+        Modification times are left out, so a copy has the same fingerprint as the original. The end of a PNG contains
+        the checksum of its pixels, and JPEG's entropy coding propagates a change to the end, so edits are detected
+        without reading whole files.
         """
         digest = hashlib.sha256(repr((self.class_names, self.classes, self.ignore_index)).encode())
         for split, pairs in self._pairs.items():
@@ -101,21 +103,21 @@ class FolderDataset(Format):
         return digest.hexdigest()[:16]
 
     def layout_problems(self) -> list[Problem]:
-        """Missing or empty splits, images without masks, masks without images, names used twice, files not read."""
+        """Missing or empty splits, images without masks, masks without images, duplicate names, unused files."""
         return list(self._problems)
 
     def _canonical(self, mask: UInt8Array, path: Path) -> UInt8Array:
-        """`mask`, checked to hold class ids and the ignore index alone; 255 becomes 1 where it means the object."""
+        """`mask`, checked to contain only class ids and the ignore index; 255 becomes 1 if it means the object."""
         if len(self.class_names) == 2 and _holds_white_alone(mask) and self._white_is_object():
             return np.minimum(mask, 1)
         self.check_mask(mask, path)
         return mask
 
     def _white_is_object(self) -> bool:
-        """Whether 255 is the object: binary data in which no mask of any split holds anything but 0 and 255.
+        """Whether 255 is the object: in binary data, if no mask of any split contains anything but 0 and 255.
 
-        One mask alone can't tell (255 may be its ignored pixels), so the first such mask asks all the others. Other
-        threads wait for the answer.
+        A single mask is not enough to decide (255 may mark its ignored pixels), so the first such mask triggers a
+        look at all the others. Other threads wait for the answer.
         """
         with self._deciding:
             if self._white_means_object is None:
@@ -141,7 +143,7 @@ class FolderDataset(Format):
         return [_Pair(stem, images[stem], masks[stem]) for stem in sorted(images.keys() & masks.keys())]
 
     def _list_files(self, folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path] | None:
-        """The files of `folder` by stem; None, with the problem noted, where there are none."""
+        """The files of `folder` by stem; None, with the problem recorded, if there are none."""
         if not folder.is_dir():
             self._error(f"Folder {folder} is missing; expected {folder.name} as {_listed(suffixes)} files.", folder)
             return None
@@ -153,13 +155,13 @@ class FolderDataset(Format):
             if entry.suffix.lower() not in suffixes:
                 others[entry.suffix or entry.name] += 1
             elif entry.stem in files:
-                self._error(f"{files[entry.stem]} and {entry.name} share one name; keep one of them.", entry)
+                self._error(f"{files[entry.stem]} and {entry.name} have the same name; keep one of them.", entry)
             else:
                 files[entry.stem] = entry
         unread = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(5))
         if not files:
             found = f"; found {unread}" if unread else ""
-            self._error(f"Folder {folder} holds no {_listed(suffixes)} files{found}.", folder)
+            self._error(f"Folder {folder} contains no {_listed(suffixes)} files{found}.", folder)
             return None
         if others:
             self._warn(f"Not used in {folder}: {unread} (only {_listed(suffixes)} files are).", folder)
@@ -199,7 +201,7 @@ def _holds_white_alone(mask: UInt8Array) -> bool:
 
 
 def _is_black_and_white(path: Path) -> bool:
-    """Whether a mask holds nothing but 0 and 255. An unreadable one decides nothing: reading it says what is wrong."""
+    """Whether a mask contains only 0 and 255. True for an unreadable one: the error is reported when it is read."""
     try:
         return _values(read_mask(path)) <= {0, 255}
     except DataError:

@@ -62,7 +62,7 @@ class Format(Dataset):
         if wrong:
             listed = ", ".join(map(str, wrong[:_MOST_LISTED])) + (", ..." if len(wrong) > _MOST_LISTED else "")
             raise DataError(
-                f"Mask {path} holds the values {listed}; expected class ids 0 to {count - 1} "
+                f"Mask {path} contains the values {listed}; expected class ids 0 to {count - 1} "
                 f"({', '.join(self.class_names[:_MOST_LISTED])}{', ...' if count > _MOST_LISTED else ''}) "
                 f"or {self.ignore_index} (ignored).",
                 path,

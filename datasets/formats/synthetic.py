@@ -1,4 +1,4 @@
-"""The embedded data set: procedural aerial scenes, of any size, from a seed."""
+"""The embedded data set: procedural aerial scenes of any size, generated from a random seed."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ _BUILT = (ROOF, ROAD, VEHICLE)
 _BINARY_NAMES = ("nature", "built")
 _LEAST_SIDE = 16
 
-# Raised whenever scenes change, so that studies notice that their data did.
+# Increased whenever the scenes change, so that studies detect that their data have changed.
 _VERSION = 2
 
 
 class SyntheticOptions(FormatOptions):
-    """How many scenes are drawn."""
+    """How many scenes are generated."""
 
-    train_images: int | None = Field(default=None, ge=1, description="Scenes to draw for training. None: 64.")
+    train_images: int | None = Field(default=None, ge=1, description="Number of scenes to generate. None: 64.")
     val_images: int | None = Field(default=None, ge=1, description="The same for validation. None: 16.")
     test_images: int | None = Field(default=None, ge=1, description="The same for the test split. None: 16.")
 
 
 class SyntheticDataset(Format):
-    """Drawn aerial scenes: each depends on the seed, its split and its index alone.
+    """Procedural aerial scenes: each depends only on the seed, its split and its index.
 
     With `classes=1` the object is everything built: roofs, roads and vehicles.
 
     Args:
-        settings: `image_size` is that of the scenes, at least 16 each; `classes` is 6, or None for the same, or 1 for
-            the binary version; no scene holds `ignore_index`; another `seed`, not negative, gives other scenes.
-        train_images: number of scenes for training; `val_images` and `test_images` likewise.
+        settings: `image_size` is that of the scenes, at least 16 each; `classes` is 6 or None for all classes, or 1 for
+            the binary version; `ignore_index` does not occur in scenes; another `seed`, not negative, gives others.
+        train_images: number of training scenes; `val_images` and `test_images` likewise.
 
     Raises:
         DataError: an argument is out of range.
@@ -79,7 +79,7 @@ class SyntheticDataset(Format):
         return Sample(image, mask, f"{split}_{index:05d}")
 
     def fingerprint(self) -> str:
-        """A short hash of all that the scenes depend on."""
+        """A short hash of everything that the scenes depend on."""
         parameters = (_VERSION, self.image_size, self.classes, self.ignore_index, self.seed, self._lengths)
         return hashlib.sha256(repr(parameters).encode()).hexdigest()[:16]
 

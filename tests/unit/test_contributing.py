@@ -14,7 +14,13 @@ import keras
 import numpy as np
 import pytest
 
-from tests.contracts.executor import ExecutorContract
+from search.oracle.factory import make_oracle, preview
+from search.oracle.latency import LatencyMeter
+from search.oracle.limits import Limits
+from search.study.choices import SAMPLERS, load_choice
+from search.study.reading import parse_config
+from space import Space
+from tests.contracts.executor import ExecutorContract, make_config
 from tests.contracts.exporter import ExporterContract, small_network
 from tests.contracts.format import StoredFormatContract
 from tests.contracts.sampler import SamplerContract
@@ -27,6 +33,7 @@ EXAMPLE = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 TOO_LONG = 40
+HYPERBAND = {"max_epochs": 9, "sampler": "kronecker", "baseline": False}
 
 # Loads a module from a file as if it lay in the project, and names it in a table.
 INSTALL = (
@@ -133,6 +140,15 @@ class TestSampler(SamplerContract):
     @pytest.fixture(autouse=True)
     def _installed(self, install: Callable[[str], str]) -> None:
         install("A sampler")
+
+    def test_a_study_draws_what_it_proposes(self) -> None:
+        searched = {"aspp_filters": {"min": 8, "max": 4096}, "decoder_depth": [0, 1, 2]}
+        config = parse_config({**make_config("local"), "hyperband": HYPERBAND, "space": searched}, "test")
+        space = Space.parse(config.ranges(), recipe=config.recipe, image_size=config.data.image_size)
+        limits = Limits(config, space, 6, LatencyMeter(config.data.image_size, 6))
+        drawn = preview(make_oracle(config, space, limits), config, space)
+        sampler = load_choice(SAMPLERS, self.name)(space.hyperparameters(), config.study.seed)
+        assert drawn == [sampler.propose(number, 0) for number in range(len(drawn))]
 
 
 class TestExecutor(ExecutorContract):

@@ -13,7 +13,7 @@ from deeplab import Architecture
 from hyperparameters.dimensions import SpaceError
 from hyperparameters.offers import Offer
 from recipe import Recipe
-from search.terminal.plan_tables import count_networks
+from search.oracle.counting import count_networks
 from space import Space
 
 SMALL = st.fixed_dictionaries(
