@@ -13,8 +13,6 @@ from rich.console import Console
 from rich.table import Table
 
 from search.executors import make_executor
-from search.oracle.factory import make_limits
-from search.oracle.latency import LatencyMeter
 from search.oracle.schedule import Schedule, make_schedule
 from search.study.folder import Study
 from search.study.prepare import Prepared, prepare
@@ -48,6 +46,10 @@ def show_plan(path: Path, overrides: Sequence[str], *, probe: bool) -> None:
         UserError: the study file, its data or its space are wrong, or almost nothing of the space fits the limits.
     """
     prepared = prepare(path, overrides, weights=False)
+    # KerasTuner loads TensorFlow; before this point, mistakes are reported at once.
+    from search.oracle.factory import make_limits
+    from search.oracle.latency import LatencyMeter
+
     console = make_console()
     meter = LatencyMeter(prepared.config.data.image_size, prepared.dataset.classes)
     meter.recall(Study(prepared.config.folder).latency_file)

@@ -14,8 +14,6 @@ from search.driver.decoding import decode_images, drop_images
 from search.driver.ending import command_note, end_search
 from search.errors import Interrupted, SearchStopped, UserError
 from search.executors import Executor, make_executor
-from search.oracle.factory import make_limits
-from search.oracle.latency import LatencyMeter
 from search.report import report_file
 from search.results.snapshot import Snapshot, trial_rows
 from search.study.folder import Study
@@ -39,6 +37,10 @@ def run_study(path: Path, overrides: Sequence[str], directory: str | None, *, fr
     """
     console = SearchConsole()
     prepared = prepare(path, overrides, directory)
+    # KerasTuner loads TensorFlow; before this point, mistakes are reported at once.
+    from search.oracle.factory import make_limits
+    from search.oracle.latency import LatencyMeter
+
     config = prepared.config
     study = _startable_study(prepared, fresh=fresh)
     is_new = fresh or not study.exists
