@@ -30,6 +30,7 @@ from search.system.disk import check_room
 from search.system.machine import now
 from search.terminal.console import SearchConsole
 from search.trial.contract import Device, Outcome
+from search.trial.progress import PROGRESS_FILE, ProgressWatch
 from space import Space
 
 # How often running trials are looked at, in seconds.
@@ -183,9 +184,11 @@ class Driver:
         record |= {"status": "running", "worker": device.worker, "attempts": record["attempts"] + 1}
         record.setdefault("started", now())
         self.oracle.save_trial(trial)
-        (self.study.trial(trial.trial_id) / "progress.json").unlink(missing_ok=True)
+        folder = self.study.trial(trial.trial_id)
+        (folder / PROGRESS_FILE).unlink(missing_ok=True)
+        watch = ProgressWatch(folder)
         future = self._executor.submit(self._specify(trial, device))
-        self._running.append(Running(trial, device, future, time.time()))
+        self._running.append(Running(trial, device, future, watch, time.monotonic()))
         self._announcer.started(trial, device)
         log.debug("trial %s: attempt %d, %s", trial.trial_id, record["attempts"], trial.hyperparameters.values)
         self._publisher.ledger.update_trials(self.oracle)
@@ -203,7 +206,7 @@ class Driver:
                 self._running.remove(running)
                 self._settle(running)
             else:
-                running.end_if_over(self.config.limits, self.study)
+                running.end_if_over(self.config.limits)
 
     def _gather(self, trial: StudyTrial) -> None:
         rows = self._publisher.ledger.gather_epochs(trial.trial_id)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from search.oracle.configurations import Configurations
 from search.oracle.counting import count_configurations, is_in_space
 from search.oracle.identity import config_id
@@ -17,9 +15,6 @@ from search.study.config import StudyConfig
 from search.study.objective import objective_of
 from search.study.prepare import Prepared
 from space import Space
-
-if TYPE_CHECKING:
-    from search.oracle.limits import Limits
 
 
 def make_oracle(config: StudyConfig, space: Space, limits: Limits) -> StudyOracle:
