@@ -1,7 +1,7 @@
 """What a study of 1,000 trials costs to look at, and whether a row of `trials.csv` costs more in it than in one of 10.
 
-The history is made up (`tests.history`). Seconds (and of a processor) and size of the report, seconds of `status` as a
-whole process, and of one change of `trials.csv`.
+The history is made up (`benchmarks._history`). Measured are the report (seconds, seconds of a processor, size),
+`status` as a whole process, and one change of `trials.csv`.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from typing import Any, cast
 
 import keras_tuner
 
+from benchmarks._history import History
 from benchmarks._measure import arguments, report
 from search.oracle.study_oracle import StudyOracle
 from search.oracle.trials import StudyTrial
 from search.report import write_report
 from search.results.ledger import Ledger
 from search.study.folder import Study
-from tests.history import History
+from search.study.ids import Place
 
 # 71 trials an iteration.
 ITERATIONS = 14
@@ -64,8 +65,9 @@ def seconds(work: Callable[[], Any]) -> float:
 
 
 def row_seconds(study: Study, count: int) -> float:
-    """The median time of a change of `trials.csv` in a study of so many trials that have ended and two under way."""
-    trials = {f"{number:04d}-0": _trial(f"{number:04d}-0", finished=number >= 2) for number in range(count + 2)}
+    """The median time of a change of `trials.csv` in a study of `count` trials that have ended and two under way."""
+    places = [Place(number, rung=0) for number in range(count + 2)]
+    trials = {place.trial_id: _trial(place.trial_id, finished=place.number >= 2) for place in places}
     ended = [trial_id for trial_id, trial in trials.items() if trial.finished]
     ongoing = {trial_id: trial for trial_id, trial in trials.items() if not trial.finished}
     oracle = cast(StudyOracle, SimpleNamespace(trials=trials, end_order=ended, ongoing_trials=ongoing))

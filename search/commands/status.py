@@ -46,7 +46,7 @@ def show_status(folder: Path) -> None:
     console.print()
     console.print(best_line(snapshot), style="green", soft_wrap=True)
     for row in snapshot.failures:
-        console.print(trial_line(row, snapshot.objective), style="red", soft_wrap=True)
+        console.print(trial_line(row, snapshot.objective.name), style="red", soft_wrap=True)
     console.print(f"{folder_bytes(study.folder) / 2**20:.0f} MB on disk in {study.folder}", style="dim")
 
 
@@ -62,8 +62,8 @@ def status_values(study: Study, snapshot: Snapshot) -> dict[str, Any]:
     return {
         "name": snapshot.name,
         "folder": str(study.folder),
-        "objective": snapshot.objective,
-        "direction": snapshot.direction,
+        "objective": snapshot.objective.name,
+        "direction": snapshot.objective.direction,
         "is_running": study.is_driven(),
         "is_over": snapshot.is_over,
         "trials_finished": snapshot.finished,

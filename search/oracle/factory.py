@@ -13,6 +13,7 @@ from search.oracle.points import Values
 from search.oracle.schedule import make_schedule
 from search.oracle.study_oracle import StudyOracle
 from search.study.config import StudyConfig
+from search.study.objective import objective_of
 from search.study.prepare import Prepared
 from space import Space
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 def make_oracle(config: StudyConfig, space: Space, limits: Limits) -> StudyOracle:
     """The oracle of a study, not yet attached to its folder."""
     return StudyOracle(
-        keras_tuner.Objective(config.study.objective, config.study.direction),
+        keras_tuner.Objective(*objective_of(config.study.objective)),
         space.hyperparameters(),
         make_schedule(config.hyperband),
         factor=config.hyperband.factor,

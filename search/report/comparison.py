@@ -51,14 +51,14 @@ def comparison_values(history: History) -> dict[str, Any]:
     }
     gain = None
     if scores["best"] is not None and scores["baseline"] is not None:
-        gain = history.sign * (scores["best"] - scores["baseline"])
+        gain = history.objective.gain(scores["best"], scores["baseline"])
     of_best = {name: None if best is None else best[name] for name in ("trial_id", "config_id", "parameters", "macs")}
     return {
         "study": history.name,
         "data": config.data.path or config.data.format,
         "image_size": "x".join(map(str, config.data.image_size)),
         "encoder": architecture.get("encoder"),
-        "objective": history.objective,
+        "objective": history.objective.name,
         **scores,
         "gain": gain,
         **of_best,

@@ -26,14 +26,14 @@ def best_so_far(histories: Sequence[History]) -> Plot | None:
     begun = [(number, history) for number, history in enumerate(histories) if len(history.completed)]
     if not begun:
         return None
-    alone, objective = len(histories) == 1, histories[0].objective
+    alone, objective = len(histories) == 1, histories[0].objective.name
     times = [(study.completed["finished"] - study.trials["started"].min()).dt.total_seconds() for _, study in begun]
     unit, length = ("hours", 3600) if max(time.max() for time in times) >= 7200 else ("minutes", 60)
     figure, parts, tables = go.Figure(), [], []
     for (number, history), time in zip(begun, times, strict=True):
         ended, x = history.completed, (time / length).to_numpy()
         color = BEST if alone else SERIES[number % len(SERIES)]
-        running = history.sign * (history.sign * ended["score"]).cummax()
+        running = ended["score"].cummin() if history.objective.is_minimized else ended["score"].cummax()
         prefix = "" if alone else f"{history.name}: "
         points = {"x": x, "y": ended["score"].to_numpy(), "text": [str(trial) for trial in ended["trial_id"]]}
         marker = {"color": color, "opacity": 0.45, "size": 6}
@@ -79,15 +79,15 @@ def learning_curves(history: History) -> Plot | None:
     own = epochs[epochs["trial_id"] == BASELINE]
     if len(own):
         dashes = {"color": REFERENCE, "width": 3, "dash": "dash"}
-        x, y = own["epoch"].astype("float64").to_numpy(), own[history.objective].to_numpy()
+        x, y = own["epoch"].astype("float64").to_numpy(), own[history.objective.name].to_numpy()
         figure.add_scatter(x=x, y=y, name="baseline", mode="lines", line=dashes)
-    figure.update_layout(xaxis_title="epoch", yaxis_title=history.objective)
+    figure.update_layout(xaxis_title="epoch", yaxis_title=history.objective.name)
     grouped = epochs.groupby("config_id", sort=False)
-    last = grouped.agg(epochs=("epoch", "max"), best=(history.objective, "max" if history.sign > 0 else "min"))
+    last = grouped.agg(epochs=("epoch", "max"), best=(history.objective.name, history.objective.direction))
     table = table_of(
-        last.reset_index().sort_values("best", ascending=history.sign < 0),
+        last.reset_index().sort_values("best", ascending=history.objective.is_minimized),
         "The configurations, the best first",
-        {"config_id": "configuration", "epochs": "epochs", "best": f"best {history.objective}"},
+        {"config_id": "configuration", "epochs": "epochs", "best": f"best {history.objective.name}"},
     )
     count = epochs["config_id"].nunique()
     summary = f"{plural(count, 'curve')}, one for each configuration; {plural(len(rungs), 'rung')}."
@@ -100,7 +100,7 @@ def _with_parent(own: pd.DataFrame, history: History) -> pd.DataFrame:
         (history.epochs["config_id"] == own["config_id"].iloc[0]) & (history.epochs["epoch"] == own["epoch"].min() - 1)
     ]
     joined = pd.concat([before, own]) if len(before) else own
-    return pd.DataFrame({"epoch": joined["epoch"].astype("float64"), "score": joined[history.objective]})
+    return pd.DataFrame({"epoch": joined["epoch"].astype("float64"), "score": joined[history.objective.name]})
 
 
 def brackets(history: History) -> Plot | None:
@@ -141,7 +141,7 @@ def brackets(history: History) -> Plot | None:
         order = [f"to {epoch}" for epoch in sorted(int(one) for one in own["last_epoch"].unique())]
         figure.update_xaxes(categoryorder="array", categoryarray=order, row=row, col=1)
     figure.update_xaxes(title="epochs", row=len(numbers), col=1)
-    figure.update_yaxes(title=history.objective)
+    figure.update_yaxes(title=history.objective.name)
     counts = drawn.groupby(["iteration", "bracket", "rung", "last_epoch", "outcome"]).size().unstack(fill_value=0)
     counts = counts.reset_index().sort_values(["iteration", "bracket", "rung"], ascending=[True, False, True])
     names = {"iteration": "iteration", "bracket": "bracket", "rung": "rung", "last_epoch": "to epoch"}
@@ -196,7 +196,7 @@ def pareto(histories: Sequence[History], cost: str) -> Plot | None:
         trials = history.completed.dropna(subset=[cost])
         color = BEST if len(histories) == 1 else SERIES[number % len(SERIES)]
         prefix = "" if len(histories) == 1 else f"{history.name}: "
-        front = _front(trials, cost, history.sign)
+        front = _front(trials, cost, history.objective.sign)
         faint = {"color": OTHER if len(histories) == 1 else color, "opacity": 0.45, "size": 6}
         bright = {"color": color, "size": 9}
         for name, rows, mode, marker in (
@@ -223,13 +223,13 @@ def pareto(histories: Sequence[History], cost: str) -> Plot | None:
         fronts.append(front.assign(study=history.name, cost=(front[cost] / scale).astype("float64")))
     if not fronts:
         return None
-    figure.update_layout(xaxis_title=f"{label} ({unit})", yaxis_title=histories[0].objective, xaxis_type="log")
+    figure.update_layout(xaxis_title=f"{label} ({unit})", yaxis_title=histories[0].objective.name, xaxis_type="log")
     shown = pd.concat(fronts)
-    columns = {"study": "study", "trial_id": "trial", "cost": f"{label} ({unit})", "score": histories[0].objective}
+    columns = {"study": "study", "trial_id": "trial", "cost": f"{label} ({unit})", "score": histories[0].objective.name}
     if len(histories) == 1:
         del columns["study"]
     summary = f"{plural(len(shown), 'trial')} on the front: none is better and cheaper."
-    table = table_of(shown, f"The Pareto front: {histories[0].objective} against {label}", columns)
+    table = table_of(shown, f"The Pareto front: {histories[0].objective.name} against {label}", columns)
     return Plot(f"pareto-{cost}", f"Score against {label}", figure, summary, table)
 
 

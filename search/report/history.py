@@ -14,6 +14,7 @@ from search.results.snapshot import FAILURES, Snapshot, snapshot_from_disk
 from search.study.config import StudyConfig
 from search.study.folder import Study
 from search.study.ids import BASELINE
+from search.study.objective import Objective
 from search.study.prepare import read_space
 from search.system.files import read_json
 from search.system.toml import read_toml
@@ -40,14 +41,9 @@ class History:
         return self.study.folder.resolve().name
 
     @property
-    def objective(self) -> str:
-        """The metric that is compared."""
-        return self.config.study.objective
-
-    @property
-    def sign(self) -> float:
-        """1 where more is better, -1 where less is."""
-        return 1.0 if self.config.study.direction == "max" else -1.0
+    def objective(self) -> Objective:
+        """The metric that is compared, and which way is better."""
+        return self.snapshot.objective
 
     @cached_property
     def completed(self) -> pd.DataFrame:

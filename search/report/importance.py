@@ -47,7 +47,7 @@ class Compared:
         self.epochs = int(trained.sort_values(ascending=False).iloc[(self.total - 1) // 2]) if self.total else 0
         within = history.epochs[history.epochs["epoch"] <= self.epochs]
         grouped = within[within["config_id"].isin(trained.index[trained >= self.epochs])].groupby("config_id")
-        scores = grouped[history.objective].max() if history.sign > 0 else grouped[history.objective].min()
+        scores = grouped[history.objective.name].agg(history.objective.direction)
         first = history.trials.drop_duplicates("config_id").set_index("config_id")
         self.rows = first.join(scores.rename("compared").dropna(), how="inner")
         self.names = [name for name in _ordered(history.hyperparameters) if self.rows[f"hp:{name}"].nunique() > 1]
@@ -69,7 +69,7 @@ class Compared:
     @property
     def objective(self) -> str:
         """The metric that is compared."""
-        return self.history.objective
+        return self.history.objective.name
 
     def importances(self) -> Plot:
         """Share of each hyperparameter in what tells good configurations from the others."""
@@ -85,7 +85,7 @@ class Compared:
 
     def parallel(self) -> Plot:
         """Each configuration as a line through its values, coloured by its score."""
-        best = self.rows.sort_values("compared", ascending=self.history.sign < 0).head(MOST_LINES)
+        best = self.rows.sort_values("compared", ascending=self.history.objective.is_minimized).head(MOST_LINES)
         with _quiet():
             figure = optuna.visualization.plot_parallel_coordinate(
                 self._study(best), params=self.names, target_name=self.objective
@@ -103,22 +103,22 @@ class Compared:
                 figure = optuna.visualization.plot_slice(self.study, params=[name], target_name=self.objective)
             figure.update_traces(marker={"showscale": False, "size": 8, "line": {"width": 1, "color": OTHER}})
             grouped = self._binned(name).groupby(level=0, observed=True)["compared"]
+            best_of = self.history.objective.direction
             rows = [
-                [cell(value), str(len(scores)), f"{scores.median():.4f}", f"{self._best(scores):.4f}"]
+                [cell(value), str(len(scores)), f"{scores.median():.4f}", f"{scores.agg(best_of):.4f}"]
                 for value, scores in grouped
             ]
             columns = [name, "configurations", f"median {self.objective}", f"best {self.objective}"]
             table = Table(
                 f"{self.objective} by {name}", columns, rows[:MOST_ROWS], left_out=max(0, len(rows) - MOST_ROWS)
             )
-            best = max(rows, key=lambda row: self.history.sign * float(row[2]))
+            best = max(rows, key=lambda row: self.history.objective.sign * float(row[2]))
             summary = (
-                f"Highest median at {name} {best[0]}." if self.history.sign > 0 else f"Lowest median at {best[0]}."
+                f"Lowest median at {best[0]}."
+                if self.history.objective.is_minimized
+                else f"Highest median at {name} {best[0]}."
             )
             yield self._plot(f"slice-{name}", name, figure, summary, table, height=320)
-
-    def _best(self, scores: pd.Series) -> float:
-        return float(scores.max() if self.history.sign > 0 else scores.min())
 
     def _binned(self, name: str) -> pd.DataFrame:
         """The scores by value, or by a fifth of the configurations where nearly each has a value of its own."""
@@ -136,7 +136,7 @@ class Compared:
 
     def _study(self, rows: pd.DataFrame) -> optuna.Study:
         with _quiet():
-            study = optuna.create_study(direction="maximize" if self.history.sign > 0 else "minimize")
+            study = optuna.create_study(direction="minimize" if self.history.objective.is_minimized else "maximize")
         distributions = {name: self._distribution(name) for name in self.names}
         for _, row in rows.iterrows():
             values = {name: row[f"hp:{name}"] for name in self.names if not pd.isna(row[f"hp:{name}"])}

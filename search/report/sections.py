@@ -40,7 +40,7 @@ def comparison_report(histories: Sequence[History]) -> Report:
     """One report on several studies."""
     names = [history.name for history in histories]
     verdicts = [f"{history.name}: {verdict_of(history)[0]}" for history in histories]
-    objectives = {history.objective for history in histories}
+    objectives = {history.objective.name for history in histories}
     notes = [*verdicts, "Scores on different data or image sizes are not the same measure, even under one name."]
     if len(objectives) > 1:
         notes.append(f"The studies have different objectives: {', '.join(sorted(objectives))}.")
@@ -170,8 +170,13 @@ def _classes(history: History) -> Section | None:
 def _trials(history: History) -> Section | None:
     if not len(history.completed):
         return None
-    ranked = history.completed.sort_values("score", ascending=history.sign < 0, kind="stable")
-    columns = {"trial_id": "trial", "config_id": "configuration", "score": history.objective, "best_epoch": "epoch"}
+    ranked = history.completed.sort_values("score", ascending=history.objective.is_minimized, kind="stable")
+    columns = {
+        "trial_id": "trial",
+        "config_id": "configuration",
+        "score": history.objective.name,
+        "best_epoch": "epoch",
+    }
     columns |= {"bracket": "bracket", "rung": "rung", "parameters": "parameters", "macs": "MACs"}
     columns |= {f"hp:{name}": name for name in history.hyperparameters}
     return Section("trials", "Trials", tables=[table_of(ranked, "Completed trials, the best first", columns)])

@@ -50,10 +50,10 @@ def gain_of(history: History) -> Gain | None:
     best, baseline = history.best, history.baseline
     if best is None or baseline is None or best["trial_id"] == BASELINE:
         return None
-    value = history.sign * (best["score"] - baseline["score"])
+    value = history.objective.gain(best["score"], baseline["score"])
     kept = history.best_epoch(best), history.best_epoch(baseline)
     if kept[0] is not None and kept[1] is not None and len(kept[0].validation.hits) == len(kept[1].validation.hits):
-        found = resampled_gain(kept[0].validation, kept[1].validation, history.objective, history.class_names)
+        found = resampled_gain(kept[0].validation, kept[1].validation, history.objective.name, history.class_names)
         if found is not None:
             method = (
                 f"The interval holds {LEVEL} % of {RESAMPLES:,} resamplings of the {len(kept[0].validation.hits)} "
@@ -105,7 +105,7 @@ def _gain_by_epochs(history: History, value: float, *config_ids: str) -> Gain:
     variance = 0.0
     for config_id in config_ids:
         own = history.epochs[history.epochs["config_id"] == config_id].sort_values("epoch")
-        last = own[history.objective].dropna().tail(LAST_EPOCHS)
+        last = own[history.objective.name].dropna().tail(LAST_EPOCHS)
         if len(last) < 2:
             return Gain(value, None, None, f"{missing}, and there are too few epochs to judge the spread.")
         variance += float(last.var())
@@ -119,7 +119,7 @@ def _gain_by_epochs(history: History, value: float, *config_ids: str) -> Gain:
 
 def verdict_of(history: History) -> tuple[str, list[str]]:
     """The verdict in one sentence, and what must be known to read it."""
-    best, baseline, objective = history.best, history.baseline, history.objective
+    best, baseline, objective = history.best, history.baseline, history.objective.name
     notes = _progress_notes(history)
     if best is None:
         return "No trial has completed yet.", notes
@@ -144,7 +144,7 @@ def verdict_of(history: History) -> tuple[str, list[str]]:
 def facts_of(history: History) -> list[tuple[str, str]]:
     """The numbers beside the verdict."""
     best, baseline, snapshot = history.best, history.baseline, history.snapshot
-    facts = [(f"best {history.objective}", "" if best is None else f"{best['score']:.4f}")]
+    facts = [(f"best {history.objective.name}", "" if best is None else f"{best['score']:.4f}")]
     if baseline is not None:
         facts.append(("baseline's", f"{baseline['score']:.4f}"))
     if best is not None:

@@ -13,6 +13,7 @@ from search.study.columns import is_trial_row
 from search.study.config import StudyConfig
 from search.study.folder import Study
 from search.study.ids import BASELINE
+from search.study.objective import Objective, objective_of
 from search.system.csv_files import read_csv
 from search.system.files import read_json
 
@@ -46,8 +47,7 @@ class Snapshot:
     """
 
     name: str
-    objective: str
-    direction: str
+    objective: Objective
     rungs: tuple[RungView, ...]
     trials: tuple[Mapping[str, Any], ...]
     running: tuple[Mapping[str, Any], ...]
@@ -70,7 +70,7 @@ class Snapshot:
     @property
     def best(self) -> Mapping[str, Any] | None:
         """Row of the best completed trial, the baseline included."""
-        return best_row(self.trials, self.direction)
+        return best_row(self.trials, self.objective)
 
     @property
     def baseline(self) -> Mapping[str, Any] | None:
@@ -100,8 +100,7 @@ def take_snapshot(
     trials_total = len(typed) if is_over else schedule.trials
     return Snapshot(
         name=config.study.name,
-        objective=config.study.objective,
-        direction=config.study.direction,
+        objective=objective_of(config.study.objective),
         rungs=tuple(_rungs(schedule, typed)),
         trials=typed,
         running=running,
@@ -124,12 +123,12 @@ def snapshot_from_disk(study: Study) -> Snapshot:
     return take_snapshot(study, config, schedule, rows, workers)
 
 
-def best_row(rows: Sequence[Mapping[str, Any]], direction: str) -> Mapping[str, Any] | None:
+def best_row(rows: Sequence[Mapping[str, Any]], objective: Objective) -> Mapping[str, Any] | None:
     """The completed row with the best score; the first of equals."""
     scored = [row for row in rows if row["status"] == "completed" and row["score"] is not None]
     if not scored:
         return None
-    return max(scored, key=lambda row: row["score"] if direction == "max" else -row["score"])
+    return max(scored, key=lambda row: objective.sign * row["score"])
 
 
 def _typed(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from recipe import Recipe
-from search.study.objective import Direction, direction_of
 
 # What `[data] cache = true` means.
 DEFAULT_CACHE_GB = 8.0
@@ -40,11 +39,6 @@ class StudySection(Section):
         if is_empty:
             raise ValueError("expected a command with its arguments")
         return command
-
-    @property
-    def direction(self) -> Direction:
-        """Whether the smallest or the largest value of the objective is the best."""
-        return direction_of(self.objective)
 
 
 class DataSection(Section):

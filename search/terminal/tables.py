@@ -93,9 +93,8 @@ def best_line(snapshot: Snapshot) -> str:
     best, baseline = snapshot.best, snapshot.baseline
     if best is None:
         return "best so far: none yet"
-    line = (
-        f"{'best' if snapshot.is_over else 'best so far'}: {best['trial_id']}  {snapshot.objective} {best['score']:.4f}"
-    )
+    when = "best" if snapshot.is_over else "best so far"
+    line = f"{when}: {best['trial_id']}  {snapshot.objective.name} {best['score']:.4f}"
     if baseline is None:
         return line
     if best["trial_id"] == BASELINE:
@@ -123,15 +122,16 @@ def trial_table(snapshot: Snapshot, limit: int = 20, width: int = WIDE) -> Table
     table = Table(title="trials, best first", title_justify="left", title_style="bold", box=None, header_style="dim")
     table.padding = (0, 2, 0, 0)
     texts = ("trial", "bracket", "rung", "status") if width >= WIDE else ("trial", "status")
-    numbers = (snapshot.objective, "epoch", "size", "MACs") if width >= WIDE else (snapshot.objective, "size")
+    objective = snapshot.objective.name
+    numbers = (objective, "epoch", "size", "MACs") if width >= WIDE else (objective, "size")
     for column in texts:
         table.add_column(column, no_wrap=True)
     for column in numbers:
         table.add_column(column, justify="right", no_wrap=True)
-    sign = -1 if snapshot.direction == "max" else 1
-    ranked = sorted(snapshot.trials, key=lambda row: (row["status"] != "completed", sign * (row["score"] or 0.0)))
+    sign = snapshot.objective.sign
+    ranked = sorted(snapshot.trials, key=lambda row: (row["status"] != "completed", -sign * (row["score"] or 0.0)))
     for row in ranked[:limit]:
-        cells = _cells(row, snapshot.objective)
+        cells = _cells(row, objective)
         table.add_row(*(cells[column] for column in (*texts, *numbers)))
     if len(ranked) > limit:
         table.caption_justify = "left"

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-if TYPE_CHECKING:
-    pass
-
+from search.study.objective import Objective
 
 Status = Literal["completed", "diverged", "out_of_memory", "failed", "interrupted", "lost"]
 
@@ -40,7 +38,7 @@ class TrialSpec:
         cache: folder of the images that are decoded already (see `datasets.cache`).
         data_seed: of a procedural data set.
         seed: the configuration's own.
-        objective, direction: what `best` means.
+        objective: what `best` means.
         columns: of `epochs.csv`.
         class_names: in id order.
         device: what the process may use.
@@ -63,8 +61,7 @@ class TrialSpec:
     cache: str
     data_seed: int
     seed: int
-    objective: str
-    direction: str
+    objective: Objective
     columns: tuple[str, ...]
     class_names: tuple[str, ...]
     device: Device

@@ -166,9 +166,10 @@ class TrialRun:
         state.epoch = row["epoch"]
         state.rows.append(row)
         state.train_seconds += row["seconds"]
-        is_best = self._is_better(row[self.spec.objective], state.best_score)
+        score = row[self.spec.objective.name]
+        is_best = self.spec.objective.is_better(score, state.best_score)
         if is_best:
-            state.best_epoch, state.best_score = row["epoch"], row[self.spec.objective]
+            state.best_epoch, state.best_score = row["epoch"], score
             write_best_epoch(self.folder / "best", state.best_epoch, trainer.picture(result))
         save_checkpoint(self.folder / "last", trainer.model, state)
         if is_best:
@@ -205,11 +206,6 @@ class TrialRun:
     def _add_history(self, row: dict[str, Any]) -> None:
         append_csv(self.folder / "epochs.csv", self.spec.columns, [row])
         self._events.add(row)
-
-    def _is_better(self, score: float, best: float | None) -> bool:
-        if score != score:
-            return False
-        return best is None or (score > best if self.spec.direction == "max" else score < best)
 
     def _progress(self, phase: str, step: int, steps: int, rate: float, epoch: int) -> None:
         now = time.time()

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks._history import History
 from search.errors import UserError
 from search.report import write_comparison, write_report
 from search.report.figures import SERIES, best_so_far
@@ -23,7 +24,6 @@ from search.report.sections import study_report
 from search.report.verdict import Gain, gain_of, resampled_gain, verdict_of
 from search.study.folder import Study
 from search.trial.validation import Validation
-from tests.history import History
 
 SECTIONS = ("course", "costs", "hyperparameters", "slices", "network", "predictions", "classes", "trials", "failures")
 MOST_BYTES = 5_000_000
