@@ -21,6 +21,7 @@ from search.system.disk import free_bytes
 from search.system.files import folder_bytes
 from search.system.machine import versions
 from search.system.quiet import load_tensorflow
+from search.system.wording import mebibytes, plural
 from search.terminal.console import make_console
 
 # What the project needs beside what a study records, and what it uses where it is there.
@@ -58,7 +59,7 @@ def check_study(folder: Path) -> None:
     for line in found:
         console.print(line, style="yellow", soft_wrap=True)
     trials = sum(is_trial_file(path) for path in study.folder.glob(f"trial_*/{FILE}"))
-    console.print(f"{config.study.name}: {trials} trials, {folder_bytes(folder) / 2**20:.0f} MB on disk")
+    console.print(f"{config.study.name}: {plural(trials, 'trial')}, {mebibytes(folder_bytes(folder))} on disk")
     console.print("nothing is damaged" if not found else f"{len(found)} found", style="" if found else "bold green")
 
 

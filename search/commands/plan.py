@@ -19,7 +19,7 @@ from search.oracle.latency import LatencyMeter
 from search.oracle.schedule import Schedule, make_schedule
 from search.study.folder import Study
 from search.study.prepare import Prepared, prepare
-from search.system.wording import duration
+from search.system.wording import duration, plural
 from search.terminal.console import make_console
 
 if TYPE_CHECKING:
@@ -147,8 +147,7 @@ def _bracket_table(schedule: Schedule) -> Table:
 
 def _size_line(drawn: Sequence[Values], schedule: Schedule) -> str:
     if len(drawn) == schedule.configurations:
-        plural = "configurations" if len(drawn) != 1 else "configuration"
-        return f"\nthe {len(drawn)} {plural} that the brackets will draw:"
+        return f"\nthe {plural(len(drawn), 'configuration')} that the brackets will draw:"
     return (
         f"\nonly {len(drawn)} of {schedule.configurations} configurations can be drawn: the space holds no more that "
         "differ and fit the limits; the rungs get smaller accordingly."
@@ -192,7 +191,7 @@ def _say_time(console: Console, prepared: Prepared, schedule: Schedule, probe: P
     total = schedule.epochs * epoch * cores / workers + schedule.trials * probe.start_seconds / workers
     console.print(
         f"\nmeasured: {probe.images_per_second:.1f} images/s in training, {duration(probe.start_seconds)} to a trial's "
-        f"first step\nwith {workers} worker{'s' * (workers > 1)}: about {duration(total)} for the search, "
+        f"first step\nwith {plural(workers, 'worker')}: about {duration(total)} for the search, "
         f"{duration(epoch)} an epoch",
         style="bold",
     )

@@ -15,6 +15,7 @@ from rich.text import Text
 from search.results.snapshot import Snapshot, snapshot_from_disk
 from search.study.folder import Study, open_study
 from search.system.files import folder_bytes
+from search.system.wording import mebibytes
 from search.terminal.console import PLAIN_INTERVAL, make_console
 from search.terminal.tables import best_line, render, rung_table, running_table, summary_line, trial_line, trial_table
 
@@ -47,7 +48,7 @@ def show_status(folder: Path) -> None:
     console.print(best_line(snapshot), style="green", soft_wrap=True)
     for row in snapshot.failures:
         console.print(trial_line(row, snapshot.objective.name), style="red", soft_wrap=True)
-    console.print(f"{folder_bytes(study.folder) / 2**20:.0f} MB on disk in {study.folder}", style="dim")
+    console.print(f"{mebibytes(folder_bytes(study.folder))} on disk in {study.folder}", style="dim")
 
 
 def show_json(folder: Path) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from search.system.wording import duration
+from search.system.wording import billions, duration, millions, rounded, signed
 
 if TYPE_CHECKING:
     from search.report.history import History
@@ -72,14 +72,14 @@ def comparison_values(history: History) -> dict[str, Any]:
 def _shown(name: str, value: Any) -> str:
     if value is None:
         return ""
-    if name == "gain":
-        return f"{value:+.4f}"
-    if name in ("best", "baseline"):
-        return f"{value:.4f}"
-    if name == "seconds":
-        return duration(value)
-    units = {"parameters": ("M", 1e6), "macs": ("G", 1e9)}
-    if name in units:
-        unit, scale = units[name]
-        return f"{value / scale:.2f} {unit}"
-    return str(value)
+    return _WORDINGS.get(name, str)(value)
+
+
+_WORDINGS: dict[str, Callable[[Any], str]] = {
+    "best": rounded,
+    "baseline": rounded,
+    "gain": signed,
+    "parameters": millions,
+    "macs": billions,
+    "seconds": duration,
+}

@@ -9,10 +9,11 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from search.report.history import History
-from search.report.parts import Plot, plural, table_of
+from search.report.history import COSTS, History
+from search.report.parts import Plot, table_of
 from search.results.snapshot import FAILURES
 from search.study.ids import BASELINE
+from search.system.wording import plural, rounded
 
 # Seen under the common colour blindnesses, on white and on dark paper alike.
 BEST, OTHER, REFERENCE, BAD = "#2a9d6f", "#7a8ba6", "#d2790f", "#d1495b"
@@ -46,7 +47,9 @@ def best_so_far(histories: Sequence[History]) -> Plot | None:
             figure.add_scatter(x=[0, x.max()], y=[score, score], mode="lines", name="baseline", line=dashes)
         steps = pd.DataFrame({"study": history.name, "time": x, "trial": ended["trial_id"], "best": running})
         tables.append(steps[running.diff().ne(0)])
-        parts.append(f"{prefix}{plural(len(tables[-1]), 'step')} to {running.iloc[-1]:.4f} in {x.max():.2f} {unit}")
+        parts.append(
+            f"{prefix}{plural(len(tables[-1]), 'step')} to {rounded(running.iloc[-1])} in {x.max():.2f} {unit}"
+        )
     figure.update_layout(xaxis_title=f"{unit} since the first start", yaxis_title=objective)
     names = {"study": "study", "time": unit, "trial": "trial", "best": f"best {objective} so far"}
     if alone:
@@ -189,7 +192,7 @@ def _promotion_lines(own: pd.DataFrame, floor: float) -> dict[str, object]:
 def pareto(histories: Sequence[History], cost: str) -> Plot | None:
     """Score against what the network costs, with the front of those that none beats in both."""
     figure, fronts = go.Figure(), []
-    label, unit, scale = next((one.costs[cost] for one in histories if cost in one.costs), ("", "", 1.0))
+    label, unit, scale = COSTS[cost]
     for number, history in enumerate(histories):
         if cost not in history.costs:
             continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -18,10 +18,28 @@ from search.study.objective import Objective
 from search.study.prepare import read_space
 from search.system.files import read_json
 from search.system.toml import read_toml
+from search.system.wording import quantity
 from search.trial.validation import BestEpoch, read_best_epoch
 
-# Costs that a trial may be compared by, with their names and what they are divided by.
-COSTS = {"macs": ("MACs", "G", 1e9), "parameters": ("parameters", "M", 1e6), "latency_ms": ("latency", "ms", 1.0)}
+
+class Cost(NamedTuple):
+    """What a trial may be compared by beside its score: how it is called, and the unit that it is shown in."""
+
+    label: str
+    unit: str
+    scale: float
+
+    def shown(self, value: float) -> str:
+        """A value in its unit."""
+        return quantity(value / self.scale, self.unit)
+
+
+# By the columns of the trials.
+COSTS = {
+    "macs": Cost("MACs", "G", 1e9),
+    "parameters": Cost("parameters", "M", 1e6),
+    "latency_ms": Cost("latency", "ms", 1.0),
+}
 
 
 @dataclass(frozen=True)
@@ -77,7 +95,7 @@ class History:
         return None if self.snapshot.baseline is None else self.trial(BASELINE)
 
     @property
-    def costs(self) -> dict[str, tuple[str, str, float]]:
+    def costs(self) -> dict[str, Cost]:
         """What trials cost, as far as the study measures it."""
         known = self.completed
         return {name: cost for name, cost in COSTS.items() if name in known and known[name].notna().any()}

@@ -19,8 +19,9 @@ from plotly.colors import sample_colorscale
 
 from search.report.figures import OTHER
 from search.report.history import History
-from search.report.parts import MOST_ROWS, Plot, Table, cell, plural, table_of
+from search.report.parts import MOST_ROWS, Plot, Table, cell, table_of
 from search.study.ids import BASELINE
+from search.system.wording import plural, rounded
 
 # What people ask of first comes first.
 FIRST = ("aspp_branches", "aspp_rate", "aspp_gap_2", "aspp_gap_3", "aspp_gap_4", "aspp_gap_5", "decoder_depth")
@@ -105,7 +106,7 @@ class Compared:
             grouped = self._binned(name).groupby(level=0, observed=True)["compared"]
             best_of = self.history.objective.direction
             rows = [
-                [cell(value), str(len(scores)), f"{scores.median():.4f}", f"{scores.agg(best_of):.4f}"]
+                [cell(value), str(len(scores)), rounded(scores.median()), rounded(scores.agg(best_of))]
                 for value, scores in grouped
             ]
             columns = [name, "configurations", f"median {self.objective}", f"best {self.objective}"]

@@ -11,11 +11,12 @@ from search.report.comparison import comparison_columns, comparison_rows
 from search.report.history import COSTS, History
 from search.report.importance import FEWEST, Compared
 from search.report.network import draw_network
-from search.report.parts import Picture, Plot, Report, Section, Table, cell, plural, table_of
+from search.report.parts import Picture, Plot, Report, Section, Table, cell, table_of
 from search.report.verdict import facts_of, verdict_of
 from search.study.ids import BASELINE
 from search.study.reading import to_table
 from search.system.toml import to_toml
+from search.system.wording import plural
 
 
 def study_report(history: History) -> Report:

@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 
 from search.report.history import History
-from search.report.parts import plural
 from search.study.ids import BASELINE
-from search.system.wording import duration
+from search.system.wording import duration, plural, rounded, signed
 from search.trial.validation import Validation
 
 # Resamplings of the validation images, and the share of them that an interval holds.
@@ -40,9 +39,9 @@ class Gain:
         return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
     def __str__(self) -> str:
-        if self.low is None:
-            return f"{self.value:+.4f}"
-        return f"{self.value:+.4f} ({LEVEL} % interval {self.low:+.4f} to {self.high:+.4f})"
+        if self.low is None or self.high is None:
+            return signed(self.value)
+        return f"{signed(self.value)} ({LEVEL} % interval {signed(self.low)} to {signed(self.high)})"
 
 
 def gain_of(history: History) -> Gain | None:
@@ -124,9 +123,9 @@ def verdict_of(history: History) -> tuple[str, list[str]]:
     if best is None:
         return "No trial has completed yet.", notes
     name = f"Configuration {best['config_id']} (trial {best['trial_id']})"
-    reached = f"{name} reaches {objective} {best['score']:.4f}"
+    reached = f"{name} reaches {objective} {rounded(best['score'])}"
     if best["trial_id"] == BASELINE:
-        return f"No configuration is better than the tutorial's baseline: {objective} {best['score']:.4f}.", notes
+        return f"No configuration is better than the tutorial's baseline: {objective} {rounded(best['score'])}.", notes
     gain = gain_of(history)
     if gain is None or baseline is None:
         return f"{reached}. There is no completed baseline to compare with.", notes
@@ -144,17 +143,17 @@ def verdict_of(history: History) -> tuple[str, list[str]]:
 def facts_of(history: History) -> list[tuple[str, str]]:
     """The numbers beside the verdict."""
     best, baseline, snapshot = history.best, history.baseline, history.snapshot
-    facts = [(f"best {history.objective.name}", "" if best is None else f"{best['score']:.4f}")]
+    facts = [(f"best {history.objective.name}", "" if best is None else rounded(best["score"]))]
     if baseline is not None:
-        facts.append(("baseline's", f"{baseline['score']:.4f}"))
+        facts.append(("baseline's", rounded(baseline["score"])))
     if best is not None:
-        for name, (label, unit, scale) in history.costs.items():
+        for name, cost in history.costs.items():
             if pd.isna(best[name]):
                 continue
             compared = ""
             if baseline is not None and pd.notna(baseline[name]):
-                compared = f", baseline {baseline[name] / scale:.2f} {unit}"
-            facts.append((f"{label} of the best", f"{best[name] / scale:.2f} {unit}{compared}"))
+                compared = f", baseline {cost.shown(baseline[name])}"
+            facts.append((f"{cost.label} of the best", f"{cost.shown(best[name])}{compared}"))
     facts += [
         ("trials", f"{snapshot.finished} of {snapshot.trials_total}, {len(history.failed)} failed"),
         ("epochs trained", f"{snapshot.epochs_done:.0f} of {snapshot.epochs_total}"),
@@ -166,8 +165,8 @@ def facts_of(history: History) -> list[tuple[str, str]]:
 
 def _cost_sentence(best: pd.Series, baseline: pd.Series, history: History) -> str:
     parts = [
-        f"{best[name] / baseline[name]:.2f} times the {label}"
-        for name, (label, _, _) in history.costs.items()
+        f"{best[name] / baseline[name]:.2f} times the {cost.label}"
+        for name, cost in history.costs.items()
         if baseline[name] > 0
     ]
     return f"It has {' and '.join(parts)} of the baseline's network." if parts else ""

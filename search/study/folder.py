@@ -21,6 +21,7 @@ from search.study.reading import differences, load_config, to_table
 from search.system.files import backup_of, read_json, write_json, write_with_backup
 from search.system.machine import now, versions
 from search.system.toml import read_toml, to_toml
+from search.system.wording import listed
 
 # The last line of `study.toml`: a file without it has been cut off, which TOML itself would not show.
 END = "# The end. Where this line is missing, the file was cut off.\n"
@@ -239,9 +240,9 @@ class Study:
             else []
         )
         if others:
-            shown = ", ".join(sorted(others)[:5])
+            found = listed(sorted(others), most=5)
             raise UserError(
-                f"{self.folder} holds something else than a study ({shown}): there is no study.toml. "
+                f"{self.folder} holds something else than a study ({found}): there is no study.toml. "
                 "Choose another [study] name or --directory."
             )
 

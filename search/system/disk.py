@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from search.errors import SearchStopped
+from search.system.wording import mebibytes, millions
 
 # A weight, and its two moments in the optimizer, as float32.
 _BYTES_A_PARAMETER = 3 * 4
@@ -21,8 +22,8 @@ def check_room(folder: Path, parameters: int) -> None:
     free, needed = free_bytes(folder), _CHECKPOINTS * _BYTES_A_PARAMETER * parameters + _RESERVE
     if free < needed:
         raise SearchStopped(
-            f"{free / 2**20:.0f} MB are left on the disk of {folder}, and a trial of {parameters / 1e6:.2f} M "
-            f"parameters needs up to {needed / 2**20:.0f} MB. Make room."
+            f"{mebibytes(free)} are left on the disk of {folder}, and a trial of {millions(parameters)} parameters "
+            f"needs up to {mebibytes(needed)}. Make room."
         )
 
 

@@ -15,6 +15,7 @@ from hyperparameters.rates import STEPS
 from recipe import Recipe
 from search.oracle.limits import COSTS, LATENCY, RATES, Limits, Point
 from search.oracle.points import Values
+from search.system.wording import billions, cell, mebibytes, millions, plural
 from space import Space
 
 QUANTILES = (0.0, 0.1, 0.5, 0.9, 1.0)
@@ -50,7 +51,7 @@ def networks_line(space: Space, points: Sequence[Point]) -> str:
     """The number of networks, and how much of the space fits the limits."""
     count = count_networks(space)
     real = [name for name, dimension in space.searched.items() if dimension.size is None and name not in RECIPE]
-    line = f"the space holds {count:,} network{'s' * (count != 1)}"
+    line = f"the space holds {plural(count, 'network')}"
     if real:
         line += f" for each value of {', '.join(real)}, a range of real numbers"
     fitting = sum(not point.reasons for point in points)
@@ -62,10 +63,13 @@ def networks_line(space: Space, points: Sequence[Point]) -> str:
 def size_table(points: Sequence[Point]) -> Table:
     """Quantiles of what the networks that can be searched cost."""
     table = _table("networks drawn", *NAMES)
-    for name, what in (("parameters", "parameters"), ("MACs", "macs"), ("activations", "peak_activation_bytes")):
+    for name, what, worded in (
+        ("parameters", "parameters", millions),
+        ("MACs", "macs", billions),
+        ("activations", "peak_activation_bytes", mebibytes),
+    ):
         sizes = [getattr(point.cost, what) for point in points if not point.reasons]
-        shown = [_size(value, what) for value in np.quantile(sizes, QUANTILES)]
-        table.add_row(name, *shown)
+        table.add_row(name, *map(worded, np.quantile(sizes, QUANTILES)))
     return table
 
 
@@ -87,10 +91,10 @@ def rejection_table(limits: Limits, points: Sequence[Point], measured: Sequence[
 def configuration_table(columns: Mapping[str, tuple[Cost, Values]], names: Sequence[str]) -> Table:
     """Configurations side by side: what they cost, and the hyperparameters called `names`."""
     table = _table("", *columns)
-    table.add_row("parameters", *(_size(cost.parameters, "parameters") for cost, _ in columns.values()))
-    table.add_row("MACs", *(_size(cost.macs, "macs") for cost, _ in columns.values()))
+    table.add_row("parameters", *(millions(cost.parameters) for cost, _ in columns.values()))
+    table.add_row("MACs", *(billions(cost.macs) for cost, _ in columns.values()))
     for name in names:
-        table.add_row(name, *(_value(plain(values).get(name)) for _, values in columns.values()))
+        table.add_row(name, *(cell(plain(values).get(name)) for _, values in columns.values()))
     return table
 
 
@@ -105,13 +109,3 @@ def _table(*columns: str) -> Table:
     for index, column in enumerate(columns):
         table.add_column(column, justify="right" if index else "left")
     return table
-
-
-def _size(value: float, what: str) -> str:
-    if what == "peak_activation_bytes":
-        return f"{value / 2**20:,.0f} MiB"
-    return f"{value / 1e6:.2f} M" if what == "parameters" else f"{value / 1e9:.2f} G"
-
-
-def _value(value: Any) -> str:
-    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from search.results.snapshot import FAILURES, RungView, Snapshot
 from search.study.ids import BASELINE
-from search.system.wording import duration
+from search.system.wording import billions, cell, duration, millions, rounded, signed
 
 # Columns of a terminal from which on the table of trials is shown whole.
 WIDE = 72
@@ -94,12 +94,13 @@ def best_line(snapshot: Snapshot) -> str:
     if best is None:
         return "best so far: none yet"
     when = "best" if snapshot.is_over else "best so far"
-    line = f"{when}: {best['trial_id']}  {snapshot.objective.name} {best['score']:.4f}"
+    line = f"{when}: {best['trial_id']}  {snapshot.objective.name} {rounded(best['score'])}"
     if baseline is None:
         return line
     if best["trial_id"] == BASELINE:
         return f"{line} (the tutorial's baseline itself)"
-    return f"{line}  ({best['score'] - baseline['score']:+.4f} against the baseline's {baseline['score']:.4f})"
+    distance = signed(best["score"] - baseline["score"])
+    return f"{line}  ({distance} against the baseline's {rounded(baseline['score'])})"
 
 
 def failure_line(snapshot: Snapshot) -> str:
@@ -114,7 +115,7 @@ def trial_line(row: Mapping[str, Any], objective: str) -> str:
     if row["status"] in FAILURES:
         return f"{name} {row['status']}: {row['error']}"
     epochs = f"epochs {row['first_epoch']}-{row['last_epoch']}"
-    return f"{name} {row['status']}  {objective} {row['score']:.4f}  {epochs}  {duration(row['total_seconds'])}"
+    return f"{name} {row['status']}  {objective} {rounded(row['score'])}  {epochs}  {duration(row['total_seconds'])}"
 
 
 def trial_table(snapshot: Snapshot, limit: int = 20, width: int = WIDE) -> Table:
@@ -143,11 +144,11 @@ def _cells(row: Mapping[str, Any], objective: str) -> dict[str, str]:
     """A trial's row as the table shows it."""
     return {
         "trial": row["trial_id"],
-        "bracket": "" if row["bracket"] is None else str(row["bracket"]),
-        "rung": "" if row["rung"] is None else str(row["rung"]),
+        "bracket": cell(row["bracket"]),
+        "rung": cell(row["rung"]),
         "status": row["status"],
-        objective: "" if row["score"] is None else f"{row['score']:.4f}",
-        "epoch": "" if row["best_epoch"] is None else str(row["best_epoch"]),
-        "size": "" if row["parameters"] is None else f"{row['parameters'] / 1e6:.2f} M",
-        "MACs": "" if row["macs"] is None else f"{row['macs'] / 1e9:.2f} G",
+        objective: "" if row["score"] is None else rounded(row["score"]),
+        "epoch": cell(row["best_epoch"]),
+        "size": "" if row["parameters"] is None else millions(row["parameters"]),
+        "MACs": "" if row["macs"] is None else billions(row["macs"]),
     }

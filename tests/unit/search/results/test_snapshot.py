@@ -15,7 +15,6 @@ from search.study.columns import TRIAL_COLUMNS
 from search.study.folder import Study
 from search.system.csv_files import write_csv
 from search.system.files import write_json
-from search.system.wording import duration
 from search.terminal import console as shown
 from search.terminal.console import SearchConsole
 from search.terminal.tables import render, summary_line, trial_line, trial_table
@@ -204,18 +203,3 @@ def test_without_a_terminal_it_is_plain_lines(study: Study, monkeypatch: pytest.
 def test_a_trial_in_one_line() -> None:
     assert trial_line(ROWS[1], "val_loss") == "trial 0000-0 completed  val_loss 0.6123  epochs 1-1  10 s"
     assert trial_line(ROWS[2], "val_loss") == "trial 0001-0 out_of_memory: ResourceExhaustedError: [1,2]"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.4, "0 s"),
-        (59.4, "59 s"),
-        (59.6, "1 min 00 s"),
-        (200, "3 min 20 s"),
-        (3599.6, "1 h 00 min"),
-        (7500, "2 h 05 min"),
-    ],
-)
-def test_durations(seconds: float, text: str) -> None:
-    assert duration(seconds) == text

@@ -35,7 +35,7 @@ def test_a_full_disk_is_told_apart(error: Exception, full: bool) -> None:
 
 def test_room_for_the_checkpoints_of_a_trial(tmp_path: Path) -> None:
     check_room(tmp_path, 1000)
-    with pytest.raises(SearchStopped, match=r"MB are left on the disk of .* needs up to .* Make room"):
+    with pytest.raises(SearchStopped, match=r"MiB are left on the disk of .* needs up to .* Make room"):
         check_room(tmp_path, free_bytes(tmp_path) // 36)
 
 
