@@ -18,14 +18,9 @@ from typing import NamedTuple
 import pandas as pd
 
 from search.errors import UserError
-from search.study.columns import TRIAL_COLUMNS, epoch_columns
+from search.study.columns import TRIAL_COLUMNS, epoch_columns, kind_of
 from search.study.folder import Study, open_study
 from search.system.csv_files import csv_lines, whole_lines
-
-TEXT = ("study", "trial_id", "config_id", "parent_id", "status", "worker", "error")
-TIMES = ("started", "finished")
-WHOLE = ("iteration", "bracket", "rung", "attempts", "best_epoch", "first_epoch", "last_epoch", "epoch")
-SIZES = ("parameters", "macs")
 
 
 class Results(NamedTuple):
@@ -80,15 +75,17 @@ def _typed(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _column(name: str, cells: pd.Series[str]) -> pd.Series:
-    if name in TEXT:
-        return cells.astype("string")
-    if name in TIMES:
-        return pd.to_datetime(cells, utc=True, format="ISO8601").astype("datetime64[ns, UTC]")
-    if name in WHOLE or name in SIZES:
-        return pd.to_numeric(cells).astype("Int64")
-    if name.startswith("hp:"):
-        return _hyperparameter(cells)
-    return pd.to_numeric(cells).astype("float64")
+    match "text" if name == "study" else kind_of(name):
+        case "text":
+            return cells.astype("string")
+        case "time":
+            return pd.to_datetime(cells, utc=True, format="ISO8601").astype("datetime64[ns, UTC]")
+        case "whole":
+            return pd.to_numeric(cells).astype("Int64")
+        case "number":
+            return pd.to_numeric(cells).astype("float64")
+        case "hyperparameter":
+            return _hyperparameter(cells)
 
 
 def _hyperparameter(cells: pd.Series[str]) -> pd.Series:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from search.oracle.schedule import Schedule, make_schedule
-from search.study.columns import is_trial_row
+from search.study.columns import is_trial_row, typed_row
 from search.study.config import StudyConfig
 from search.study.folder import Study
 from search.study.ids import BASELINE
@@ -91,7 +91,7 @@ def take_snapshot(
         rows: of `trials.csv`, as values or text.
         workers: trials that run at a time, for the time left.
     """
-    typed = tuple(_typed(row) for row in rows)
+    typed = tuple(map(typed_row, rows))
     running = tuple(_progress(study, row) for row in typed if row["status"] == "running")
     done = sum(_epochs(row) for row in typed if row["status"] not in ("queued", "running"))
     in_flight = sum(_epochs_in_flight(report) for report in running)
@@ -129,16 +129,6 @@ def best_row(rows: Sequence[Mapping[str, Any]], objective: Objective) -> Mapping
     if not scored:
         return None
     return max(scored, key=lambda row: objective.sign * row["score"])
-
-
-def _typed(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row with numbers where `trials.csv` has text."""
-    typed = dict(row)
-    for name in ("score", "train_seconds", "total_seconds", "parameters", "macs"):
-        typed[name] = float(row[name]) if row.get(name) not in (None, "") else None
-    for name in ("iteration", "bracket", "rung", "first_epoch", "last_epoch", "best_epoch", "attempts"):
-        typed[name] = int(row[name]) if row.get(name) not in (None, "") else None
-    return typed
 
 
 def _progress(study: Study, row: Mapping[str, Any]) -> dict[str, Any]:
