@@ -13,6 +13,7 @@ from search.report.comparison import COLUMNS, comparison_columns, comparison_row
 from search.results.frames import study_names
 from search.study.folder import Study, open_study
 from search.system.csv_files import write_csv
+from search.system.files import make_folder, writing_to
 from search.terminal.console import make_console
 
 if TYPE_CHECKING:
@@ -44,11 +45,9 @@ def compare_studies(folders: Sequence[Path], target: Path | None) -> None:
         return
     from search.report import write_comparison
 
-    try:
-        target.mkdir(parents=True, exist_ok=True)
+    make_folder(target, "--to")
+    with writing_to(target, "--to"):
         write_csv(target / "comparison.csv", list(COLUMNS), [comparison_values(history) for history in histories])
-    except OSError as error:
-        raise UserError(f"{target} cannot be written: {error.strerror}. Choose another --to.") from None
     page = write_comparison(folders, target / "comparison.html")
     console.print(f"\n{target / 'comparison.csv'}\n{page}", soft_wrap=True)
 

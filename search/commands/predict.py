@@ -17,6 +17,7 @@ from datasets.colors import class_colors, overlay
 from search.errors import UserError
 from search.results.trained_network import load_model, trained_trial
 from search.study.folder import Study
+from search.system.files import make_folder
 from search.system.quiet import load_tensorflow
 from search.terminal.console import make_console
 
@@ -45,10 +46,7 @@ def predict_images(model: Path, images: Sequence[Path], target: Path) -> None:
         _read(path)  # a damaged one is found before anything is written
     load_tensorflow()
     predictor, size = load_predictor(model)
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{target} cannot be written: {error.strerror}. Choose another --to.") from None
+    make_folder(target, "--to")
     for path in progress(files, "segmenting"):
         image = _read(path)
         mask = segment(predictor, image, size)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from search.errors import UserError
 from search.study.folder import Study, open_study
+from search.system.files import writing_to
 
 if TYPE_CHECKING:
     from search.report.parts import Report
@@ -58,10 +59,8 @@ def write_comparison(folders: Sequence[Path], path: Path) -> Path:
 def _write(report: Report, path: Path) -> Path:
     from search.report.page import write_page
 
-    try:
+    with writing_to(path):
         write_page(report, path)
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror}.") from None
     return path
 
 

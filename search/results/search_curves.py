@@ -14,7 +14,7 @@ from tensorboard.plugins.custom_scalar import metadata as layout_metadata
 from tensorboard.util import tensor_util
 
 from search.study.objective import Objective
-from search.system.event_files import _whole_records, file_name, records, scalar_event, version, write_events
+from search.system.event_files import file_name, records, scalar_event, version, whole_records, write_events
 from search.system.files import write_atomically
 
 RUN = "search"
@@ -40,7 +40,7 @@ class SearchCurves:
         self._best: float | None = None
         self._trials, self._workers = self._run / file_name(0, "trials"), self._run / file_name(0, "workers")
         write_events(self._run, "trials", [self._end_event(end) for end in ends])
-        kept = _whole_records(self._workers.read_bytes()) if self._workers.exists() else records([version()])
+        kept = whole_records(self._workers.read_bytes()) if self._workers.exists() else records([version()])
         write_atomically(self._workers, kept)
 
     def add_end(self, end: End) -> None:

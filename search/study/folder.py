@@ -18,13 +18,23 @@ from search.errors import UserError
 from search.study.config import StudyConfig
 from search.study.ids import is_trial_id
 from search.study.reading import differences, load_config, to_table
-from search.system.files import backup_of, read_json, write_json, write_with_backup
+from search.system.files import (
+    backup_of,
+    cannot_be_written,
+    make_folder,
+    read_json,
+    write_json,
+    write_with_backup,
+    writing_to,
+)
 from search.system.machine import now, versions
 from search.system.toml import read_toml, to_toml
 from search.system.wording import listed
 
 # The last line of `study.toml`: a file without it has been cut off, which TOML itself would not show.
 END = "# The end. Where this line is missing, the file was cut off.\n"
+# What chooses where study folders are.
+OPTION = "--directory"
 
 
 class Study:
@@ -108,20 +118,12 @@ class Study:
             "# The configuration of this study, frozen before its first trial. Don't edit: `run` compares with it.\n"
         )
         self.make_folder()
-        try:
+        with writing_to(self.folder, OPTION):
             write_with_backup(self.config_file, f"{header}{to_toml(table)}{END}")
-        except OSError as error:
-            raise self._unwritable(error) from None
 
     def make_folder(self) -> None:
         """Make the study's folder where there is none. Raises UserError where it can't be written."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise self._unwritable(error) from None
-
-    def _unwritable(self, error: OSError) -> UserError:
-        return UserError(f"{self.folder} cannot be written: {error.strerror}. Choose another --directory.")
+        make_folder(self.folder, OPTION)
 
     def check_startable(self, config: StudyConfig, fingerprint: str) -> None:
         """Refuse to start or continue here if the folder is something else, or another study.
@@ -152,9 +154,7 @@ class Study:
         while not nearest.exists():
             nearest = nearest.parent
         if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-            raise UserError(
-                f"{self.folder} cannot be written: no permission for {nearest}. Choose another --directory."
-            )
+            raise cannot_be_written(self.folder, f"no permission for {nearest}", OPTION)
 
     def move_aside(self) -> Path | None:
         """Rename the folder of an old study so that a new one can take its place; returns the new name."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from search.errors import UserError
 
 
 def write_atomically(path: Path, content: str | bytes, *, durable: bool = True) -> None:
@@ -62,6 +65,35 @@ def write_with_backup(path: Path, content: str) -> None:
     """Durably replace a file, then its copy beside it: whichever of the two is damaged, the other one is whole."""
     for file in (path, backup_of(path)):
         write_atomically(file, content)
+
+
+@contextlib.contextmanager
+def writing_to(path: Path, option: str | None = None) -> Iterator[None]:
+    """Around writing what the user asked for: where the system refuses, it is the user who must choose otherwise.
+
+    Args:
+        path: as the message names it.
+        option: of the command that chose the path, such as `--to`; None where there is none.
+
+    Raises:
+        UserError: `path` cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise cannot_be_written(path, str(error.strerror), option) from None
+
+
+def cannot_be_written(path: Path, why: str, option: str | None = None) -> UserError:
+    """The error for a path that the user chose and that the system refuses."""
+    advice = f" Choose another {option}." if option else ""
+    return UserError(f"{path} cannot be written: {why}.{advice}")
+
+
+def make_folder(path: Path, option: str) -> None:
+    """Make a folder where there is none. Raises UserError where it cannot be written; `option` chose it."""
+    with writing_to(path, option):
+        path.mkdir(parents=True, exist_ok=True)
 
 
 def folder_bytes(path: Path) -> int:
