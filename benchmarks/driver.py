@@ -17,6 +17,7 @@ from search.oracle.limits import Limits
 from search.study.columns import metric_names
 from search.study.config import StudyConfig
 from search.study.folder import Study
+from search.study.lock import lock_study
 from search.study.prepare import open_data, read_space
 from search.study.reading import parse_config
 from search.terminal.console import SearchConsole
@@ -97,7 +98,7 @@ def drive(config: StudyConfig) -> InstantExecutor:
     dataset, study = open_data(config), Study(config.folder)
     study.make_folder()
     executor = InstantExecutor(dataset.class_names)
-    with study.lock():
+    with lock_study(study):
         study.create(config, dataset)
         console = SearchConsole(quiet_console())
         space = read_space(config, "benchmark")

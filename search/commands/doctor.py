@@ -17,6 +17,7 @@ from rich.table import Table
 from search.errors import UserError
 from search.executors.devices import list_gpus
 from search.study.folder import open_study
+from search.study.lock import is_driven, lock_study
 from search.system.disk import free_bytes
 from search.system.files import folder_bytes
 from search.system.machine import versions
@@ -50,11 +51,11 @@ def check_study(folder: Path) -> None:
     from search.driver.mending import damaged_checkpoints, derived_damage, mend
     from search.oracle.trials import FILE, is_trial_file
 
-    if study.is_driven():
+    if is_driven(study):
         console.print(f"{folder} is being searched: its files are looked at, and left as they are", style="yellow")
         found = [*damaged_checkpoints(study), *derived_damage(study)]
     else:
-        with study.lock():
+        with lock_study(study):
             found = [*mend(study), *derived_damage(study)]
     for line in found:
         console.print(line, style="yellow", soft_wrap=True)

@@ -20,6 +20,7 @@ from search.report import report_file
 from search.results.snapshot import Snapshot
 from search.study.folder import Study
 from search.study.ids import BASELINE
+from search.study.lock import lock_study
 from search.study.prepare import Prepared, prepare
 from search.system.disk import is_disk_full
 from search.terminal.console import SearchConsole
@@ -50,11 +51,11 @@ def run_study(path: Path, overrides: Sequence[str], directory: str | None, *, fr
             limits.check()
         notes += check_new_data(prepared.dataset, console.console)
     if fresh and study.exists:
-        with study.lock():
+        with lock_study(study):
             pass
         console.say(f"the old study is kept in {study.move_aside()}")
     study.make_folder()
-    with study.lock():
+    with lock_study(study):
         notes += _open_study(study, prepared, is_new=is_new)
         meter.keep_in(study.latency_file, console.say)
         for note in notes:

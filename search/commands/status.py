@@ -14,6 +14,7 @@ from rich.text import Text
 
 from search.results.snapshot import Snapshot, snapshot_from_disk
 from search.study.folder import Study, open_study
+from search.study.lock import is_driven
 from search.system.files import folder_bytes
 from search.system.wording import mebibytes
 from search.terminal.console import PLAIN_INTERVAL, make_console
@@ -32,7 +33,7 @@ def show_status(folder: Path) -> None:
     study = open_study(folder)
     snapshot = snapshot_from_disk(study)
     console = make_console()
-    driven = study.is_driven()
+    driven = is_driven(study)
     console.print(summary_line(snapshot), style="bold")
     if not driven and not snapshot.is_over:
         console.print(_not_running(study), style="yellow")
@@ -65,7 +66,7 @@ def status_values(study: Study, snapshot: Snapshot) -> dict[str, Any]:
         "folder": str(study.folder),
         "objective": snapshot.objective.name,
         "direction": snapshot.objective.direction,
-        "is_running": study.is_driven(),
+        "is_running": is_driven(study),
         "is_over": snapshot.is_over,
         "trials_finished": snapshot.finished,
         "trials_total": snapshot.trials_total,
@@ -106,7 +107,7 @@ def watch_status(folder: Path) -> None:
 
 
 def _picture(study: Study, snapshot: Snapshot) -> RenderableType:
-    if snapshot.is_over or study.is_driven():
+    if snapshot.is_over or is_driven(study):
         return render(snapshot)
     return Group(Text(_not_running(study), style="yellow"), render(snapshot))
 

@@ -25,6 +25,7 @@ from search.results.snapshot import Snapshot, take_snapshot
 from search.study.config import StudyConfig
 from search.study.folder import Study
 from search.study.ids import BASELINE
+from search.study.lock import note_plan
 from search.system.disk import check_room
 from search.system.machine import now
 from search.terminal.console import SearchConsole
@@ -82,7 +83,7 @@ class Driver:
         if rejected:
             counts = ", ".join(f"{count} by {reason}" for reason, count in rejected)
             console.say(f"drew {self._schedule.configurations} configurations; rejected {counts}")
-        study.note_plan(workers=len(executor.devices), configurations=self._schedule.configurations)
+        note_plan(study, workers=len(executor.devices), configurations=self._schedule.configurations)
         self._running: list[Running] = []
         self._interrupts = 0
 

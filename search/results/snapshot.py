@@ -13,6 +13,7 @@ from search.study.columns import is_trial_row, typed_row
 from search.study.config import StudyConfig
 from search.study.folder import Study
 from search.study.ids import BASELINE
+from search.study.lock import noted_plan
 from search.study.objective import Objective, objective_of
 from search.system.csv_files import read_csv
 from search.system.files import read_json
@@ -115,7 +116,7 @@ def take_snapshot(
 def snapshot_from_disk(study: Study) -> Snapshot:
     """The state of a search from its folder alone, while it runs or after."""
     config = study.config()
-    workers, configurations = study.noted_plan()
+    workers, configurations = noted_plan(study)
     schedule = make_schedule(config.hyperband)
     if configurations is not None:
         schedule = schedule.limited_to(configurations)

@@ -1,16 +1,11 @@
-"""The study folder: where everything lies, who may write to it, and what it was made from."""
+"""The study folder: where everything lies, and what the study was made from."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import socket
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-
-import filelock
 
 from datasets import Dataset
 from datasets.cache import cache_folder
@@ -22,8 +17,6 @@ from search.system.files import (
     backup_of,
     cannot_be_written,
     make_folder,
-    read_json,
-    write_json,
     write_with_backup,
     writing_to,
 )
@@ -50,6 +43,7 @@ class Study:
         self.cache = folder / "cache"
         self.stop_file = folder / ".stop"
         self.finished_file = folder / ".finished"
+        self.lock_file = folder / ".lock"
         self.driver_file = folder / "driver.json"
         self.latency_file = folder / "latency.json"
 
@@ -167,69 +161,9 @@ class Study:
         self.folder.rename(aside)
         return aside
 
-    @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
-        """Be the study's only driver while the block runs; an operating-system lock, so a dead process holds none.
-
-        Raises:
-            UserError: another process drives the study.
-        """
-        lock = filelock.FileLock(self.folder / ".lock")
-        try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout:
-            holder = self._holder()
-            raise UserError(
-                f"{self.folder}: another run drives this study (process {holder.get('process', '?')} on "
-                f"{holder.get('host', '?')}, since {holder.get('started', '?')}). Follow it with: "
-                f"deeplab-search status {self.folder}"
-            ) from None
-        try:
-            write_json(self.driver_file, {"process": os.getpid(), "host": socket.gethostname(), "started": now()})
-            yield
-        finally:
-            self.driver_file.unlink(missing_ok=True)
-            lock.release()
-
-    def note_plan(self, *, workers: int, configurations: int) -> None:
-        """Say for `status` how many trials run at a time, and how many configurations the space supplies."""
-        plan = {"workers": workers, "configurations": configurations}
-        write_json(self.driver_file, {**self._holder(), **plan})
-
-    def noted_plan(self) -> tuple[int, int | None]:
-        """What the present driver has noted; one worker and no limit where there is none."""
-        noted = self._holder()
-        return noted.get("workers", 1), noted.get("configurations")
-
-    def _holder(self) -> dict[str, Any]:
-        """What `driver.json` says; nothing where it is missing or damaged."""
-        found = read_json(self.driver_file)
-        kinds = {"process": int, "host": str, "started": str, "workers": int, "configurations": int}
-        if not isinstance(found, dict):
-            return {}
-        return {name: value for name, value in found.items() if isinstance(value, kinds.get(name, object))}
-
-    def is_driven(self) -> bool:
-        """Whether a driver runs the study at this moment; looks only, and takes no lock.
-
-        A driver on another machine cannot be asked: it counts as running as long as it has not signed off.
-        """
-        holder = self._holder()
-        if not {"process", "host"} <= holder.keys():
-            return False
-        if holder["host"] != socket.gethostname():
-            return True
-        try:
-            os.kill(holder["process"], 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            return True
-        return True
-
     def _is_remnant(self, name: str) -> bool:
         """Whether a file may be left by a run that was killed before it wrote `study.toml`."""
-        return name in (".lock", self.driver_file.name) or (name.startswith(".") and name.endswith(".tmp"))
+        return name in (self.lock_file.name, self.driver_file.name) or (name.startswith(".") and name.endswith(".tmp"))
 
     def _check_free(self) -> None:
         if self.folder.exists() and not self.folder.is_dir():

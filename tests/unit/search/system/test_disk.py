@@ -56,3 +56,7 @@ def test_data_at_fault_are_told_apart_also_where_tensorflow_wraps_them() -> None
     assert status_of(caught.value) == "interrupted"
     assert status_of(DataError("gone")) == "interrupted"
     assert status_of(ValueError("negative dimension")) == "failed"
+
+
+def test_free_bytes_of_a_folder_yet_to_be_made(tmp_path: Path) -> None:
+    assert free_bytes(tmp_path / "a" / "b") > 0
