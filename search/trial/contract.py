@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
+from search.study.folder import Study
 from search.study.objective import Objective
 
 Status = Literal["completed", "diverged", "out_of_memory", "failed", "interrupted", "lost"]
@@ -65,6 +67,11 @@ class TrialSpec:
     columns: tuple[str, ...]
     class_names: tuple[str, ...]
     device: Device
+
+    @property
+    def folder(self) -> Path:
+        """The trial's folder."""
+        return Study(Path(self.study)).trial(self.trial_id)
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,8 @@ from __future__ import annotations
 import os
 import resource
 import sys
-from typing import TYPE_CHECKING
-
-import tensorflow as tf
 
 from search.system.quiet import load_tensorflow
-
-if TYPE_CHECKING:
-    pass
 from search.trial.contract import Device
 
 
@@ -21,6 +15,8 @@ def precision_policy(precision: str) -> str:
 
     bfloat16 from compute capability 8.0 on, float16 from 7.0 on (tensor cores), else float32.
     """
+    import tensorflow as tf
+
     if precision != "auto":
         return precision
     gpus = tf.config.list_physical_devices("GPU")
@@ -34,6 +30,8 @@ def precision_policy(precision: str) -> str:
 
 def peak_memory_mb() -> float:
     """Peak memory of this process in MiB: the GPU's where there is one, else main memory."""
+    import tensorflow as tf
+
     if tf.config.list_physical_devices("GPU"):
         return float(tf.config.experimental.get_memory_info("GPU:0")["peak"]) / 2**20
     # Linux counts KiB, macOS bytes.
