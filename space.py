@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import keras_tuner
 
 from deeplab import Architecture, build_model
+from hyperparameters.counting import count_networks
 from hyperparameters.dimensions import CATALOGUE, Dimension, SpaceError, Value, parse_dimension, plain
 from hyperparameters.offers import Offer, applies, missing_parents, scope_of
 from hyperparameters.rates import Rates, drop_degenerate, rates_at, steps_of
@@ -118,6 +119,10 @@ class Space:
     def admits(self, values: Mapping[str, Value]) -> bool:
         """Whether every searched rate of the point reaches the feature map; fixed rates are the user's own choice."""
         return self.rates.admit({**self.fixed, **plain(values)})
+
+    def count_networks(self) -> int:
+        """How many networks the space holds, before limits; a range of real numbers counts as one value."""
+        return count_networks(self.offers, self.fixed, self.rates)
 
     @property
     def rates(self) -> Rates:

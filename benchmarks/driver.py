@@ -20,7 +20,7 @@ from search.study.folder import Study
 from search.study.lock import lock_study
 from search.study.prepare import open_data, read_space
 from search.study.reading import parse_config
-from search.terminal.console import SearchConsole
+from search.terminal.live import SearchConsole
 from search.trial.contract import Device, Outcome, TrialSpec
 
 # Until then caches of the libraries fill.

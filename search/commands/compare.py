@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.table import Table
-
 from search.errors import UserError
 from search.report.comparison import COLUMNS, comparison_columns, comparison_rows, comparison_values
-from search.results.frames import study_names
-from search.study.folder import Study, open_study
+from search.study.folder import Study, open_studies
 from search.system.csv_files import write_csv
 from search.system.files import make_folder, writing_to
 from search.terminal.console import make_console
+from search.terminal.layout import plain_table
 
 if TYPE_CHECKING:
     from search.report.history import History
@@ -28,13 +26,10 @@ def compare_studies(folders: Sequence[Path], target: Path | None) -> None:
     """
     if len(folders) < 2:
         raise UserError(f"given {len(folders)} study folder; expected two or more to compare.")
-    studies = [open_study(folder) for folder in folders]
-    study_names(studies)
-    histories = _histories(studies)
+    histories = _histories(open_studies(folders))
     console = make_console()
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    # A column a study: two or three studies, and many numbers of each.
-    table.add_column("")
+    # A column per study: two or three studies, and many numbers of each.
+    table = plain_table("")
     for history in histories:
         table.add_column(history.name, overflow="fold")
     columns = zip(*comparison_rows(histories), strict=True)

@@ -17,7 +17,8 @@ from search.study.folder import Study, open_study
 from search.study.lock import is_driven
 from search.system.files import folder_bytes
 from search.system.wording import mebibytes
-from search.terminal.console import PLAIN_INTERVAL, make_console
+from search.terminal.console import is_live, make_console
+from search.terminal.live import PLAIN_INTERVAL
 from search.terminal.tables import best_line, render, rung_table, running_table, summary_line, trial_line, trial_table
 
 # The watched folder is read this often, in seconds.
@@ -91,7 +92,7 @@ def watch_status(folder: Path) -> None:
     study = open_study(folder)
     console = make_console()
     try:
-        if console.is_terminal and not console.is_dumb_terminal:
+        if is_live(console):
             with Live(console=console, auto_refresh=False) as live:
                 while not (snapshot := snapshot_from_disk(study)).is_over:
                     live.update(_picture(study, snapshot), refresh=True)

@@ -28,7 +28,7 @@ from search.study.ids import BASELINE
 from search.study.lock import note_plan
 from search.system.disk import check_room
 from search.system.machine import now
-from search.terminal.console import SearchConsole
+from search.terminal.live import SearchConsole
 from search.terminal.tables import trial_line
 from search.trial.checkpoint import TrainingState, read_state
 from search.trial.contract import Device, Outcome

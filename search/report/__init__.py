@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from search.errors import UserError
-from search.study.folder import Study, open_study
+from search.study.folder import open_studies, open_study
 from search.system.files import writing_to
 
 if TYPE_CHECKING:
@@ -23,11 +23,6 @@ def is_available() -> bool:
     return all(importlib.util.find_spec(name) for name in NEEDED)
 
 
-def report_file(study: Study) -> Path:
-    """Where a study's report lies."""
-    return study.folder / "report.html"
-
-
 def write_report(folder: Path) -> Path:
     """Write `report.html` of a study, while it runs or after; returns its path.
 
@@ -39,7 +34,7 @@ def write_report(folder: Path) -> Path:
     from search.report.history import read_history
     from search.report.sections import study_report
 
-    return _write(study_report(read_history(study)), report_file(study))
+    return _write(study_report(read_history(study)), study.report_file)
 
 
 def write_comparison(folders: Sequence[Path], path: Path) -> Path:
@@ -48,7 +43,7 @@ def write_comparison(folders: Sequence[Path], path: Path) -> Path:
     Raises:
         UserError: a folder holds no study, two have one name, `path` cannot be written, or the extra is not installed.
     """
-    studies = [open_study(folder) for folder in folders]
+    studies = open_studies(folders)
     _check_available()
     from search.report.history import read_history
     from search.report.sections import comparison_report

@@ -56,7 +56,7 @@ class History:
     @property
     def name(self) -> str:
         """The name of the study's folder."""
-        return self.study.folder.resolve().name
+        return self.study.name
 
     @property
     def objective(self) -> Objective:

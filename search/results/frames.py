@@ -1,11 +1,4 @@
-"""The results of studies as pandas DataFrames, with the right types.
-
-```python
-from search import results
-
-trials, epochs = results.load("results/demo", "results/other")
-```
-"""
+"""The results of studies as pandas DataFrames, with the right types."""
 
 from __future__ import annotations
 
@@ -19,7 +12,7 @@ import pandas as pd
 
 from search.errors import UserError
 from search.study.columns import TRIAL_COLUMNS, epoch_columns, kind_of
-from search.study.folder import Study, open_study
+from search.study.folder import open_studies
 from search.system.csv_files import csv_lines, whole_lines
 
 
@@ -45,21 +38,10 @@ def load(*folders: str | PathLike[str]) -> Results:
     """
     if not folders:
         raise UserError("no study folder is given; expected one or more.")
-    studies = [open_study(Path(folder)) for folder in folders]
-    names = study_names(studies)
-    named = list(zip(studies, names, strict=True))
-    trials = [_read(study.trials_csv, name, TRIAL_COLUMNS) for study, name in named]
-    epochs = [_read(study.epochs_csv, name, epoch_columns(study.frozen()["class_names"])) for study, name in named]
+    studies = open_studies([Path(folder) for folder in folders])
+    trials = [_read(study.trials_csv, study.name, TRIAL_COLUMNS) for study in studies]
+    epochs = [_read(study.epochs_csv, study.name, epoch_columns(study.frozen()["class_names"])) for study in studies]
     return Results(*(_typed(pd.concat(tables, ignore_index=True)) for tables in (trials, epochs)))
-
-
-def study_names(studies: list[Study]) -> list[str]:
-    """The names of studies: those of their folders. Raises UserError where two have the same."""
-    names = [study.folder.resolve().name for study in studies]
-    if len(set(names)) < len(names):
-        given = ", ".join(str(study.folder) for study in studies)
-        raise UserError(f"two of these studies have one name: {given}; look at them one by one.")
-    return names
 
 
 def _read(path: Path, study: str, columns: Sequence[str]) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ class Study:
         self.trials_csv = folder / "trials.csv"
         self.epochs_csv = folder / "epochs.csv"
         self.best_file = folder / "best.toml"
+        self.report_file = folder / "report.html"
         self.tensorboard = folder / "tensorboard"
         self.cache = folder / "cache"
         self.stop_file = folder / ".stop"
@@ -46,6 +48,11 @@ class Study:
         self.lock_file = folder / ".lock"
         self.driver_file = folder / "driver.json"
         self.latency_file = folder / "latency.json"
+
+    @property
+    def name(self) -> str:
+        """The name of the study's folder, which tells studies apart that are looked at together."""
+        return self.folder.resolve().name
 
     def trial(self, trial_id: str) -> Path:
         """The folder of one trial. Raises UserError for what is no id, such as a path that leads out of the study."""
@@ -187,3 +194,16 @@ def open_study(folder: Path) -> Study:
     if not study.exists:
         raise UserError(f"{folder} holds no study: there is no study.toml. Expected a folder that `run` has written.")
     return study
+
+
+def open_studies(folders: Sequence[Path]) -> list[Study]:
+    """The studies in several folders, to be looked at together.
+
+    Raises:
+        UserError: a folder holds no study, or two have the same name.
+    """
+    studies = [open_study(folder) for folder in folders]
+    if len({study.name for study in studies}) < len(studies):
+        given = ", ".join(map(str, folders))
+        raise UserError(f"two of these studies have one name: {given}; look at them one by one.")
+    return studies

@@ -12,7 +12,8 @@ from rich.text import Text
 
 from search.results.snapshot import FAILURES, RungView, Snapshot
 from search.study.ids import BASELINE
-from search.system.wording import billions, cell, duration, millions, rounded, signed
+from search.system.wording import billions, cell, duration, millions, plural, rounded, signed
+from search.terminal.layout import plain_table
 
 # Columns of a terminal from which on the table of trials is shown whole.
 WIDE = 72
@@ -46,9 +47,7 @@ def summary_line(snapshot: Snapshot) -> str:
 
 def rung_table(snapshot: Snapshot, most: int | None = None) -> Table:
     """Brackets as lines, rungs as bars; where there are more than `most`, those of the brackets under way alone."""
-    table = Table(box=None, padding=(0, 2, 0, 0), show_header=True, header_style="dim")
-    for column in ("bracket", "rung", "epochs", "", "trials"):
-        table.add_column(column)
+    table = plain_table("bracket", "rung", "epochs", "", "trials")
     views = snapshot.rungs
     if most is not None and len(views) > most:
         views, table.caption = _under_way(views)
@@ -71,14 +70,12 @@ def _under_way(views: Sequence[RungView]) -> tuple[tuple[RungView, ...], str]:
     done = {name for name, own in brackets.items() if all(view.done >= view.size for view in own)}
     waiting = {name for name, own in brackets.items() if not any(view.done or view.running for view in own)}
     shown = tuple(view for view in views if view.name not in done | waiting)
-    return shown, f"and {len(done)} brackets that are done, {len(waiting)} that have not begun"
+    return shown, f"and {plural(len(done), 'bracket')} done, {len(waiting)} not begun"
 
 
 def running_table(snapshot: Snapshot) -> Table:
     """The trials in flight."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for column in ("running", "worker", "epoch", "", "images/s"):
-        table.add_column(column)
+    table = plain_table("running", "worker", "epoch", "", "images/s")
     for report in snapshot.running:
         bar = ProgressBar(total=max(report["steps"], 1), completed=report["step"], width=20)
         speed = f"{report['images_per_second']:.1f}" if report["images_per_second"] else "starting"
@@ -120,15 +117,11 @@ def trial_line(row: Mapping[str, Any], objective: str) -> str:
 
 def trial_table(snapshot: Snapshot, limit: int = 20, width: int = WIDE) -> Table:
     """The trials, the best first, with what they cost; with less in a terminal that is narrower than `WIDE`."""
-    table = Table(title="trials, best first", title_justify="left", title_style="bold", box=None, header_style="dim")
-    table.padding = (0, 2, 0, 0)
     texts = ("trial", "bracket", "rung", "status") if width >= WIDE else ("trial", "status")
     objective = snapshot.objective.name
     numbers = (objective, "epoch", "size", "MACs") if width >= WIDE else (objective, "size")
-    for column in texts:
-        table.add_column(column, no_wrap=True)
-    for column in numbers:
-        table.add_column(column, justify="right", no_wrap=True)
+    table = plain_table(*texts, numbers=numbers, no_wrap=True)
+    table.title, table.title_justify, table.title_style = "trials, best first", "left", "bold"
     sign = snapshot.objective.sign
     ranked = sorted(snapshot.trials, key=lambda row: (row["status"] != "completed", -sign * (row["score"] or 0.0)))
     for row in ranked[:limit]:

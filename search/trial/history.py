@@ -10,7 +10,6 @@ from search.study.folder import Study
 from search.system.csv_files import append_csv, write_csv
 from search.trial.checkpoint import TrainingState
 from search.trial.contract import TrialSpec
-from search.trial.events import TrialEvents
 from search.trial.validation import drop_other_epochs, read_best_epoch
 
 
@@ -18,6 +17,9 @@ class TrialHistory:
     """A trial's `epochs.csv` and events, brought into line with its checkpoint where a kill came between the writes."""
 
     def __init__(self, spec: TrialSpec, state: TrainingState) -> None:
+        # TensorBoard is heavy, and a driver that imports this module only hands it to the trial's process.
+        from search.trial.events import TrialEvents
+
         self._spec = spec
         self._file = spec.folder / "epochs.csv"
         write_csv(self._file, spec.columns, state.rows)

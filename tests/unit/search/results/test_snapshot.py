@@ -15,8 +15,8 @@ from search.study.columns import TRIAL_COLUMNS
 from search.study.folder import Study
 from search.system.csv_files import write_csv
 from search.system.files import write_json
-from search.terminal import console as shown
-from search.terminal.console import SearchConsole
+from search.terminal import live as shown
+from search.terminal.live import SearchConsole
 from search.terminal.tables import render, summary_line, trial_line, trial_table
 
 
@@ -181,7 +181,7 @@ def test_of_many_brackets_those_under_way_are_shown(make_study: Callable[..., St
     lines = text_of(snapshot_of(study, rows), 80).splitlines()
     shown = [line for line in lines if "to 1 " in line or "to 3 " in line]
     assert len(shown) == 1, "bracket 1 is done, and bracket 0 has one of two"
-    assert any("1 brackets that are done, 14 that have not begun" in line for line in lines)
+    assert any("1 bracket done, 14 not begun" in line for line in lines)
 
 
 def test_without_a_terminal_it_is_plain_lines(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,6 @@ from deeplab import Architecture
 from hyperparameters.dimensions import SpaceError
 from hyperparameters.offers import Offer
 from recipe import Recipe
-from search.terminal.plan_tables import count_networks
 from space import Space
 
 SMALL = st.fixed_dictionaries(
@@ -69,7 +68,7 @@ def test_the_number_of_networks_is_exact(table: dict[str, Any]) -> None:
         assume(not any(reason in problem for problem in error.problems for reason in reasons))
         raise
     networks = [space.architecture(point) for point in points(space) if space.admits(point)]
-    assert len(set(networks)) == len(networks) == count_networks(space)
+    assert len(set(networks)) == len(networks) == space.count_networks()
 
 
 @pytest.mark.parametrize(
@@ -87,7 +86,7 @@ def test_counts(table: dict[str, Any], count: int | None) -> None:
     if count is None:
         # Rates below 32 with steps of 6 after the first: 0, 1, 2, ... of them.
         count = 1 + sum(sum(rate + 6 * more < 32 for rate in range(1, 32)) for more in range(5))
-    assert count_networks(space) == count
+    assert space.count_networks() == count
 
 
 def test_product_of_independent_choices() -> None:
@@ -97,4 +96,4 @@ def test_product_of_independent_choices() -> None:
         Architecture(aspp_filters=aspp, decoder_filters=decoder, normalization=norm)  # type: ignore[arg-type]
         for aspp, decoder, norm in product([8, 16], [8, 16, 32], ["batch", "group"])
     }
-    assert count_networks(space) == len(built)
+    assert space.count_networks() == len(built)

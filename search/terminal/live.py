@@ -1,0 +1,49 @@
+"""The search in the terminal while it runs: a live table where there is a terminal, plain lines where there is none."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from search.results.snapshot import Snapshot
+from search.terminal.console import is_live, make_console
+from search.terminal.tables import render, summary_line
+
+# Plain lines say where the search stands this often, in seconds.
+PLAIN_INTERVAL = 60.0
+
+
+class SearchConsole:
+    """Shows a search while it runs. Use as a context manager around it."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or make_console()
+        self._live = Live(console=self.console, refresh_per_second=4, transient=True) if is_live(self.console) else None
+        self._reported = time.monotonic()
+
+    def __enter__(self) -> SearchConsole:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def say(self, line: str, style: str = "") -> None:
+        """One line that stays, with the time."""
+        stamp = datetime.now().strftime("%H:%M:%S")
+        self.console.print(Text.assemble((f"{stamp}  ", "dim"), (line, style)), soft_wrap=self._live is None)
+
+    def update(self, take: Callable[[], Snapshot]) -> None:
+        """Draw where the search stands (terminal), or say it once a minute (no terminal); taken only where shown."""
+        if self._live is not None:
+            self._live.update(render(take()))
+        elif time.monotonic() - self._reported >= PLAIN_INTERVAL:
+            self.say(summary_line(take()))
+            self._reported = time.monotonic()
