@@ -80,7 +80,7 @@ def main() -> None:
 
 def time_configurations(folder: Path, count: int, worker: int) -> list[Seconds]:
     """Train two epochs of each of the study's first `count` configurations that fall to a worker; its own process."""
-    from search.driver.specification import make_specification
+    from search.driver.specification import Specifier
     from search.executors.devices import share_devices
     from search.oracle.factory import make_oracle
     from search.oracle.identity import config_id
@@ -99,10 +99,8 @@ def time_configurations(folder: Path, count: int, worker: int) -> list[Seconds]:
     trials = [oracle.create_baseline("baseline", values, config_id(architecture, recipe))]
     while len(trials) < count and (trial := oracle.create_trial(f"slot{len(trials)}")).trial_id:
         trials.append(trial)
-    specs = [
-        make_specification(study, prepared.config, prepared.space, prepared.dataset, trial, device)
-        for trial in trials[worker::WORKERS]
-    ]
+    specify = Specifier(study, prepared.config, prepared.space, prepared.dataset)
+    specs = [specify(trial, device) for trial in trials[worker::WORKERS]]
     return [time_epochs(TrialRun(spec)) for spec in specs]
 
 

@@ -11,7 +11,7 @@ from plotly.subplots import make_subplots
 
 from search.report.history import COSTS, History
 from search.report.parts import Plot, table_of
-from search.results.snapshot import FAILURES
+from search.results.tally import FAILURES
 from search.study.ids import BASELINE
 from search.system.wording import plural, rounded
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from search.results.snapshot import Snapshot
+from search.results.snapshot import Snapshot, trial_rows
 from search.study.folder import Study
 from search.study.ids import BASELINE
 from search.terminal.tables import best_line, rung_table, trial_table
@@ -22,7 +22,7 @@ def show_conclusion(console: Console, study: Study, snapshot: Snapshot) -> None:
     console.print()
     console.print(rung_table(snapshot))
     console.print()
-    console.print(trial_table(snapshot, limit=MOST_TRIALS, width=console.width))
+    console.print(trial_table(trial_rows(study), snapshot.objective, limit=MOST_TRIALS, width=console.width))
     console.print()
     console.print(best_line(snapshot), style="bold green", soft_wrap=True)
     if snapshot.best is None:

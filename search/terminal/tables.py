@@ -10,8 +10,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from search.results.snapshot import FAILURES, RungView, Snapshot
+from search.results.snapshot import Snapshot
+from search.results.tally import FAILURES
 from search.study.ids import BASELINE
+from search.study.objective import Objective
 from search.system.wording import billions, cell, duration, millions, plural, rounded, signed
 from search.terminal.layout import plain_table
 
@@ -48,10 +50,11 @@ def summary_line(snapshot: Snapshot) -> str:
 def rung_table(snapshot: Snapshot, most: int | None = None) -> Table:
     """Brackets as lines, rungs as bars; where there are more than `most`, those of the brackets under way alone."""
     table = plain_table("bracket", "rung", "epochs", "", "trials")
-    views = snapshot.rungs
-    if most is not None and len(views) > most:
-        views, table.caption = _under_way(views)
-        table.caption_justify = "left"
+    if most is not None and snapshot.tally.schedule.rungs > most:
+        views, done, waiting = snapshot.rungs_under_way()
+        table.caption, table.caption_justify = f"and {plural(done, 'bracket')} done, {waiting} not begun", "left"
+    else:
+        views = snapshot.rungs
     for view in views:
         bar = ProgressBar(total=view.size, completed=view.done, width=20)
         count = f"{view.done}/{view.size}"
@@ -60,17 +63,6 @@ def rung_table(snapshot: Snapshot, most: int | None = None) -> Table:
             view.name if view.rung == 0 else "", str(view.rung), f"to {view.last_epoch}", bar, " ".join([count, *notes])
         )
     return table
-
-
-def _under_way(views: Sequence[RungView]) -> tuple[tuple[RungView, ...], str]:
-    """The rungs of brackets that have begun and are not done, and how many brackets are left out."""
-    brackets: dict[str, list[RungView]] = {}
-    for view in views:
-        brackets.setdefault(view.name, []).append(view)
-    done = {name for name, own in brackets.items() if all(view.done >= view.size for view in own)}
-    waiting = {name for name, own in brackets.items() if not any(view.done or view.running for view in own)}
-    shown = tuple(view for view in views if view.name not in done | waiting)
-    return shown, f"and {plural(len(done), 'bracket')} done, {len(waiting)} not begun"
 
 
 def running_table(snapshot: Snapshot) -> Table:
@@ -115,17 +107,15 @@ def trial_line(row: Mapping[str, Any], objective: str) -> str:
     return f"{name} {row['status']}  {objective} {rounded(row['score'])}  {epochs}  {duration(row['total_seconds'])}"
 
 
-def trial_table(snapshot: Snapshot, limit: int = 20, width: int = WIDE) -> Table:
+def trial_table(rows: Sequence[Mapping[str, Any]], objective: Objective, limit: int = 20, width: int = WIDE) -> Table:
     """The trials, the best first, with what they cost; with less in a terminal that is narrower than `WIDE`."""
     texts = ("trial", "bracket", "rung", "status") if width >= WIDE else ("trial", "status")
-    objective = snapshot.objective.name
-    numbers = (objective, "epoch", "size", "MACs") if width >= WIDE else (objective, "size")
+    numbers = (objective.name, "epoch", "size", "MACs") if width >= WIDE else (objective.name, "size")
     table = plain_table(*texts, numbers=numbers, no_wrap=True)
     table.title, table.title_justify, table.title_style = "trials, best first", "left", "bold"
-    sign = snapshot.objective.sign
-    ranked = sorted(snapshot.trials, key=lambda row: (row["status"] != "completed", -sign * (row["score"] or 0.0)))
+    ranked = sorted(rows, key=lambda row: (row["status"] != "completed", -objective.sign * (row["score"] or 0.0)))
     for row in ranked[:limit]:
-        cells = _cells(row, objective)
+        cells = _cells(row, objective.name)
         table.add_row(*(cells[column] for column in (*texts, *numbers)))
     if len(ranked) > limit:
         table.caption_justify = "left"

@@ -82,8 +82,8 @@ import subprocess
 import sys
 from pathlib import Path
 import numpy as np
-from search.results.search_curves import SearchCurves, write_curve_layout
 from search.results.hparams import write_hparams, write_hparams_layout
+from search.results.search_curves import SearchCurves, write_curve_layout
 from search.study.objective import objective_of
 from search.trial.events import TrialEvents
 from search.trial.pictures import side_by_side
