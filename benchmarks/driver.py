@@ -73,7 +73,7 @@ class InstantExecutor:
         return future
 
     def shutdown(self) -> None:
-        """Nothing runs."""
+        """Do nothing, because nothing is running."""
 
 
 def leave_behind(folder: Path, spec: TrialSpec, rows: list[dict[str, Any]]) -> None:
@@ -148,7 +148,7 @@ def unseen_terminal() -> Console:
 
 
 def resident_mb() -> float:
-    """Memory that is this process's own now, in MiB: without the libraries' files, which the system drops at will."""
+    """Private memory of this process in MiB, without mapped library files, which the system may drop at any time."""
     status = Path("/proc/self/status").read_text()
     return int(status.partition("RssAnon:")[2].split()[0]) / 2**10
 

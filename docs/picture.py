@@ -1,4 +1,4 @@
-"""Draw the README's picture of a finished search.
+"""Make the README's picture of a finished search.
 
 `python docs/picture.py results/demo docs/search.svg`
 """

@@ -1,4 +1,4 @@
-"""The documentation says what the code does: its tables, columns, examples and links."""
+"""The documentation agrees with the code: its tables, columns, examples and links."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_columns_are_those_of_the_csv_files():
 
 
 def test_statuses_are_those_of_a_trial():
-    never_shown = {"interrupted"}  # such a trial stays `running`, and goes on
+    never_shown = {"interrupted"}  # such a trial stays `running` and is continued later
     assert (
         set(first_column(section("results.md", "Statuses"))) == {"queued", "running", *get_args(Status)} - never_shown
     )
