@@ -1,7 +1,7 @@
 """How long it takes to look at a study of 1,000 trials, and whether a row of `trials.csv` costs more than in one of 10.
 
-The history is synthetic (`benchmarks._history`). Measured are the time, processor time and size of the report, the time of
-`status` as a whole process, and the time of one change to `trials.csv`.
+The history is synthetic (`benchmarks._history`). Measured are the time, processor time and size of the report, the time
+of `status` as a whole process, and the time of one change to `trials.csv`.
 """
 
 from __future__ import annotations

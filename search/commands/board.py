@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from search.errors import UserError
-from search.study.folder import open_studies
+from search.study import open_studies
 from search.system.quiet import load_tensorflow
 
 

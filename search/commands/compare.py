@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 from search.errors import UserError
 from search.report.comparison import COLUMNS, comparison_columns, comparison_rows, comparison_values
-from search.study.folder import Study, open_studies
+from search.study import Study, open_studies
 from search.system.csv_files import write_csv
 from search.system.files import make_folder, writing_to
-from search.terminal.console import make_console
-from search.terminal.layout import plain_table
+from search.terminal import make_console, plain_table
 
 if TYPE_CHECKING:
     from search.report.history import History

@@ -16,14 +16,13 @@ from rich.table import Table
 
 from search.errors import UserError
 from search.executors.devices import list_gpus
-from search.study.folder import open_study
-from search.study.lock import is_driven, lock_study
+from search.study import is_driven, lock_study, open_study
 from search.system.disk import free_bytes
 from search.system.files import folder_bytes
 from search.system.machine import versions
 from search.system.quiet import load_tensorflow
 from search.system.wording import mebibytes, plural
-from search.terminal.console import make_console
+from search.terminal import make_console
 
 # What the project needs beside what a study records, and what it uses where it is there.
 NEEDED = ("filelock", "pillow", "pydantic", "rich", "typer", "tomli-w")

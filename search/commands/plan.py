@@ -13,10 +13,10 @@ from datasets.cores import usable_cores
 from deeplab import Cost, cost
 from search.executors.devices import list_gpus, share_devices
 from search.oracle.schedule import Schedule, make_schedule
-from search.study.folder import Study
+from search.study import Study
 from search.study.prepare import Prepared, prepare
 from search.system.wording import duration, plural
-from search.terminal.console import make_console
+from search.terminal import make_console
 from search.trial.probe import time_steps
 
 if TYPE_CHECKING:

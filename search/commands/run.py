@@ -14,13 +14,12 @@ from search.driver.decoding import decode_images, drop_images
 from search.driver.ending import command_note, end_search
 from search.errors import Interrupted, SearchStopped, UserError
 from search.executors import make_executor
-from search.results.snapshot import Snapshot
-from search.study.folder import Study
-from search.study.lock import lock_study
+from search.results import Snapshot
+from search.study import Study, lock_study
 from search.study.prepare import Prepared, prepare
 from search.system.disk import is_disk_full
+from search.terminal import SearchConsole
 from search.terminal.conclusion import show_conclusion
-from search.terminal.live import SearchConsole
 
 if TYPE_CHECKING:
     from search.oracle.limits import Limits

@@ -12,12 +12,11 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from search.results.snapshot import Snapshot, snapshot_from_disk, snapshot_of_rows, trial_rows
-from search.study.folder import Study, open_study
-from search.study.lock import is_driven
+from search.results import Snapshot, snapshot_from_disk, snapshot_of_rows, trial_rows
+from search.study import Study, is_driven, open_study
 from search.system.files import folder_bytes
 from search.system.wording import mebibytes
-from search.terminal.console import is_live, make_console
+from search.terminal import is_live, make_console
 from search.terminal.live import PLAIN_INTERVAL
 from search.terminal.tables import best_line, render, rung_table, running_table, summary_line, trial_line, trial_table
 

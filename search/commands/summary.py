@@ -15,7 +15,7 @@ from search.errors import UserError
 from search.system.quiet import load_tensorflow
 from search.system.toml import read_toml
 from search.system.wording import billions, mebibytes, plural, short
-from search.terminal.console import make_console
+from search.terminal import make_console
 
 if TYPE_CHECKING:
     from deeplab import LayerCost

@@ -12,7 +12,7 @@ from plotly.subplots import make_subplots
 from search.report.history import COSTS, History
 from search.report.parts import Plot, table_of
 from search.results.tally import FAILURES
-from search.study.ids import BASELINE
+from search.study import BASELINE
 from search.system.wording import plural, rounded
 
 # Seen under the common colour blindnesses, on white and on dark paper alike.

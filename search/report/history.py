@@ -9,13 +9,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from search.results import Snapshot, snapshot_from_disk
 from search.results import frames as results
-from search.results.snapshot import Snapshot, snapshot_from_disk
 from search.results.tally import FAILURES
-from search.study.config import StudyConfig
-from search.study.folder import Study
-from search.study.ids import BASELINE
-from search.study.objective import Objective
+from search.study import BASELINE, Objective, Study, StudyConfig
 from search.study.prepare import read_space
 from search.system.files import read_json
 from search.system.toml import read_toml

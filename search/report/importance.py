@@ -20,7 +20,7 @@ from plotly.colors import sample_colorscale
 from search.report.figures import OTHER
 from search.report.history import History
 from search.report.parts import MOST_ROWS, Plot, Table, cell, table_of
-from search.study.ids import BASELINE
+from search.study import BASELINE
 from search.system.wording import plural, rounded
 
 # What people ask of first comes first.

@@ -13,7 +13,7 @@ from search.report.importance import FEWEST, Compared
 from search.report.network import draw_network
 from search.report.parts import Picture, Plot, Report, Section, Table, cell, table_of
 from search.report.verdict import facts_of, verdict_of
-from search.study.ids import BASELINE
+from search.study import BASELINE
 from search.study.reading import to_table
 from search.system.toml import to_toml
 from search.system.wording import plural

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from search.report.history import History
-from search.study.ids import BASELINE
+from search.study import BASELINE
 from search.system.wording import duration, plural, rounded, signed
 from search.trial.validation import Validation
 

@@ -8,9 +8,8 @@ from typing import Any
 
 from rich.console import Console
 
-from search.results.snapshot import Snapshot, trial_rows
-from search.study.folder import Study
-from search.study.ids import BASELINE
+from search.results import Snapshot, trial_rows
+from search.study import BASELINE, Study
 from search.terminal.tables import best_line, rung_table, trial_table
 
 # Trials that the ranking shows.

@@ -10,7 +10,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from search.results.snapshot import Snapshot
+from search.results import Snapshot
 from search.terminal.console import is_live, make_console
 from search.terminal.tables import render, summary_line
 

@@ -10,10 +10,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from search.results.snapshot import Snapshot
+from search.results import Snapshot
 from search.results.tally import FAILURES
-from search.study.ids import BASELINE
-from search.study.objective import Objective
+from search.study import BASELINE, Objective
 from search.system.wording import billions, cell, duration, millions, plural, rounded, signed
 from search.terminal.layout import plain_table
 
