@@ -24,7 +24,7 @@ from search.system.quiet import load_tensorflow
 from search.system.wording import mebibytes, plural
 from search.terminal import make_console
 
-# What the project needs beside what a study records, and what it uses where it is there.
+# Packages that the project needs besides those whose versions a study records.
 NEEDED = ("filelock", "pillow", "pydantic", "rich", "typer", "tomli-w")
 
 
@@ -38,7 +38,7 @@ def show_doctor() -> None:
 
 
 def check_study(folder: Path) -> None:
-    """Print what is damaged in a study and what was put right; only looks while a search runs.
+    """Print what is damaged in a study and what was repaired; only looks while a search runs.
 
     Raises:
         UserError: the folder holds no study, or one whose configuration is lost.
@@ -86,7 +86,7 @@ def _devices() -> list[tuple[str, str]]:
         )
     elif not usable:
         rows.append(("GPU", "none found: trials share the cores"))
-    rows.append(("workers", f"{len(usable) or 1} by default ({'one a GPU' if usable else 'more with --workers'})"))
+    rows.append(("workers", f"{len(usable) or 1} by default ({'one per GPU' if usable else 'more with --workers'})"))
     return rows
 
 

@@ -100,7 +100,7 @@ def _show_space(console: Console, prepared: Prepared, limits: Limits, drawn: _Dr
 
 
 def _show_configurations(console: Console, prepared: Prepared, limits: Limits, drawn: _Drawn) -> None:
-    """The configurations that will be drawn: the smallest, the median and the largest, beside the baseline."""
+    """The configurations that will be drawn: the smallest, the median and the largest, next to the baseline."""
     from search.oracle.limits import LATENCY
     from search.terminal.plan_tables import configuration_table
 
@@ -132,7 +132,7 @@ def _show_time(console: Console, prepared: Prepared, drawn: _Drawn, schedule: Sc
     console.print(
         f"\nmeasured: {probe.images_per_second:.1f} images/s in training, {duration(probe.start_seconds)} to a trial's "
         f"first step\nwith {plural(workers, 'worker')}: about {duration(total)} for the search, "
-        f"{duration(epoch)} an epoch",
+        f"{duration(epoch)} per epoch",
         style="bold",
     )
 

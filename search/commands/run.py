@@ -125,6 +125,6 @@ def _search(study: Study, prepared: Prepared, limits: Limits, console: SearchCon
 
 
 def _command() -> str:
-    """The command that was given, as it can be given again (`--fresh` would start anew)."""
+    """The given command, in a form that can be repeated: with `--fresh` it would start anew."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--fresh"]
     return shlex.join(["deeplab-search", *arguments])

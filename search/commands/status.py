@@ -54,7 +54,7 @@ def show_status(folder: Path) -> None:
 
 
 def show_json(folder: Path) -> None:
-    """Print where a search stands as one JSON object, for scripts. Raises UserError where there is no study."""
+    """Print where a search stands as one JSON object, for scripts. Raises UserError if there is no study."""
     study = open_study(folder)
     print(json.dumps(status_values(study, snapshot_from_disk(study)), indent=1))
 
@@ -84,7 +84,7 @@ def status_values(study: Study, snapshot: Snapshot) -> dict[str, Any]:
 
 
 def watch_status(folder: Path) -> None:
-    """Show where a search stands until it is over or Ctrl-C: a live picture in a terminal, else a line a minute.
+    """Show where a search stands until it is over or Ctrl-C: live in a terminal, else one line per minute.
 
     Raises:
         UserError: the folder holds no study.
@@ -118,5 +118,5 @@ def _not_running(study: Study) -> str:
 
 
 def _plain(row: Any) -> dict[str, Any]:
-    """A row without empty cells of `trials.csv`."""
+    """A row of `trials.csv` with null in place of empty cells."""
     return {name: None if value == "" else value for name, value in row.items()}

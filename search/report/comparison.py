@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from search.report.history import History
 
 
-# Column of the CSV -> what it is called where people read it.
+# Column of the CSV -> its title for people.
 COLUMNS = {
     "study": "study",
     "data": "data",
@@ -38,12 +38,12 @@ def comparison_columns() -> list[str]:
 
 
 def comparison_rows(histories: Sequence[History]) -> list[list[str]]:
-    """A row for each study, as people read it."""
+    """One row per study, in words."""
     return [[_shown(name, value) for name, value in comparison_values(history).items()] for history in histories]
 
 
 def comparison_values(history: History) -> dict[str, Any]:
-    """What is compared of a study, by the columns of the CSV; None where there is nothing yet."""
+    """The values of a study by the columns of the CSV; None where there is nothing yet."""
     best, baseline, config = history.best, history.baseline, history.config
     architecture = history.network.get("architecture", {})
     scores = {

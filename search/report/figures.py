@@ -15,7 +15,7 @@ from search.results.tally import FAILURES
 from search.study import BASELINE
 from search.system.wording import plural, rounded
 
-# Seen under the common colour blindnesses, on white and on dark paper alike.
+# Distinguishable with common colour blindness, on light and on dark backgrounds.
 BEST, OTHER, REFERENCE, BAD = "#2a9d6f", "#7a8ba6", "#d2790f", "#d1495b"
 RUNGS = ("#7a8ba6", "#2f7fd1", "#b05fc2", "#2a9d6f", "#c9a227")
 SERIES = ("#2f7fd1", "#d2790f", "#2a9d6f", "#b05fc2", "#c9a227", "#4aa3a2", "#d1495b", "#8a8f98")
@@ -23,7 +23,7 @@ SERIES = ("#2f7fd1", "#d2790f", "#2a9d6f", "#b05fc2", "#c9a227", "#4aa3a2", "#d1
 
 def best_so_far(histories: Sequence[History]) -> Plot | None:
     """The best score over time, and every trial's."""
-    # Each with its number, by which a study has one colour in all plots.
+    # Each with its number, so that a study has the same colour in all plots.
     begun = [(number, history) for number, history in enumerate(histories) if len(history.completed)]
     if not begun:
         return None
@@ -59,7 +59,7 @@ def best_so_far(histories: Sequence[History]) -> Plot | None:
 
 
 def learning_curves(history: History) -> Plot | None:
-    """The objective over epochs; a promotion goes on with its configuration's line, in the colour of its rung."""
+    """The objective over epochs; a promotion continues its configuration's line in the colour of its rung."""
     epochs = history.epochs.merge(history.trials[["trial_id", "rung"]], on="trial_id", how="left")
     if not len(epochs):
         return None
@@ -67,7 +67,7 @@ def learning_curves(history: History) -> Plot | None:
     rungs = sorted(int(rung) for rung in epochs["rung"].dropna().unique())
     for rung in rungs:
         segments = [_with_parent(own, history) for _, own in epochs[epochs["rung"] == rung].groupby("trial_id")]
-        # An empty point between two lines keeps them apart in one trace.
+        # An empty point separates two lines within one trace.
         joined = pd.concat(
             [part for own in segments for part in (own, own.iloc[:1].assign(epoch=np.nan, score=np.nan))]
         )
@@ -98,7 +98,7 @@ def learning_curves(history: History) -> Plot | None:
 
 
 def _with_parent(own: pd.DataFrame, history: History) -> pd.DataFrame:
-    """A trial's epochs, behind the last one of its parent's, so that the line is one."""
+    """A trial's epochs after the last one of its parent, so that they form one line."""
     before = history.epochs[
         (history.epochs["config_id"] == own["config_id"].iloc[0]) & (history.epochs["epoch"] == own["epoch"].min() - 1)
     ]
@@ -107,7 +107,7 @@ def _with_parent(own: pd.DataFrame, history: History) -> pd.DataFrame:
 
 
 def brackets(history: History) -> Plot | None:
-    """Who was promoted, who stopped, who failed, at each rung of each bracket."""
+    """Which trials were promoted, stopped or failed at each rung of each bracket."""
     drawn = history.trials[history.trials["bracket"].notna()]
     if not len(drawn):
         return None
@@ -159,7 +159,7 @@ def brackets(history: History) -> Plot | None:
 
 
 def _outcomes(drawn: pd.DataFrame) -> list[str]:
-    """What became of each trial; one that completes the last rung of its bracket has finished."""
+    """What became of each trial; one that completes the last rung of its bracket is finished."""
     promoted = set(drawn["parent_id"].dropna())
     found = []
     for trial, status, bracket, rung in drawn[["trial_id", "status", "bracket", "rung"]].itertuples(index=False):
@@ -190,7 +190,7 @@ def _promotion_lines(own: pd.DataFrame, floor: float) -> dict[str, object]:
 
 
 def pareto(histories: Sequence[History], cost: str) -> Plot | None:
-    """Score against what the network costs, with the front of those that none beats in both."""
+    """Score against the cost of the network, with the front of trials that no other trial beats in both."""
     figure, fronts = go.Figure(), []
     label, unit, scale = COSTS[cost]
     for number, history in enumerate(histories):
@@ -231,20 +231,20 @@ def pareto(histories: Sequence[History], cost: str) -> Plot | None:
     columns = {"study": "study", "trial_id": "trial", "cost": f"{label} ({unit})", "score": histories[0].objective.name}
     if len(histories) == 1:
         del columns["study"]
-    summary = f"{plural(len(shown), 'trial')} on the front: none is better and cheaper."
+    summary = f"{plural(len(shown), 'trial')} on the front: no other trial is both better and cheaper."
     table = table_of(shown, f"The Pareto front: {histories[0].objective.name} against {label}", columns)
     return Plot(f"pareto-{cost}", f"Score against {label}", figure, summary, table)
 
 
 def _front(trials: pd.DataFrame, cost: str, sign: float) -> pd.DataFrame:
-    """The trials that no other beats in both, the cheapest first."""
+    """The trials that no other trial beats in both, the cheapest first."""
     ordered = trials.assign(_goodness=sign * trials["score"]).sort_values([cost, "_goodness"], ascending=[True, False])
     best_before = ordered["_goodness"].cummax().shift(fill_value=-np.inf)
     return ordered[ordered["_goodness"] > best_before]
 
 
 def class_scores(history: History) -> Plot | None:
-    """IoU of each class, the best trial's beside the baseline's."""
+    """IoU of each class, of the best trial and of the baseline."""
     best, baseline = history.best, history.baseline
     if best is None or not history.class_names:
         return None

@@ -23,22 +23,22 @@ from search.report.parts import MOST_ROWS, Plot, Table, cell, table_of
 from search.study import BASELINE
 from search.system.wording import plural, rounded
 
-# What people ask of first comes first.
+# What people ask about first.
 FIRST = ("aspp_branches", "aspp_rate", "aspp_gap_2", "aspp_gap_3", "aspp_gap_4", "aspp_gap_5", "decoder_depth")
-# Lines that can still be told apart.
+# More lines cannot be told apart.
 MOST_LINES = 150
 # Worst to best.
 SCALE = ["rgb(169, 177, 189)", "rgb(15, 143, 102)"]
-# Fewer configurations say nothing about what matters.
+# With fewer configurations nothing can be said about what matters.
 FEWEST = 4
 
 
 class Compared:
     """The configurations of a study, each with its score after the same number of epochs, as an Optuna study.
 
-    A configuration that was promoted has trained longer than one that was not, so their last scores say more about
-    Hyperband than about the hyperparameters. Here all are compared at `epochs`: the most that at least half of them
-    have trained. Those that have trained less are left out.
+    A promoted configuration has trained longer than one that was not promoted, so their last scores say more about
+    Hyperband than about the hyperparameters. Here all are compared at `epochs`, the largest number of epochs that at
+    least half of them have trained; those that have trained less are left out.
     """
 
     def __init__(self, history: History) -> None:
@@ -56,7 +56,7 @@ class Compared:
 
     @property
     def is_enough(self) -> bool:
-        """Whether there is anything to compare."""
+        """Whether there are enough configurations to compare."""
         return len(self.rows) >= FEWEST and bool(self.names)
 
     @property
@@ -73,7 +73,7 @@ class Compared:
         return self.history.objective.name
 
     def importances(self) -> Plot:
-        """Share of each hyperparameter in what tells good configurations from the others."""
+        """How much each hyperparameter contributes to telling good configurations from the others."""
         with _quiet():
             figure = optuna.visualization.plot_param_importances(self.study)
         figure.update_xaxes(range=[0, 1.15 * max(figure.data[0].x, default=1.0)])
@@ -122,7 +122,7 @@ class Compared:
             yield self._plot(f"slice-{name}", name, figure, summary, table, height=320)
 
     def _binned(self, name: str) -> pd.DataFrame:
-        """The scores by value, or by a fifth of the configurations where nearly each has a value of its own."""
+        """The scores by value, or by fifths of the configurations if nearly every one has a different value."""
         given = self.rows[self.rows[f"hp:{name}"].notna()]
         values = given[f"hp:{name}"]
         if values.dtype == "float64" and values.nunique() > 5:
@@ -148,7 +148,7 @@ class Compared:
         return study
 
     def _distribution(self, name: str) -> BaseDistribution:
-        """What the values of a hyperparameter are drawn from: the range they were found in."""
+        """The distribution of a hyperparameter for Optuna: the range of the values that occur."""
         values = self.rows[f"hp:{name}"].dropna()
         given = self.history.config.space.get(name)
         log = isinstance(given, dict) and given.get("sampling") == "log"
@@ -160,7 +160,7 @@ class Compared:
 
 
 def _recolor(figure: Any) -> None:
-    """Colours that are seen on light and on dark paper; Optuna's are made for white."""
+    """Use colours that are visible on light and on dark backgrounds; Optuna's are made for white."""
     for trace in figure.data:
         if trace.mode == "lines" and trace.line.color:
             # Its first point is the objective, from 0 to 1.
@@ -170,7 +170,7 @@ def _recolor(figure: Any) -> None:
 
 
 def _epochs_of_configurations(history: History) -> pd.Series:
-    """The last epoch of each configuration that has one; the baseline, whose values may lie outside, is none."""
+    """The last epoch of each configuration; without the baseline, whose values may lie outside the space."""
     drawn = history.epochs[history.epochs["trial_id"] != BASELINE]
     return drawn.groupby("config_id")["epoch"].max().astype("int64")
 
@@ -181,13 +181,13 @@ def _ordered(names: list[str]) -> list[str]:
 
 
 def _plain(value: Any) -> Any:
-    """A value of Python's own types."""
+    """A value as one of Python's own types."""
     return value.item() if hasattr(value, "item") else value
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without Optuna's log and its warnings of few trials, which the page says in words."""
+    """Silence Optuna's log and its warnings about few trials, which the page explains in words."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -30,7 +30,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Plot:
-    """A plotly figure with what it shows in words, and in numbers; narrower than `min_width` pixels it scrolls."""
+    """A plotly figure with what it shows in words and in numbers; it scrolls if narrower than `min_width` pixels."""
 
     name: str
     title: str

@@ -1,4 +1,4 @@
-"""Which sections a report has, and what stands in them."""
+"""The sections of a report and their content."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def _boxes(history: History) -> list[object]:
 
 
 def _configuration_table(history: History) -> Table:
-    """The best configuration's values beside the baseline's."""
+    """The values of the best configuration and of the baseline."""
     best, baseline = history.best, history.baseline
     columns = ["hyperparameter", "best", *(["baseline"] if baseline is not None else [])]
     trials = [trial for trial in (best, baseline) if trial is not None]

@@ -14,17 +14,17 @@ from search.trial.validation import Validation
 
 # Resamplings of the validation images, and the share of them that an interval holds.
 RESAMPLES, LEVEL = 2000, 95
-# Epochs at the end of a training whose spread stands in where the images' results are gone.
+# Last epochs of a training, whose spread is used if the results of single images have been removed.
 LAST_EPOCHS = 3
 
 
 @dataclass(frozen=True)
 class Gain:
-    """The best trial's distance from the baseline, positive where it is better.
+    """The best trial's distance from the baseline, positive if it is better.
 
     Attributes:
         value: of the objective.
-        low, high: the interval; None where it is not known.
+        low, high: the interval; None if it is not known.
         method: how the interval was found, or why there is none.
     """
 
@@ -45,7 +45,7 @@ class Gain:
 
 
 def gain_of(history: History) -> Gain | None:
-    """How much better the best trial is than the baseline; None where there are no two to compare."""
+    """How much better the best trial is than the baseline; None if there are no two to compare."""
     best, baseline = history.best, history.baseline
     if best is None or baseline is None or best["trial_id"] == BASELINE:
         return None
@@ -56,8 +56,8 @@ def gain_of(history: History) -> Gain | None:
         if found is not None:
             method = (
                 f"The interval holds {LEVEL} % of {RESAMPLES:,} resamplings of the {len(kept[0].validation.hits)} "
-                "validation images, the same images for both networks (paired bootstrap). It does not hold the "
-                "chance in training: another seed gives other weights."
+                "validation images, the same images for both networks (paired bootstrap). It does not include "
+                "the randomness of training: another seed gives other weights."
             )
             return Gain(value, *found, method)
     return _gain_by_epochs(history, value, str(best["config_id"]), str(baseline["config_id"]))
@@ -69,8 +69,8 @@ def resampled_gain(
     """The interval of the difference of two networks' scores over resampled images.
 
     Efron 1979, "Bootstrap Methods: Another Look at the Jackknife": images are drawn with replacement, the same ones for
-    both networks, and the objective is computed from their summed pixel counts, as it is over the whole split. None for
-    an objective that the counts do not give, such as a loss.
+    both networks, and the objective is computed from their summed pixel counts, as it is over the whole split. None if
+    the objective cannot be computed from the counts, such as a loss.
     """
     images = len(best.hits)
     if objective == "val_loss" or images < 2:
@@ -99,7 +99,7 @@ def _score(counts: Validation, weights: np.ndarray, objective: str, class_names:
 
 
 def _gain_by_epochs(history: History, value: float, *config_ids: str) -> Gain:
-    """Where the images' results are not there: from how much the last epochs of both trainings differ."""
+    """The gain if the results of single images are missing: from the spread of the last epochs of both trainings."""
     missing = "The results of single validation images are not in this study folder"
     variance = 0.0
     for config_id in config_ids:
@@ -111,7 +111,7 @@ def _gain_by_epochs(history: History, value: float, *config_ids: str) -> Gain:
     margin = 1.96 * variance**0.5
     method = (
         f"{missing}; the interval is 1.96 standard deviations of the last {LAST_EPOCHS} epochs of both trainings. It "
-        "says how much the score moves from epoch to epoch, and nothing of other images."
+        "says how much the score moves from epoch to epoch, and nothing about other images."
     )
     return Gain(value, value - margin, value + margin, method)
 
@@ -131,17 +131,17 @@ def verdict_of(history: History) -> tuple[str, list[str]]:
         return f"{reached}. There is no completed baseline to compare with.", notes
     sentence = f"{reached}, {gain} better than the tutorial's baseline." if gain.value >= 0 else f"{reached}."
     if gain.low is not None and not gain.is_sure:
-        notes = ["The interval holds zero: on these images the gain may be chance.", *notes]
+        notes = ["The interval contains zero: on these images the gain may be chance.", *notes]
     tried = len(history.configurations)
     chosen = (
-        f"The best of {tried} configurations was chosen by this very score, so the gain is somewhat too high "
+        f"The best of {tried} configurations was chosen by this very score, so the gain is somewhat overestimated "
         "(selection). Images that the search never saw, such as the test split, tell the true one."
     )
     return sentence, [gain.method, chosen, _cost_sentence(best, baseline, history), *notes]
 
 
 def facts_of(history: History) -> list[tuple[str, str]]:
-    """The numbers beside the verdict."""
+    """The numbers that accompany the verdict."""
     best, baseline, snapshot = history.best, history.baseline, history.snapshot
     facts = [(f"best {history.objective.name}", "" if best is None else rounded(best["score"]))]
     if baseline is not None:
@@ -176,7 +176,7 @@ def _progress_notes(history: History) -> list[str]:
     if history.snapshot.is_over:
         return []
     left = history.snapshot.trials_total - history.snapshot.finished
-    return [f"The search is not over: {plural(left, 'trial')} to go. What stands here is so far."]
+    return [f"The search is not over: {plural(left, 'trial')} to go. This page shows the results so far."]
 
 
 def _span(history: History) -> str:

@@ -35,7 +35,7 @@ _TRIAL_KINDS: dict[str, Kind] = {
     "error": "text",
 }
 TRIAL_COLUMNS = tuple(_TRIAL_KINDS)
-# What even a trial that has just been created has; `trial_id` beside these.
+# Besides `trial_id`, even a trial that has just been created has these.
 _REQUIRED = ("attempts", "first_epoch", "last_epoch")
 _READERS: dict[Kind, Callable[[Any], int | float]] = {"whole": int, "number": float}
 _NUMBERS = {name: _READERS[kind] for name, kind in _TRIAL_KINDS.items() if kind in _READERS}
@@ -64,7 +64,7 @@ def typed_row(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row of `trials.csv` with numbers where the file has text, and None in its empty cells of numbers.
 
     Raises:
-        ValueError: a cell that must be a number is none.
+        ValueError: a cell that must be a number is not one.
     """
     read = {name: (row.get(name), reader) for name, reader in _NUMBERS.items()}
     return {**row, **{name: None if cell in (None, "") else reader(cell) for name, (cell, reader) in read.items()}}

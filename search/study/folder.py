@@ -27,7 +27,7 @@ from search.system.wording import listed
 
 # The last line of `study.toml`: a file without it has been cut off, which TOML itself would not show.
 END = "# The end. Where this line is missing, the file was cut off.\n"
-# What chooses where study folders are.
+# The option that chooses where study folders are kept.
 OPTION = "--directory"
 
 
@@ -55,9 +55,9 @@ class Study:
         return self.folder.resolve().name
 
     def trial(self, trial_id: str) -> Path:
-        """The folder of one trial. Raises UserError for what is no id, such as a path that leads out of the study."""
+        """The folder of one trial. Raises UserError if this is not a trial id, such as a path out of the study."""
         if not is_trial_id(trial_id):
-            raise UserError(f"{self.folder}: {trial_id!r} is no id of a trial; expected one like 0007-0.")
+            raise UserError(f"{self.folder}: {trial_id!r} is not a trial id; expected one like 0007-0.")
         return self.folder / f"trial_{trial_id}"
 
     def data_cache(self, config: StudyConfig) -> Path:
@@ -70,16 +70,16 @@ class Study:
         return self.config_file.exists() or backup_of(self.config_file).exists()
 
     def config(self) -> StudyConfig:
-        """The configuration that the study was started with. Raises UserError where there is none."""
+        """The configuration that the study was started with. Raises UserError if there is none."""
         return load_config(self.whole_config_file())
 
     def frozen(self) -> dict[str, Any]:
-        """What was recorded beside the configuration: versions, data fingerprint, class names."""
+        """What was recorded along with the configuration: versions, data fingerprint, class names."""
         frozen: dict[str, Any] = read_toml(self.whole_config_file(), "study").get("frozen", {})
         return frozen
 
     def whole_config_file(self) -> Path:
-        """`study.toml`, or its copy where that one alone is whole. Raises UserError where both are damaged."""
+        """`study.toml`, or its copy if only that one is whole. Raises UserError if both are damaged."""
         copy = backup_of(self.config_file)
         if self._is_whole(self.config_file) or not copy.exists():
             return self.config_file
@@ -94,7 +94,7 @@ class Study:
         return path.is_file() and path.read_bytes().endswith(END.encode())
 
     def create(self, config: StudyConfig, dataset: Dataset) -> None:
-        """Write `study.toml`, once, before the first trial. Raises UserError where the folder can't be written."""
+        """Write `study.toml`, once, before the first trial. Raises UserError if the folder cannot be written."""
         self._write_config(
             config,
             {
@@ -108,7 +108,7 @@ class Study:
         )
 
     def grow(self, config: StudyConfig) -> None:
-        """Take over a larger number of iterations, the one setting that decides on trials and may change."""
+        """Adopt a larger number of iterations, the only setting that decides on trials and may change."""
         if config.hyperband.iterations > self.config().hyperband.iterations:
             self._write_config(config, self.frozen())
             self.finished_file.unlink(missing_ok=True)
@@ -123,11 +123,11 @@ class Study:
             write_with_backup(self.config_file, f"{header}{to_toml(table)}{END}")
 
     def make_folder(self) -> None:
-        """Make the study's folder where there is none. Raises UserError where it can't be written."""
+        """Create the study's folder if it does not exist. Raises UserError if it cannot be written."""
         make_folder(self.folder, OPTION)
 
     def check_startable(self, config: StudyConfig, fingerprint: str) -> None:
-        """Refuse to start or continue here if the folder is something else, or another study.
+        """Refuse to start or continue here if the folder holds another study, or something else.
 
         Raises:
             UserError: with each differing key and both values, or with what the folder is instead.
@@ -150,7 +150,7 @@ class Study:
             )
 
     def check_writable(self) -> None:
-        """Raises UserError where neither the folder nor the nearest one above it that exists can be written."""
+        """Raises UserError if the folder, or the nearest existing folder above it, cannot be written."""
         nearest = self.folder
         while not nearest.exists():
             nearest = nearest.parent
@@ -169,7 +169,7 @@ class Study:
         return aside
 
     def _is_remnant(self, name: str) -> bool:
-        """Whether a file may be left by a run that was killed before it wrote `study.toml`."""
+        """Whether a file may have been left by a run that was killed before it wrote `study.toml`."""
         return name in (self.lock_file.name, self.driver_file.name) or (name.startswith(".") and name.endswith(".tmp"))
 
     def _check_free(self) -> None:
@@ -183,13 +183,13 @@ class Study:
         if others:
             found = listed(sorted(others), most=5)
             raise UserError(
-                f"{self.folder} holds something else than a study ({found}): there is no study.toml. "
+                f"{self.folder} holds something other than a study ({found}): there is no study.toml. "
                 "Choose another [study] name or --directory."
             )
 
 
 def open_study(folder: Path) -> Study:
-    """The study in a folder. Raises UserError where there is none."""
+    """The study in a folder. Raises UserError if there is none."""
     study = Study(folder)
     if not study.exists:
         raise UserError(f"{folder} holds no study: there is no study.toml. Expected a folder that `run` has written.")

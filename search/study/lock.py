@@ -1,4 +1,4 @@
-"""Who drives a study: one process at a time, under a lock, and `driver.json` in which it tells others about itself."""
+"""Who drives a study: one process at a time, which holds a lock and describes itself in `driver.json`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _KINDS = {"process": int, "host": str, "started": str, "workers": int, "configur
 def lock_study(study: Study) -> Iterator[None]:
     """Be the study's only driver while the block runs.
 
-    The lock is the operating system's, so a dead process holds none.
+    It is the operating system's lock, so a dead process does not hold it.
 
     Raises:
         UserError: another process drives the study.
@@ -46,7 +46,7 @@ def lock_study(study: Study) -> Iterator[None]:
 
 
 def is_driven(study: Study) -> bool:
-    """Whether a driver runs the study at this moment; looks only, and takes no lock.
+    """Whether a driver runs the study at this moment; only looks, and takes no lock.
 
     A driver on another machine cannot be asked: it counts as running until it has signed off.
     """
@@ -70,13 +70,13 @@ def note_plan(study: Study, *, workers: int, configurations: int) -> None:
 
 
 def noted_plan(study: Study) -> tuple[int, int | None]:
-    """The workers and configurations that the present driver has noted; one worker and None where there is none."""
+    """The workers and configurations that the present driver has noted; one worker and None if there is no driver."""
     driver = _read_driver(study)
     return driver.get("workers", 1), driver.get("configurations")
 
 
 def _read_driver(study: Study) -> dict[str, Any]:
-    """What `driver.json` says; nothing where it is missing or damaged."""
+    """What `driver.json` says; empty if it is missing or damaged."""
     found = read_json(study.driver_file)
     if not isinstance(found, dict):
         return {}

@@ -49,7 +49,7 @@ def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
 
 
 def read_json(path: Path) -> Any | None:
-    """The value in a JSON file; None where the file is missing, torn, empty or anything else than JSON."""
+    """The value in a JSON file; None if the file is missing, torn, empty or anything other than JSON."""
     try:
         return json.loads(path.read_text())
     except (FileNotFoundError, ValueError, RecursionError):
@@ -57,7 +57,7 @@ def read_json(path: Path) -> Any | None:
 
 
 def backup_of(path: Path) -> Path:
-    """Where the copy of a file that nothing else could replace is kept."""
+    """The path of the copy of a file that could not be replaced by anything else."""
     return path.with_name(f"{path.name}.bak")
 
 
@@ -73,11 +73,11 @@ def write_with_backup(path: Path, content: str, *, durable: bool = True) -> None
 
 @contextlib.contextmanager
 def writing_to(path: Path, option: str | None = None) -> Iterator[None]:
-    """Around writing what the user asked for: where the system refuses, it is the user who must choose otherwise.
+    """Wrap the writing of what the user asked for: if the system refuses, the user must choose another path.
 
     Args:
         path: as the message names it.
-        option: of the command that chose the path, such as `--to`; None where there is none.
+        option: of the command that chose the path, such as `--to`; None if there is none.
 
     Raises:
         UserError: `path` cannot be written.
@@ -95,13 +95,13 @@ def cannot_be_written(path: Path, why: str, option: str | None = None) -> UserEr
 
 
 def make_folder(path: Path, option: str) -> None:
-    """Make a folder where there is none. Raises UserError where it cannot be written; `option` chose it."""
+    """Create a folder that `option` chose, if it does not exist. Raises UserError if it cannot be written."""
     with writing_to(path, option):
         path.mkdir(parents=True, exist_ok=True)
 
 
 def folder_bytes(path: Path) -> int:
-    """Size of all files below a folder, in bytes; files that vanish meanwhile count nothing."""
+    """Size of all files below a folder, in bytes; files that vanish meanwhile are not counted."""
     total = 0
     for root, _, names in os.walk(path):
         for name in names:

@@ -17,7 +17,7 @@ MOST_TRIALS = 10
 
 
 def show_conclusion(console: Console, study: Study, snapshot: Snapshot) -> None:
-    """Print how a search has ended; without a best trial, the tables alone."""
+    """Print how a search has ended; only the tables if no trial has completed."""
     console.print()
     console.print(rung_table(snapshot))
     console.print()

@@ -12,12 +12,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 def make_console() -> Console:
-    """The terminal, for text that is shown as it is: names and paths may hold brackets and colons."""
+    """A console that shows text as it is: names and paths may contain brackets and colons."""
     return _Console(highlight=False, markup=False, emoji=False)
 
 
 def is_live(console: Console) -> bool:
-    """Whether what is shown can be drawn over."""
+    """Whether the console can redraw what it has shown."""
     return console.is_terminal and not console.is_dumb_terminal
 
 
@@ -30,7 +30,7 @@ class _Console(Console):
 
 @contextlib.contextmanager
 def reading_progress(console: Console, what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar, in a terminal, while images are read; yields what to call with (images done, images in all)."""
+    """A progress bar in a terminal while images are read; yields a function of (images done, total images)."""
     bar = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("images"), TimeRemainingColumn())
     with Progress(*bar, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(what, total=None)

@@ -1,4 +1,4 @@
-"""The search in the terminal while it runs: a live table where there is a terminal, plain lines where there is none."""
+"""The search while it runs: a live table in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class SearchConsole:
             self._live.stop()
 
     def say(self, line: str, style: str = "") -> None:
-        """One line that stays, with the time."""
+        """Print one line that stays, with the time."""
         stamp = datetime.now().strftime("%H:%M:%S")
         text = Text.assemble((f"{stamp}  ", "dim"), (line, style))
         if self._live is None or not self._live.is_started:

@@ -1,4 +1,4 @@
-"""Where a search stands, as lines and tables."""
+"""The state of a search, as lines and tables."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from search.study import BASELINE, Objective
 from search.system.wording import billions, cell, duration, millions, plural, rounded, signed
 from search.terminal.layout import plain_table
 
-# Columns of a terminal from which on the table of trials is shown whole.
+# A terminal with at least this many columns shows the whole table of trials.
 WIDE = 72
 
 
-# Rungs that a terminal shows at once; of more, those of the brackets under way.
+# If there are more rungs, only those of the brackets under way are shown.
 MOST_RUNGS = 15
 
 
@@ -47,7 +47,7 @@ def summary_line(snapshot: Snapshot) -> str:
 
 
 def rung_table(snapshot: Snapshot, most: int | None = None) -> Table:
-    """Brackets as lines, rungs as bars; where there are more than `most`, those of the brackets under way alone."""
+    """Brackets as lines, rungs as bars; if there are more than `most`, only those of the brackets under way."""
     table = plain_table("bracket", "rung", "epochs", "", "trials")
     if most is not None and snapshot.tally.schedule.rungs > most:
         views, done, waiting = snapshot.rungs_under_way()
@@ -107,7 +107,7 @@ def trial_line(row: Mapping[str, Any], objective: str) -> str:
 
 
 def trial_table(rows: Sequence[Mapping[str, Any]], objective: Objective, limit: int = 20, width: int = WIDE) -> Table:
-    """The trials, the best first, with what they cost; with less in a terminal that is narrower than `WIDE`."""
+    """The trials, the best first, with what they cost; fewer columns in a terminal that is narrower than `WIDE`."""
     texts = ("trial", "bracket", "rung", "status") if width >= WIDE else ("trial", "status")
     numbers = (objective.name, "epoch", "size", "MACs") if width >= WIDE else (objective.name, "size")
     table = plain_table(*texts, numbers=numbers, no_wrap=True)

@@ -14,7 +14,7 @@ from search.trial.validation import drop_other_epochs, read_best_epoch
 
 
 class TrialHistory:
-    """A trial's `epochs.csv` and events, brought into line with its checkpoint where a kill came between the writes."""
+    """A trial's `epochs.csv` and events, made consistent with its checkpoint if a kill came between two writes."""
 
     def __init__(self, spec: TrialSpec, state: TrainingState) -> None:
         # TensorBoard is heavy, and a driver that imports this module only hands it to the trial's process.

@@ -1,4 +1,4 @@
-"""Where a trial goes on: after its last whole epoch, or after an older one where a checkpoint is damaged."""
+"""Where a trial continues: after its last whole epoch, or after an older one if a checkpoint is damaged."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 def last_state(spec: TrialSpec) -> TrainingState:
     """Where the trial stands: after its last whole epoch, or before its first."""
-    # Where the last checkpoint is damaged, the best one is a whole one before it.
+    # If the last checkpoint is damaged, the best one may still be whole.
     kept = (read_state(spec.folder / name) for name in ("last", "best"))
     return next((state for state in kept if state is not None), TrainingState(epoch=spec.first_epoch))
 
 
 def mend_best(folder: Path, state: TrainingState) -> None:
-    """Copy the best epoch's checkpoint where a kill came between the two: it is the last one then."""
+    """Copy the last checkpoint to `best/` if a kill came before that and the last epoch is the best one."""
     best, last = read_state(folder / "best"), weights_file(folder / "last")
     if last is not None and state.best_epoch == state.epoch and (best is None or best.epoch != state.epoch):
         copy_checkpoint(folder / "last", folder / "best", state)
@@ -34,9 +34,9 @@ def mend_best(folder: Path, state: TrainingState) -> None:
 def continued_trainer(spec: TrialSpec, state: TrainingState, progress: Progress) -> Trainer:
     """A trainer after the last epoch of `state`, from the newest weights of the configuration that can be read.
 
-    Where those are older, because a file is damaged, the epochs since are trained again: they come out the same.
+    If these are older because a file is damaged, the epochs since then are trained again, with the same results.
     """
-    # Heavy, and not to be loaded before the device is prepared.
+    # Heavy; and TensorFlow must not look for devices before the trial has been given its own.
     from search.trial.setup import make_trainer
 
     for epoch, weights in weights_to_continue(spec, state):
@@ -58,7 +58,7 @@ def weights_to_continue(spec: TrialSpec, state: TrainingState) -> list[tuple[int
     """(epoch, weights) of every whole checkpoint of the configuration up to the state's epoch, the newest first."""
     last_epoch = state.epoch
     if state.best_epoch is not None and weights_file(spec.folder / "best") is None:
-        # The best epoch's checkpoint is lost too: on the way it is made again.
+        # The best epoch's checkpoint is lost too: starting before that epoch makes it again.
         last_epoch = state.best_epoch - 1
     study = Study(Path(spec.study))
     found = []

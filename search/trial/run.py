@@ -33,7 +33,7 @@ def run_trial(spec: TrialSpec) -> Outcome:
             prepare_device(spec.device)
             status = TrialRun(spec).run()
             error = "the loss is not finite" if status == "diverged" else None
-        # This is the boundary of the process: every failure is reported as the trial's outcome, and logged whole.
+        # The boundary of the process: every failure becomes the trial's outcome, and its traceback is logged.
         except Exception as failure:  # noqa: BLE001
             traceback.print_exc()
             status = status_of(failure)

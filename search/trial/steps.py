@@ -12,10 +12,10 @@ Progress = Callable[[int, str, int, int, float], None]
 
 
 class StepProgress(keras.callbacks.Callback):
-    """Reports steps and images per second of a training by Keras, or of a validation.
+    """Reports the steps and images per second of a training by Keras, or of a validation.
 
     Args:
-        report: is told.
+        report: called with each step.
         epoch: counted from 1.
         phase: `train` or `validate`.
         steps: of the phase.

@@ -30,7 +30,7 @@ from search.trial.validation import BestEpoch, UInt8Array, Validation, Validatio
 
 @dataclass(frozen=True)
 class EpochResult:
-    """What one epoch gave.
+    """The outcome of one epoch.
 
     Attributes:
         row: `loss`, metrics, `val_loss`, `val_...` and rates.
@@ -48,14 +48,14 @@ class EpochResult:
 class Trainer:
     """A network with its data and optimizer; trains any epoch of its `max_epochs` given the weights before it.
 
-    What an epoch does depends on the weights, the seed and the epoch's number alone.
+    An epoch depends only on the weights before it, the seed and its number.
 
     Args:
         architecture: the network.
         recipe: the training choices.
         dataset: with splits `train` and `val`.
         image_size: (height, width) to train at.
-        max_epochs: of the study: the learning rate decays over these, at every rung.
+        max_epochs: of the study: the learning rate decays over all of them, at every rung.
         encoder_weights: see `deeplab.build_model`.
         seed: of the initial weights, the order of the images and their augmentation.
         progress: called after each step with the epoch, the phase (`train` or `validate`), the steps that are done, the
@@ -123,7 +123,7 @@ class Trainer:
         return EpochResult(row, validation, validated.predictions, diverged=not finite)
 
     def picture(self, result: EpochResult) -> BestEpoch:
-        """Add pictures: of the same images for every trial, and of those that the network does best and worst on."""
+        """Add pictures: of the same images for every trial, and of the images with the best and the worst scores."""
         best, worst = extreme_images(result.validation)
         pictures = {}
         for index in dict.fromkeys([*fixed_images(self.val_data.images), *best, *worst]):
@@ -151,7 +151,7 @@ class Trainer:
         return loss, counts, keras.ops.cast(predicted_classes(logits, classes), "uint8")
 
     def restore(self, weights: Path) -> None:
-        """Load weights and optimizer state, step count included, as a checkpoint saved them."""
+        """Load the weights and the optimizer's state, including its step count, from a checkpoint."""
         with h5py.File(weights) as file:
             check_arrays(file)
         self.model.load_weights(weights)
@@ -164,7 +164,7 @@ class Trainer:
         return scores(matrix, self.dataset.class_names)
 
     def _seed_layers(self, epoch: int) -> None:
-        """Start dropout and its like anew each epoch: checkpoints don't hold how far their chance has come."""
+        """Seed dropout and other random layers each epoch, as checkpoints do not hold the state of their generators."""
         weights = {id(variable) for variable in self.model.weights}
         states = [variable for variable in self.model.variables if id(variable) not in weights]
         for index, state in enumerate(states):

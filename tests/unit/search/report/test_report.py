@@ -228,7 +228,7 @@ def test_a_gain_that_may_be_chance_says_so() -> None:
 
 
 def test_the_verdict_says_where_the_gain_may_be_chance(study: Study, tmp_path: Path) -> None:
-    doubt = "The interval holds zero: on these images the gain may be chance."
+    doubt = "The interval contains zero: on these images the gain may be chance."
     assert doubt not in verdict_of(read_history(study))[1]
     moved = Study(shutil.copytree(study.folder, tmp_path / "moved", ignore=shutil.ignore_patterns("trial_*")))
     epochs = pd.read_csv(moved.epochs_csv, dtype={"trial_id": str, "config_id": str})

@@ -40,7 +40,7 @@ def test_other_data_are_refused(make_study: MakeStudy, make_config: MakeConfig) 
 def test_a_folder_of_something_else_is_refused(tmp_path: Path, make_config: MakeConfig) -> None:
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter1.tex").touch()
-    with pytest.raises(UserError, match=r"holds something else than a study \(chapter1\.tex\)"):
+    with pytest.raises(UserError, match=r"holds something other than a study \(chapter1\.tex\)"):
         Study(tmp_path / "thesis").check_startable(make_config(), "")
     with pytest.raises(UserError, match="is a file; expected a folder"):
         Study(tmp_path / "thesis" / "chapter1.tex").check_startable(make_config(), "")
@@ -90,5 +90,5 @@ def test_every_cut_of_the_configuration_is_noticed_and_its_copy_read(
 
 @pytest.mark.parametrize("trial_id", ["../other", "/etc", "", "a/b", "..", "0000-0/../x", "a\0b"])
 def test_no_id_leads_out_of_the_study(tmp_path: Path, trial_id: str) -> None:
-    with pytest.raises(UserError, match="is no id of a trial"):
+    with pytest.raises(UserError, match="is not a trial id"):
         Study(tmp_path).trial(trial_id)
