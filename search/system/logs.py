@@ -29,7 +29,8 @@ def log_to(path: Path, show: Callable[[str], None] | None = None) -> Iterator[No
     logger = logging.getLogger("search")
     before = logger.level, logger.propagate
     # The libraries' own handlers, which print to the terminal, must not see these records.
-    logger.level, logger.propagate = logging.DEBUG, False
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False
     for handler in handlers:
         logger.addHandler(handler)
     try:
@@ -38,13 +39,19 @@ def log_to(path: Path, show: Callable[[str], None] | None = None) -> Iterator[No
         for handler in handlers:
             logger.removeHandler(handler)
             handler.close()
-        logger.level, logger.propagate = before
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
 
 
 def _file_handler(path: Path) -> logging.Handler:
-    handler = RotatingFileHandler(path, maxBytes=MOST_BYTES, backupCount=KEPT_FILES, encoding="utf-8")
+    handler = _RotatingFile(path, maxBytes=MOST_BYTES, backupCount=KEPT_FILES, encoding="utf-8")
     handler.setFormatter(logging.Formatter(_LINE))
     return handler
+
+
+class _RotatingFile(RotatingFileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name in the standard library
+        """A full disk stops the search with a sentence of its own; a traceback per line would only hide it."""
 
 
 class _Details(logging.Handler):

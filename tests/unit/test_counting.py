@@ -97,3 +97,28 @@ def test_product_of_independent_choices() -> None:
         for aspp, decoder, norm in product([8, 16], [8, 16, 32], ["batch", "group"])
     }
     assert space.count_networks() == len(built)
+
+
+def test_configurations_count_training_choices_too_and_real_ranges_have_no_end() -> None:
+    def space_of(table: dict[str, Any]) -> Space:
+        return Space.parse(table, recipe=Recipe(), image_size=(128, 128))
+
+    table = {"decoder_depth": [0, 1], "batch_size": [4, 8, 16]}
+    assert (space_of(table).count_networks(), space_of(table).count_configurations()) == (2, 6)
+    assert space_of({}).count_configurations() == 1
+    assert space_of({"learning_rate": {"min": 1e-4, "max": 1e-2}}).count_configurations() is None
+
+
+@pytest.mark.parametrize(
+    ("table", "inside"),
+    [
+        ({}, True),
+        ({"aspp_filters": [128, 256]}, True),
+        ({"aspp_filters": [64, 128]}, False),
+        ({"aspp_filters": 128}, False),
+        ({"aspp_filters": {"min": 128, "max": 512, "step": 64}, "decoder_depth": {"min": 0, "max": 2}}, True),
+    ],
+)
+def test_the_baseline_is_in_the_space_or_not(table: dict[str, Any], inside: bool) -> None:
+    space = Space.parse(table, recipe=Recipe(), image_size=(128, 128))
+    assert space.holds(*space.baseline()) is inside
