@@ -16,6 +16,7 @@ from search.study.lock import noted_plan
 from search.study.objective import Objective, objective_of
 from search.system.csv_files import read_csv
 from search.system.files import read_json
+from search.trial.progress import PROGRESS_FILE
 
 UNFINISHED = ("queued", "running")
 
@@ -138,7 +139,7 @@ def snapshot_of_rows(study: Study, rows: Sequence[Mapping[str, Any]]) -> Snapsho
 
 
 def _progress(study: Study, row: Mapping[str, Any]) -> dict[str, Any]:
-    report = read_json(study.trial(row["trial_id"]) / "progress.json")
+    report = read_json(study.trial(row["trial_id"]) / PROGRESS_FILE)
     waiting = {"phase": "start", "epoch": row["first_epoch"], "last_epoch": row["last_epoch"], "step": 0, "steps": 0}
     defaults = {"images_per_second": 0.0, "worker": row.get("worker") or "", "time": time.time(), **waiting}
     told = report if isinstance(report, dict) else {}

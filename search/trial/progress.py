@@ -7,6 +7,7 @@ import time
 from search.system.files import write_json
 from search.trial.contract import TrialSpec
 
+PROGRESS_FILE = "progress.json"
 # The file is replaced at most this often, in seconds.
 INTERVAL = 0.5
 
@@ -16,7 +17,7 @@ class ProgressFile:
 
     def __init__(self, spec: TrialSpec) -> None:
         self._spec = spec
-        self._path = spec.folder / "progress.json"
+        self._path = spec.folder / PROGRESS_FILE
         self._reported = 0.0
 
     def __call__(self, epoch: int, phase: str, step: int, steps: int, rate: float) -> None:
