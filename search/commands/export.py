@@ -10,7 +10,7 @@ from search.errors import UserError
 from search.exporters import EXPORTERS, check_target, export_model, load_exporter
 from search.results.trained_network import TrainedTrial, load_model, trained_trial
 from search.study.folder import open_study
-from search.system.files import write_atomically
+from search.system.files import make_folder, write_atomically
 from search.system.quiet import load_tensorflow
 from search.system.toml import to_toml
 from search.terminal.console import make_console
@@ -38,10 +38,7 @@ def export_study(folder: Path, *, trial_id: str | None, formats: str, target: Pa
     load_tensorflow()
     trial = trained_trial(study, trial_id)
     model = load_model(study, trial)
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{target} cannot be written: {error.strerror}. Choose another --to.") from None
+    make_folder(target, "--to")
     written = [target / LABELS]
     write_atomically(written[0], _labels(trial))
     written += [export_model(exporter, model, target) for exporter in exporters]

@@ -19,6 +19,7 @@ from datasets.cores import usable_cores
 from search.errors import UserError
 from search.results.trained_network import load_model, trained_trial
 from search.study.folder import Study
+from search.system.files import make_folder
 from search.system.quiet import load_tensorflow
 from search.terminal.console import make_console, reading_progress
 
@@ -47,10 +48,7 @@ def predict_images(model: Path, images: Sequence[Path], target: Path) -> None:
     check_images(files, console)
     load_tensorflow()
     predictor, size = load_predictor(model)
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{target} cannot be written: {error.strerror}. Choose another --to.") from None
+    make_folder(target, "--to")
     with reading_progress(console, "segmenting") as progress:
         for done, path in enumerate(files, 1):
             image = _read(path)

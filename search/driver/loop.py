@@ -25,10 +25,11 @@ from search.results.tally import Tally
 from search.study.config import StudyConfig
 from search.study.folder import Study
 from search.study.ids import BASELINE
+from search.study.lock import note_plan
 from search.study.objective import objective_of
 from search.system.disk import check_room
 from search.system.machine import now
-from search.terminal.console import SearchConsole
+from search.terminal.live import SearchConsole
 from search.trial.contract import Device, Outcome
 from search.trial.progress import PROGRESS_FILE, ProgressWatch
 from space import Space
@@ -114,7 +115,7 @@ class Driver:
     def _size_schedule(self, configurations: int) -> None:
         """Expect this many configurations, as many as the space can supply."""
         self._schedule = self.oracle.schedule.limited_to(configurations)
-        self.study.note_plan(workers=len(self._executor.devices), configurations=configurations)
+        note_plan(self.study, workers=len(self._executor.devices), configurations=configurations)
         self._are_all_drawn = False
 
     def _resume(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from search.oracle.configurations import Configurations
-from search.oracle.counting import count_configurations, is_in_space
 from search.oracle.identity import config_id
 from search.oracle.latency import LatencyMeter
 from search.oracle.limits import LATENCY, Limits
@@ -50,11 +49,11 @@ def draw_ahead(oracle: StudyOracle, config: StudyConfig, space: Space, limits: L
     """
     if LATENCY in limits.given:
         return len(preview(oracle, config, space))
-    supply = count_configurations(space)
+    supply = space.count_configurations()
     planned = oracle.schedule.configurations
     if supply is None:
         return planned
-    return min(planned, supply - (config.hyperband.baseline and is_in_space(space, *space.baseline())))
+    return min(planned, supply - (config.hyperband.baseline and space.holds(*space.baseline())))
 
 
 def make_limits(prepared: Prepared, meter: LatencyMeter) -> Limits:

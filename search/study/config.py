@@ -13,7 +13,6 @@ from datasets import FORMATS, DataError, FormatOptions, load_format
 from recipe import Recipe
 from search.errors import UserError
 from search.study.choices import EXECUTORS, PROMOTIONS, SAMPLERS, OneOf
-from search.study.objective import Direction, direction_of
 
 # What `[data] cache = true` means.
 DEFAULT_CACHE_GB = 8.0
@@ -44,11 +43,6 @@ class StudySection(Section):
         if is_empty:
             raise ValueError("expected a command with its arguments")
         return command
-
-    @property
-    def direction(self) -> Direction:
-        """Whether the smallest or the largest value of the objective is the best."""
-        return direction_of(self.objective)
 
 
 class DataSection(Section):

@@ -21,6 +21,7 @@ from search.study.choices import EXECUTORS
 from search.study.columns import epoch_columns
 from search.study.config import StudyConfig
 from search.study.folder import Study
+from search.study.objective import objective_of
 from search.study.reading import parse_config
 from search.trial.contract import Device, TrialSpec
 from tests.integration.program import PATIENCE, wait_until
@@ -84,8 +85,7 @@ def make_spec(study: Path, trial_id: str, device: Device, *, last_epoch: int) ->
         cache=str(study / "cache"),
         data_seed=0,
         seed=5,
-        objective="val_mean_iou",
-        direction="max",
+        objective=objective_of("val_mean_iou"),
         columns=epoch_columns(names),
         class_names=names,
         device=device,

@@ -221,7 +221,7 @@ def test_study_folder_that_holds_something_else(tmp_path: Path, tiny: Table) -> 
     (tmp_path / "results" / "tiny").mkdir(parents=True)
     (tmp_path / "results" / "tiny" / "thesis.txt").write_text("years of work")
     file = write_study(tmp_path / "s.toml", tiny)
-    said = ("results/tiny holds something else than a study", "thesis.txt")
+    said = ("results/tiny holds something other than a study", "thesis.txt")
     refuse(tmp_path, "run", file, said=said)
     refuse(tmp_path, "run", file, "--fresh", said=said)
 

@@ -240,9 +240,3 @@ def test_the_cache_is_bounded_in_gigabytes(make_config: MakeConfig, given: float
 def test_other_bounds_of_the_cache_are_refused(make_config: MakeConfig, given: object) -> None:
     with pytest.raises(UserError, match=r"\[data\] cache: given .*; expected true, false, or a size in GB"):
         make_config(data={"cache": given})
-
-
-def test_losses_are_minimised_and_all_else_maximised(make_config: MakeConfig) -> None:
-    objectives = ["val_loss", "val_mean_iou", "val_iou_road"]
-    directions = [make_config(study={"objective": name}).study.direction for name in objectives]
-    assert directions == ["min", "max", "max"]
