@@ -63,7 +63,7 @@ def run_study(
     if is_new:
         with console.console.status("looking for networks that fit the limits"):
             limits.check()
-        notes += check_new_data(prepared.dataset, console.console)
+        notes += check_new_data(prepared.dataset, config.study.objective, console.console)
     if fresh and study.exists:
         with lock_study(study):
             pass
