@@ -22,8 +22,8 @@ def mend(study: Study) -> list[str]:
 
 def damaged_checkpoints(study: Study) -> Iterator[str]:
     """A line for each checkpoint that is not whole, with what it costs."""
-    for folder in sorted(path for path in study.folder.glob("trial_*/*") if path.name in ("last", "best")):
-        if weights_file(folder) is not None or not any(folder.iterdir()):
+    for folder in (trial / name for trial in study.trial_folders() for name in ("best", "last")):
+        if not folder.is_dir() or weights_file(folder) is not None or not any(folder.iterdir()):
             continue
         what = STATE if read_state(folder) is None else "the weights"
         cost = "its epochs are trained again where they are needed" if folder.name == "last" else "it can't be exported"
@@ -41,7 +41,7 @@ def _mend_configuration(study: Study) -> Iterator[str]:
 
 
 def _mend_trials(study: Study) -> Iterator[str]:
-    for folder in sorted(study.folder.glob("trial_*")):
+    for folder in study.trial_folders():
         file = folder / FILE
         copy = backup_of(file)
         if not (file.exists() or copy.exists()) or is_of_stock_tuner(folder):
@@ -59,7 +59,8 @@ def _mend_trials(study: Study) -> Iterator[str]:
 
 def _leftovers(study: Study) -> Iterator[str]:
     """What a killed process left half written."""
-    for path in [*study.folder.rglob(".*.tmp"), *study.folder.glob(f"trial_*/*/{PARTIAL}*")]:
+    partial = (path for trial in study.trial_folders() for path in trial.glob(f"*/{PARTIAL}*"))
+    for path in [*study.folder.rglob(".*.tmp"), *partial]:
         path.unlink(missing_ok=True)
         yield f"{path} was half written; removed"
 
@@ -67,7 +68,7 @@ def _leftovers(study: Study) -> Iterator[str]:
 def derived_damage(study: Study) -> Iterator[str]:
     """A line for each file that stock KerasTuner or people read, and that the next run writes anew."""
     for path in (study.folder / "oracle.json", study.folder / "tuner0.json"):
-        if read_json(path) is None and any(study.folder.glob("trial_*")):
+        if read_json(path) is None and study.trial_folders():
             yield _rewritten(path)
     for path in (study.trials_csv, study.epochs_csv, study.best_file):
         if path.exists() and not _ends_with_a_line(path):

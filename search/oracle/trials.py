@@ -14,7 +14,7 @@ from keras_tuner.src.engine.trial import Trial
 from pydantic import BaseModel, ValidationError
 
 from search.study.folder import Study
-from search.study.ids import Place, is_trial_id, place_of
+from search.study.ids import Place, id_of_folder, is_trial_id, place_of
 from search.system.files import backup_of, read_json, write_with_backup
 from search.trial.contract import Status
 
@@ -93,7 +93,7 @@ def load_trials(study: Study, fits: Callable[[StudyTrial], bool]) -> list[StudyT
     What a trial that is set aside contained follows from the schedule, and its epochs are in its checkpoint.
     """
     found = []
-    for folder in sorted(study.folder.glob("trial_*")):
+    for folder in study.trial_folders():
         trial = read_trial(folder)
         if trial is not None and fits(trial):
             found.append(trial)
@@ -105,7 +105,7 @@ def load_trials(study: Study, fits: Callable[[StudyTrial], bool]) -> list[StudyT
 def read_trial(folder: Path) -> StudyTrial | None:
     """The trial of a folder, from `trial.json` or, where that is damaged, from its copy; None where both are."""
     for path in (folder / FILE, backup_of(folder / FILE)):
-        trial = _parse(read_json(path), folder.name.removeprefix("trial_"))
+        trial = _parse(read_json(path), id_of_folder(folder.name))
         if trial is not None:
             return trial
     return None
@@ -113,7 +113,7 @@ def read_trial(folder: Path) -> StudyTrial | None:
 
 def is_trial_file(path: Path) -> bool:
     """Whether a file is a whole `trial.json`, or copy of one, of the trial whose folder it is in."""
-    return _parse(read_json(path), path.parent.name.removeprefix("trial_")) is not None
+    return _parse(read_json(path), id_of_folder(path.parent.name)) is not None
 
 
 def set_aside(folder: Path) -> None:

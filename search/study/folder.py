@@ -12,7 +12,7 @@ from datasets import Dataset
 from datasets.cache import cache_folder
 from search.errors import UserError
 from search.study.config import StudyConfig
-from search.study.ids import is_trial_id
+from search.study.ids import folder_name, is_trial_id
 from search.study.reading import differences, load_config, to_table
 from search.system.files import (
     backup_of,
@@ -59,7 +59,11 @@ class Study:
         """The folder of one trial. Raises UserError if this is not a trial id, such as a path out of the study."""
         if not is_trial_id(trial_id):
             raise UserError(f"{self.folder}: {trial_id!r} is not a trial id; expected one like 0007-0.")
-        return self.folder / f"trial_{trial_id}"
+        return self.folder / folder_name(trial_id)
+
+    def trial_folders(self) -> list[Path]:
+        """The folders of all trials, sorted by name."""
+        return sorted(path for path in self.folder.glob(folder_name("*")) if path.is_dir())
 
     def data_cache(self, config: StudyConfig) -> Path:
         """Where the study's decoded images are, while it runs."""
