@@ -54,7 +54,7 @@ def check_study(folder: Path) -> None:
         console.print(f"{folder} is being searched: its files are looked at, and left as they are", style="yellow")
         found = [*damaged_checkpoints(study), *derived_damage(study)]
     else:
-        with lock_study(study):
+        with lock_study(study, say=console.print):
             found = [*mend(study), *derived_damage(study)]
     for line in found:
         console.print(line, style="yellow", soft_wrap=True)

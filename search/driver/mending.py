@@ -6,18 +6,20 @@ Nothing here decides on trials. Files that follow from the trials (`oracle.json`
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from search.oracle.latency import is_latency_file
 from search.oracle.trials import FILE, is_of_stock_tuner, is_trial_file
 from search.study.folder import Study
-from search.system.files import backup_of, read_json, write_atomically
+from search.system.files import backup_of, is_being_written, read_json, write_atomically
 from search.trial.checkpoint import PARTIAL, STATE, read_state, weights_file
 
 
 def mend(study: Study) -> list[str]:
     """Put right what can be; returns a line for each damage, with what becomes of it. For the study's driver alone."""
-    return [*_mend_configuration(study), *_mend_trials(study), *_leftovers(study), *damaged_checkpoints(study)]
+    mended = [*_mend_configuration(study), *_mend_trials(study), *_mend_latencies(study)]
+    return [*mended, *_leftovers(study), *damaged_checkpoints(study)]
 
 
 def damaged_checkpoints(study: Study) -> Iterator[str]:
@@ -42,25 +44,37 @@ def _mend_configuration(study: Study) -> Iterator[str]:
 
 def _mend_trials(study: Study) -> Iterator[str]:
     for folder in study.trial_folders():
-        file = folder / FILE
-        copy = backup_of(file)
-        if not (file.exists() or copy.exists()) or is_of_stock_tuner(folder):
-            continue
-        if is_trial_file(file):
-            if copy.exists() and not is_trial_file(copy):
-                write_atomically(copy, file.read_bytes())
-                yield f"{copy}, the copy, was damaged; written again"
-        elif is_trial_file(copy):
-            write_atomically(file, copy.read_bytes())
-            yield f"{file} was damaged; restored from its copy"
-        else:
-            yield f"{file} and its copy are damaged; the trial is made again, from its checkpoint where it has one"
+        if not is_of_stock_tuner(folder):
+            lost = "the trial is made again, from its checkpoint where it has one"
+            yield from _mend_pair(folder / FILE, is_trial_file, lost)
+
+
+def _mend_latencies(study: Study) -> Iterator[str]:
+    lost = "networks are measured again, so configurations may be drawn that would not have been"
+    yield from _mend_pair(study.latency_file, is_latency_file, lost)
+
+
+def _mend_pair(file: Path, is_whole: Callable[[Path], bool], lost: str) -> Iterator[str]:
+    """Restore a file from its copy, or the copy from the file; `lost` says what it costs where both are damaged."""
+    copy = backup_of(file)
+    if not (file.exists() or copy.exists()):
+        return
+    if is_whole(file):
+        if copy.exists() and not is_whole(copy):
+            write_atomically(copy, file.read_bytes())
+            yield f"{copy}, the copy, was damaged; written again"
+    elif is_whole(copy):
+        write_atomically(file, copy.read_bytes())
+        yield f"{file} was damaged; restored from its copy"
+    else:
+        yield f"{file} and its copy are damaged; {lost}"
 
 
 def _leftovers(study: Study) -> Iterator[str]:
-    """What a killed process left half written."""
+    """What a killed process left half written; one that lives may be about to rename its file."""
+    unfinished = (path for path in study.folder.rglob(".*.tmp") if not is_being_written(path))
     partial = (path for trial in study.trial_folders() for path in trial.glob(f"*/{PARTIAL}*"))
-    for path in [*study.folder.rglob(".*.tmp"), *partial]:
+    for path in [*unfinished, *partial]:
         path.unlink(missing_ok=True)
         yield f"{path} was half written; removed"
 

@@ -14,7 +14,6 @@ from search.results import frames as results
 from search.results.tally import FAILURES
 from search.study import BASELINE, Objective, Study, StudyConfig
 from search.study.prepare import read_space
-from search.system.files import read_json
 from search.system.toml import read_toml
 from search.system.wording import quantity
 from search.trial.validation import BestEpoch, read_best_epoch
@@ -139,9 +138,10 @@ def read_history(study: Study) -> History:
 def _latencies(study: Study, config: StudyConfig, trial_ids: Iterable[str]) -> dict[str, float | None]:
     """Milliseconds of each trial's network, if `max_latency_ms` caused it to be measured."""
     from search.oracle.identity import architecture_id, configuration_of
+    from search.oracle.latency import read_latencies
     from search.oracle.trials import read_trial
 
-    known = read_json(study.latency_file) or {}
+    known = read_latencies(study.latency_file)
     space = read_space(config, str(study.config_file))
     trials = {trial_id: read_trial(study.trial(trial_id)) for trial_id in trial_ids}
     networks = {
