@@ -37,5 +37,5 @@ def write_best(
         "# [architecture] is what deeplab.Architecture.from_toml reads; [space] goes into a new study as it is.\n\n"
     )
     content = header + to_toml(table)
-    if not study.best_file.exists() or study.best_file.read_text() != content:
+    if not study.best_file.exists() or study.best_file.read_bytes() != content.encode():
         write_atomically(study.best_file, content)

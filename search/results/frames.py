@@ -38,7 +38,7 @@ def load(*folders: str | PathLike[str]) -> Results:
     """
     if not folders:
         raise UserError("no study folder is given; expected one or more.")
-    studies = open_studies([Path(folder) for folder in folders])
+    studies = open_studies([Path(folder).expanduser() for folder in folders])
     trials = [_read(study.trials_csv, study.name, TRIAL_COLUMNS) for study in studies]
     epochs = [_read(study.epochs_csv, study.name, epoch_columns(study.frozen()["class_names"])) for study in studies]
     return Results(*(_typed(pd.concat(tables, ignore_index=True)) for tables in (trials, epochs)))
