@@ -1,4 +1,4 @@
-"""The command line: one function a command, which reads its arguments and calls the module that does the work."""
+"""The command line: one function per command, which reads its arguments and calls the module that does the work."""
 
 from __future__ import annotations
 
@@ -53,7 +53,8 @@ def run(
         bool, typer.Option("--verbose", help="Also show what the driver decides, and why; driver.log always has it.")
     ] = False,
 ) -> None:
-    """Start a search, or continue it: the same command goes on after any stop."""
+    """Start a search, or continue it: after any stop, the same command continues."""
+    # Each command is imported when it is called, so that `--help` and `status` do not wait for the libraries of others.
     from search.commands.run import run_study
 
     overrides = list(set_ or [])
@@ -195,6 +196,7 @@ def data_check(study: StudyFile, set_: Overrides = None) -> None:
 def main() -> None:
     """Run the command line. Exit status: 0 done, 1 the search could not finish, 2 wrong input, 130 interrupted."""
     quiet_environment()
+    # Messages are printed as they are: paths may contain brackets, and terminals wrap lines themselves.
     errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
     try:
         app()

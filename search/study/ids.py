@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple
 
 BASELINE = "baseline"
+# Padded to four digits, so that names sort as numbers up to 9999; larger numbers get longer ids.
 _PLACE = re.compile(r"(\d{4,})-(\d{1,3})")
 
 

@@ -56,10 +56,11 @@ def is_driven(study: Study) -> bool:
     if driver["host"] != socket.gethostname():
         return True
     try:
+        # Signal 0 only asks. Trying the lock instead could turn away a run that starts at that moment.
         os.kill(driver["process"], 0)
     except ProcessLookupError:
         return False
-    except PermissionError:
+    except PermissionError:  # it runs, as another user
         return True
     return True
 

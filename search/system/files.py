@@ -18,6 +18,7 @@ def write_atomically(path: Path, content: str | bytes, *, durable: bool = True) 
     With `durable`, the content survives a power cut once this returns.
     """
     data = content.encode() if isinstance(content, str) else content
+    # In the same folder, because a rename is atomic only within a file system; the process id keeps two writers apart.
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with beside.open("wb") as file:
@@ -49,9 +50,10 @@ def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
 
 
 def read_json(path: Path) -> Any | None:
-    """The value in a JSON file; None if the file is missing, torn, empty or anything other than JSON."""
+    """The value in a JSON file; None if the file is missing, empty, cut off or anything other than JSON."""
     try:
         return json.loads(path.read_text())
+    # A damaged or forged file may be nested too deeply to be parsed.
     except (FileNotFoundError, ValueError, RecursionError):
         return None
 
