@@ -1,4 +1,4 @@
-"""TensorBoard logs: one run a configuration, its rungs on one epoch axis, and one HParams row.
+"""TensorBoard logs: one run per configuration, with its rungs on one epoch axis, and one HParams row.
 
 Written as event files by TensorBoard's own record writer, so no training backend is involved. Each trial has an event
 file of its epochs and one of its best epoch in its configuration's run; the driver has one beside them for the HParams
@@ -38,7 +38,7 @@ def write_hparams(
 
 
 def hparams_written(run: Path) -> float:
-    """When a configuration's HParams row was last written, in seconds since 1970; 0 where there is no whole one."""
+    """When a configuration's HParams row was last written, in seconds since 1970; 0 if there is no whole one."""
     path = run / file_name(0, "hparams")
     return path.stat().st_mtime if is_whole(path) else 0.0
 
