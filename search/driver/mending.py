@@ -1,4 +1,4 @@
-"""A study's files after a fault: what is damaged, and what can be put right from the others.
+"""A study's files after a fault: what is damaged, and what can be repaired from the others.
 
 Nothing here decides on trials. Files that follow from the trials (`oracle.json`, `trials.csv`, `epochs.csv`,
 `best.toml`, TensorBoard's) are left to the next run, which writes them anew wherever they differ.
@@ -16,14 +16,14 @@ from search.trial.checkpoint import PARTIAL, STATE, read_state, weights_file
 
 
 def mend(study: Study) -> list[str]:
-    """Put right what can be; returns a line for each damage, with what becomes of it. For the study's driver alone."""
+    """Repair what can be repaired; returns one line per damaged file, with what becomes of it. For the driver alone."""
     return [*_mend_configuration(study), *_mend_trials(study), *_leftovers(study), *damaged_checkpoints(study)]
 
 
 def damaged_checkpoints(study: Study) -> Iterator[str]:
     """A line for each checkpoint that is not whole, with what it costs."""
     for folder in sorted(path for path in study.folder.glob("trial_*/*") if path.name in ("last", "best")):
-        if weights_file(folder) is not None or not any(folder.iterdir()):
+        if weights_file(folder) is not None or not any(folder.iterdir()):  # empty: killed before the first write
             continue
         what = STATE if read_state(folder) is None else "the weights"
         cost = "its epochs are trained again where they are needed" if folder.name == "last" else "it can't be exported"
