@@ -79,7 +79,7 @@ def plan(
 def status(
     folder: StudyFolder,
     json_: Annotated[bool, typer.Option("--json", help="For scripts: one JSON object on standard output.")] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Show it again and again, until the search is over.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Keep showing it until the search is over.")] = False,
 ) -> None:
     """Show where a search stands, while it runs or after: trials, brackets, the best so far, failures."""
     from search.commands.status import show_json, show_status, watch_status
@@ -210,6 +210,6 @@ def main() -> None:
         errors.print(f"deeplab-search: {error}")
         sys.exit(130)
     except BrokenPipeError:
-        # The reader of our output (head, less) has gone; that is no failure.
+        # The reader of our output (head, less) has gone, which is not a failure.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)

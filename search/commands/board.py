@@ -16,7 +16,7 @@ def serve(folders: Sequence[Path], *, host: str, port: int) -> None:
     """Serve a TensorBoard that shows these studies, until it is interrupted.
 
     Raises:
-        UserError: a folder holds no study, two have one name, or the port is taken.
+        UserError: a folder holds no study, two have the same name, or the port is taken.
     """
     logs = {study.name: study.tensorboard for study in open_studies(folders)}
     if len(logs) == 1:

@@ -65,6 +65,7 @@ def run_study(
             limits.check()
         notes += check_new_data(prepared.dataset, console.console)
     if fresh and study.exists:
+        # Only to be refused while another run drives the old study.
         with lock_study(study):
             pass
         console.say(f"the old study is kept in {study.move_aside()}")
@@ -100,7 +101,7 @@ def _startable_study(prepared: Prepared, *, fresh: bool) -> Study:
 
 
 def _open_study(study: Study, prepared: Prepared, *, is_new: bool) -> list[str]:
-    """Make the study, or mend what a kill has left of it; returns what was mended."""
+    """Create the study, or repair what a kill has left of it; returns what was repaired."""
     from search.driver.mending import mend
 
     if is_new:

@@ -207,5 +207,5 @@ def open_studies(folders: Sequence[Path]) -> list[Study]:
     studies = [open_study(folder) for folder in folders]
     if len({study.name for study in studies}) < len(studies):
         given = ", ".join(map(str, folders))
-        raise UserError(f"two of these studies have one name: {given}; look at them one by one.")
+        raise UserError(f"two of these studies have the same name: {given}; look at them one by one.")
     return studies
