@@ -46,7 +46,7 @@ class OwnProcess(Generic[T]):
             self.future.set_exception(ProcessLost(f"could not be started: {error or type(error).__name__}"))
             return
         finally:
-            # Only the process may hold this end, so that the pipe is at its end when the process is.
+            # Only the process may hold this end, so that the pipe ends when the process does.
             sender.close()
         self.future.add_done_callback(lambda future: self._end_group() if future.cancelled() else None)
         self._watcher.start()

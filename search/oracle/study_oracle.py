@@ -57,8 +57,7 @@ class StudyOracle(HyperbandOracle):
     - a failed trial counts as finished with the worst score, so rungs keep their sizes;
     - every file is replaced atomically, and the trials' files are enough to continue from.
 
-    Brackets and rankings are kept up to date as trials start and end, so that a decision costs the same in a study of
-    ten trials as in one of ten thousand.
+    A decision costs the same in a study of ten trials as in one of ten thousand.
 
     Args:
         objective: the metric to optimize.
@@ -168,10 +167,7 @@ class StudyOracle(HyperbandOracle):
     # Drawing
 
     def preview(self, taken: AbstractSet[str] = frozenset()) -> list[Values]:
-        """The configurations that the brackets will draw, in order; fewer than planned where the space has no more.
-
-        `taken` holds the ids of configurations that are not drawn, such as the baseline's.
-        """
+        """The configurations that the brackets will draw, none of `taken`; fewer than planned if the space has no more."""
         return self._configurations.preview(self.schedule.configurations, taken)
 
     @property
@@ -209,8 +205,7 @@ class StudyOracle(HyperbandOracle):
         if best is not None:
             trial.score = float(best)
             trial.best_step = trial.metrics.get_best_step(self.objective.name)
-        # A trial without a score cannot be ranked, so it cannot count as completed.
-        trial.status = status if status == "FAILED" or trial.score is not None else "FAILED"
+        trial.status = status if status == "FAILED" or trial.score is not None else "FAILED"  # no score, no rank
         trial.message = message
         trial.record |= {"finished": now(), "ended": time.time()}
         self.ongoing_trials = {key: other for key, other in self.ongoing_trials.items() if other is not trial}
@@ -267,8 +262,7 @@ class StudyOracle(HyperbandOracle):
         # The place follows from the id, so what the file says about it is replaced.
         trial.hyperparameters.values = values | position_at(self.schedule.brackets[index], trial.place)
         try:
-            # A file that was copied or edited has values that do not give its own id.
-            return self._configurations.id_of(values) == trial.record["config_id"]
+            return self._configurations.id_of(values) == trial.record["config_id"]  # not so in a copied or edited file
         except (ValueError, TypeError, KeyError):
             return False
 
