@@ -167,7 +167,7 @@ class StudyOracle(HyperbandOracle):
     # Drawing
 
     def preview(self, taken: AbstractSet[str] = frozenset()) -> list[Values]:
-        """The configurations that the brackets will draw, none of `taken`; fewer than planned if the space has no more."""
+        """The configurations that the brackets will draw, none of `taken`; fewer if the space has no more."""
         return self._configurations.preview(self.schedule.configurations, taken)
 
     @property
