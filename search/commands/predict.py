@@ -18,10 +18,11 @@ from datasets.colors import class_colors, overlay
 from datasets.cores import usable_cores
 from search.errors import UserError
 from search.results.trained_network import load_model, trained_trial
-from search.study.folder import Study
+from search.study import Study
 from search.system.files import make_folder
 from search.system.quiet import load_tensorflow
-from search.terminal.console import make_console, reading_progress
+from search.system.wording import plural
+from search.terminal import make_console, reading_progress
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 # Images that are read ahead, so that an interruption does not wait for all of them.
@@ -54,7 +55,7 @@ def predict_images(model: Path, images: Sequence[Path], target: Path) -> None:
             image = _read(path)
             _write(image, segment(predictor, image, size), *_outputs(path, target))
             progress(done, len(files))
-    console.print(f"{len(files)} mask{'s' * (len(files) > 1)} and overlays in {target}", soft_wrap=True)
+    console.print(f"{plural(len(files), 'mask')} and overlays in {target}", soft_wrap=True)
 
 
 def find_images(paths: Sequence[Path]) -> list[Path]:

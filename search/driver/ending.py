@@ -15,7 +15,8 @@ from search.terminal.live import SearchConsole
 
 # The command is ended after this time, in seconds.
 PATIENCE = 600.0
-# Tells the command how the search ended: `finished`, or `stopped` if it could not continue.
+# Tells the command how the search ended: `finished`, `failed` if no trial completed, or `stopped` if it could not
+# continue.
 OUTCOME = "DEEPLAB_SEARCH_OUTCOME"
 
 

@@ -68,7 +68,8 @@ class Driver:
         self._objective = config.study.objective
         self._announcer = Announcer(console, self._objective)
         self.oracle = make_oracle(config, space, limits)
-        self.oracle.attach(study)
+        for line in self.oracle.attach(study):
+            self._announcer.warn(line)
         self._publisher = Publisher(study, config, space, self.oracle, dataset.class_names)
         self._specify = Specifier(study, config, space, dataset)
         self._running: list[Running] = []

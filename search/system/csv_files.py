@@ -49,7 +49,12 @@ def read_csv(path: Path, columns: Sequence[str] | None = None) -> list[dict[str,
 
     With `columns`, a file with other columns counts as empty.
     """
-    reader = csv.DictReader(io.StringIO(whole_lines(path)), restkey="", restval=None)
+    return csv_rows(whole_lines(path), columns)
+
+
+def csv_rows(text: str, columns: Sequence[str] | None = None) -> list[dict[str, str]]:
+    """The rows of the text of a CSV file, as `read_csv` gives them."""
+    reader = csv.DictReader(io.StringIO(text), restkey="", restval=None)
     rows = _rows_of(reader)
     if columns is not None and tuple(reader.fieldnames or ()) != tuple(columns):
         return []
