@@ -38,7 +38,7 @@ def load(*folders: str | PathLike[str]) -> Results:
     """
     if not folders:
         raise UserError("no study folder is given; expected one or more.")
-    studies = open_studies([Path(folder) for folder in folders])
+    studies = open_studies([Path(folder).expanduser() for folder in folders])
     return load_with({study: whole_lines(study.trials_csv) for study in studies})
 
 

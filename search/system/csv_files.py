@@ -114,7 +114,7 @@ def whole_lines(path: Path) -> str:
     """The text of a file without an incomplete last line; empty if there is no file."""
     if not path.exists():
         return ""
-    text = path.read_text(errors="replace")
+    text = path.read_text(encoding="utf-8", errors="replace")
     return text[: text.rfind("\n") + 1]
 
 

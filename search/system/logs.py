@@ -44,7 +44,9 @@ def log_to(path: Path, show: Callable[[str], None] | None = None) -> Iterator[No
 
 
 def _file_handler(path: Path) -> logging.Handler:
-    handler = _RotatingFile(path, maxBytes=MOST_BYTES, backupCount=KEPT_FILES, encoding="utf-8")
+    handler = _RotatingFile(
+        path, maxBytes=MOST_BYTES, backupCount=KEPT_FILES, encoding="utf-8", errors="backslashreplace"
+    )
     handler.setFormatter(logging.Formatter(_LINE))
     return handler
 
