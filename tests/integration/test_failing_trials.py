@@ -7,7 +7,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.conftest import ROOT
 from tests.integration.program import Table, deeplab_search, running, write_study
 
 # Every trial is one epoch of its own configuration.
@@ -105,6 +104,6 @@ def test_the_last_command_knows_that_nothing_completed_and_may_use_the_study(
         data={"train_images": 48},
         limits={"abort_after_failures": failures},
     )
-    done = deeplab_search("run", file, cwd=tmp_path, PYTHONPATH=str(ROOT))
+    done = deeplab_search("run", file, cwd=tmp_path)
     assert done.status == 1, done.all
     assert (tmp_path / "said.txt").read_text() == str((outcome, False)), done.all
