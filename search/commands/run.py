@@ -67,7 +67,7 @@ def run_study(
     if is_new:
         with console.console.status("looking for networks that fit the limits"):
             limits.check()
-        notes += check_new_data(prepared.dataset, console.console)
+        notes += check_new_data(prepared.dataset, config.study.objective, console.console)
     try:
         with lock_study(study, anew=fresh, say=console.say) as aside:
             if aside is not None:
@@ -97,7 +97,7 @@ def _fingerprint(prepared: Prepared) -> str:
 
 
 def _open_study(study: Study, prepared: Prepared, limits: Limits) -> list[str]:
-    """Make the study, or mend what a kill has left of it and take it over from another version; returns notes."""
+    """Create the study, or repair what a kill has left of it and adopt it from another version; returns notes."""
     from search.driver.mending import mend
     from search.oracle.factory import check_trials, make_oracle
 

@@ -50,11 +50,12 @@ class LatencyMeter:
         """Keep every measurement in this file, and a copy of it, from now on, and say each in a line."""
         self.recall(file)
         self._file, self._say = file, say
+        # Measurements made before the study had a folder belong to it too.
         if self._known:
             self._write()
 
     def __call__(self, architecture: Architecture) -> float:
-        """Milliseconds for one image; infinity where the network does not run."""
+        """Milliseconds for one image; infinity if the network does not run."""
         key = architecture_id(architecture)
         if key not in self._known:
             self._known[key] = self._measure(architecture)
@@ -79,6 +80,7 @@ class LatencyMeter:
         except ProcessLost as lost:
             measured = str(lost)
         finally:
+            # Also after Ctrl-C, which would otherwise leave the process running.
             process.future.cancel()
             process.wait()
         if isinstance(measured, str):
@@ -117,6 +119,7 @@ def measure(device: Device, fields: dict[str, object], image_size: tuple[int, in
     from deeplab import latency
 
     try:
+        # Rounded before it decides anything, so that the file holds the very number that was compared.
         return round(latency(Architecture.model_validate(fields), image_size, classes), 3)
     # Whatever keeps a network from running, out of memory above all, must not end the search: it does not fit.
     except Exception as failure:  # noqa: BLE001

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from search.oracle.points import Values
 from search.study.folder import Study
-from search.study.ids import Place, is_trial_id, place_of
+from search.study.ids import Place, id_of_folder, is_trial_id, place_of
 from search.system.files import backup_of, read_json, write_with_backup
 from search.trial.contract import Status
 
@@ -76,7 +76,7 @@ class StudyTrial(Trial):
         return self.hyperparameters.values.get("tuner/trial_id")
 
     def reopen(self) -> None:
-        """Make it a trial that has still to be run, as if it had never been."""
+        """Make it a trial that is yet to be run, as if it had never run."""
         self.status, self.score, self.best_step, self.message = "RUNNING", None, None, None
         self.metrics = MetricsTracker()
         kept = ("config_id", "attempts", "created", "parameters", "macs")
@@ -99,7 +99,7 @@ def write_trial(trial: StudyTrial, folder: Path, *, durable: bool = True) -> Non
 def load_trials(study: Study, fits: Callable[[StudyTrial], bool]) -> tuple[list[StudyTrial], list[Path]]:
     """The trials in a study's folder that fit it, and the folders of those that are damaged or do not fit."""
     found, others = [], []
-    for folder in sorted(study.folder.glob("trial_*")):
+    for folder in study.trial_folders():
         trial = read_trial(folder)
         if trial is not None and fits(trial):
             found.append(trial)
@@ -111,7 +111,7 @@ def load_trials(study: Study, fits: Callable[[StudyTrial], bool]) -> tuple[list[
 def read_trial(folder: Path) -> StudyTrial | None:
     """The trial of a folder, from `trial.json` or, where that is damaged, from its copy; None where both are."""
     for path in _files_of(folder):
-        trial = _parse(read_json(path), folder.name.removeprefix("trial_"))
+        trial = _parse(read_json(path), id_of_folder(folder.name))
         if trial is not None:
             return trial
     return None
@@ -119,7 +119,7 @@ def read_trial(folder: Path) -> StudyTrial | None:
 
 def is_trial_file(path: Path) -> bool:
     """Whether a file is a whole `trial.json`, or copy of one, of the trial whose folder it is in."""
-    return _parse(read_json(path), path.parent.name.removeprefix("trial_")) is not None
+    return _parse(read_json(path), id_of_folder(path.parent.name)) is not None
 
 
 def is_damaged(folder: Path) -> bool:
@@ -148,7 +148,7 @@ def _files_of(folder: Path) -> tuple[Path, Path]:
 
 
 def _parse(state: Any, trial_id: str) -> StudyTrial | None:
-    """A trial from a file's content, which may be anything; None where it is no whole trial of that id."""
+    """A trial from a file's content, which may be anything; None if it is not a whole trial with that id."""
     if not isinstance(state, dict) or state.get("trial_id") != trial_id or not is_trial_id(trial_id):
         return None
     try:
@@ -159,7 +159,7 @@ def _parse(state: Any, trial_id: str) -> StudyTrial | None:
             for history in trial.metrics.metrics.values()
             for observation in history.get_history()
         ]
-    # KerasTuner checks nothing that it reads: whatever it stumbles over, the file is none that it has written.
+    # KerasTuner checks nothing that it reads: whatever it stumbles over, the file is not one that it has written.
     except (ValidationError, ValueError, TypeError, KeyError, AttributeError, IndexError):
         return None
     numbers = [trial.score or 0.0, trial.best_step or 0, *(number for pair in metrics for number in pair)]

@@ -1,4 +1,4 @@
-"""The study folder: where everything lies, and what the study was made from."""
+"""The study folder: where everything is, and what the study was created from."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from datasets import Dataset
 from datasets.cache import cache_folder
 from search.errors import UserError
 from search.study.config import StudyConfig
-from search.study.ids import is_trial_id
+from search.study.ids import folder_name, is_trial_id
 from search.study.reading import differences, load_config, to_table
 from search.study.versions import (
     FORMAT,
@@ -61,14 +61,18 @@ class Study:
 
     @property
     def name(self) -> str:
-        """The name of the study's folder, which tells studies apart that are looked at together."""
-        return self.folder.resolve().name
+        """The name of the study's folder, which distinguishes studies that are viewed together."""
+        return self.folder.resolve().name  # `.` and `..` have no name
 
     def trial(self, trial_id: str) -> Path:
         """The folder of one trial. Raises UserError if this is not a trial id, such as a path out of the study."""
         if not is_trial_id(trial_id):
             raise UserError(f"{self.folder}: {trial_id!r} is not a trial id; expected one like 0007-0.")
-        return self.folder / f"trial_{trial_id}"
+        return self.folder / folder_name(trial_id)
+
+    def trial_folders(self) -> list[Path]:
+        """The folders of all trials, sorted by name."""
+        return sorted(path for path in self.folder.glob(folder_name("*")) if path.is_dir())
 
     def data_cache(self, config: StudyConfig) -> Path:
         """Where the study's decoded images are, while it runs."""
@@ -125,6 +129,7 @@ class Study:
                 **own_version(),
                 "created": now(),
                 "data_fingerprint": dataset.fingerprint(),
+                # For commands that show a study without its data.
                 "class_names": list(dataset.class_names),
                 "outputs": dataset.classes,
                 "ignore_index": dataset.ignore_index,
@@ -204,7 +209,7 @@ class Study:
             return None
         stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
         aside = self.folder.with_name(f"{self.folder.name}.{stamp}")
-        while aside.exists():
+        while aside.exists():  # moved aside twice within a second
             aside = aside.with_name(aside.name + "x")
         self.folder.rename(aside)
         for file in (self.lock_file, self.driver_file):  # of who moves it, and goes on in a new folder
@@ -240,7 +245,7 @@ def open_study(folder: Path) -> Study:
 
 
 def open_studies(folders: Sequence[Path]) -> list[Study]:
-    """The studies in several folders, to be looked at together.
+    """The studies in several folders, to be viewed together.
 
     Raises:
         UserError: a folder holds no study, or two have the same name.
@@ -248,5 +253,5 @@ def open_studies(folders: Sequence[Path]) -> list[Study]:
     studies = [open_study(folder) for folder in folders]
     if len({study.name for study in studies}) < len(studies):
         given = ", ".join(map(str, folders))
-        raise UserError(f"two of these studies have one name: {given}; look at them one by one.")
+        raise UserError(f"two of these studies have the same name: {given}; look at them one by one.")
     return studies
