@@ -59,12 +59,22 @@ class Announcer:
             self.say(f"drew {oracle.drawn} configurations; rejected {counts}")
 
 
+def failed_alike(failed: list[StudyTrial], log: object) -> str:
+    """Why a search stops in which trials fail one after the other for one reason, and what to do."""
+    reason = failed[-1].record.get("error")
+    return f"the last {len(failed)} trials failed, all with the same reason: {reason}\n{_advice(log)}"
+
+
 def nothing_completed(failed: list[StudyTrial], log: object) -> str:
     """Why a search stops in which every trial so far has failed, and what to do."""
     reasons = {str(trial.record.get("error")) for trial in failed}
     who = "the first trial" if len(failed) == 1 else f"the first {len(failed)} trials"
     alike = ", all with the same reason" if len(reasons) == 1 < len(failed) else ""
+    return f"{who} failed{alike}: {'; '.join(sorted(reasons))}\n{_advice(log)}"
+
+
+def _advice(log: object) -> str:
     return (
-        f"{who} failed{alike}: {'; '.join(sorted(reasons))}\nMore of it is in {log}.\n"
+        f"More of it is in {log}.\n"
         "Mend the cause, and the next run tries them again. A larger abort_after_failures goes on without them."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import filelock
@@ -15,7 +15,7 @@ from search.study.folder import Study
 from search.system.files import read_json, write_json
 from search.system.machine import now
 
-_KINDS = {"process": int, "host": str, "started": str, "workers": int, "configurations": int}
+_KINDS = {"process": int, "host": str, "started": str, "workers": int, "configurations": int, "retired": dict}
 
 
 @contextlib.contextmanager
@@ -73,6 +73,16 @@ def noted_plan(study: Study) -> tuple[int, int | None]:
     """The workers and configurations that the present driver has noted; one worker and None if there is no driver."""
     driver = _read_driver(study)
     return driver.get("workers", 1), driver.get("configurations")
+
+
+def note_retired(study: Study, retired: Mapping[str, str]) -> None:
+    """Tell `status` which workers get no more trials, and why."""
+    write_json(study.driver_file, {**_read_driver(study), "retired": dict(retired)})
+
+
+def noted_retired(study: Study) -> dict[str, str]:
+    """The workers that the present driver has retired, each with the reason."""
+    return {worker: str(reason) for worker, reason in _read_driver(study).get("retired", {}).items()}
 
 
 def _read_driver(study: Study) -> dict[str, Any]:

@@ -324,7 +324,7 @@ def test_after_nothing_but_failures_all_is_tried_again(tmp_path: Path) -> None:
         oracle.finish(trial.trial_id, "FAILED", "no luck")
     assert oracle.has_only_failed(2)
     assert not oracle.has_only_failed(3)
-    assert oracle.reopen() == trials[:2]
+    oracle.reopen(trials[:2])
     for now in (oracle, make_oracle(tmp_path)):
         assert not now.has_only_failed(1)
         assert sorted(trial.trial_id for trial in now.ongoing_trials.values()) == ["0000-0", "0001-0", "0002-0"]
