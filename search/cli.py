@@ -14,6 +14,7 @@ from search.errors import Interrupted, SearchStopped, UserError
 from search.exporters import EXPORTERS
 from search.study.choices import EXECUTORS
 from search.system.quiet import quiet_environment
+from search.system.streams import enduring
 
 app = typer.Typer(
     name="deeplab-search",
@@ -52,7 +53,9 @@ def run(
 ) -> None:
     """Start a search, or continue it: the same command goes on after any stop."""
     from search.commands.run import run_study
+    from search.driver.interrupts import ignore_hangups
 
+    ignore_hangups()
     overrides = list(set_ or [])
     overrides += [f"workers.count={workers}"] if workers is not None else []
     overrides += [f'workers.executor="{executor}"'] if executor is not None else []
@@ -192,7 +195,7 @@ def data_check(study: StudyFile, set_: Overrides = None) -> None:
 def main() -> None:
     """Run the command line. Exit status: 0 done, 1 the search could not finish, 2 wrong input, 130 interrupted."""
     quiet_environment()
-    errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
+    errors = Console(file=enduring(sys.stderr), highlight=False, soft_wrap=True, markup=False, emoji=False)
     try:
         app()
     except UserError as error:

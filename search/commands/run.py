@@ -18,6 +18,7 @@ from search.results import Snapshot
 from search.study import Study, lock_study
 from search.study.prepare import Prepared, prepare
 from search.system.disk import is_disk_full
+from search.system.logs import log_to
 from search.terminal import SearchConsole
 from search.terminal.conclusion import show_conclusion
 
@@ -46,6 +47,7 @@ def run_study(path: Path, overrides: Sequence[str], directory: str | None, *, fr
     limits = make_limits(prepared, meter)
     notes = [*prepared.space.notes, *command_note(config)]
     executor = make_executor(config)
+    notes += executor.notes
     if is_new:
         with console.console.status("looking for networks that fit the limits"):
             limits.check()
@@ -55,7 +57,7 @@ def run_study(path: Path, overrides: Sequence[str], directory: str | None, *, fr
             pass
         console.say(f"the old study is kept in {study.move_aside()}")
     study.make_folder()
-    with lock_study(study):
+    with lock_study(study), log_to(study.log_file):
         notes += _open_study(study, prepared, is_new=is_new)
         meter.keep_in(study.latency_file, console.say)
         for note in notes:
@@ -112,10 +114,6 @@ def _search(study: Study, prepared: Prepared, limits: Limits, executor: Executor
         ) from None
     except SearchStopped as error:
         raise SearchStopped(f"{error}\nEverything is kept in {study.folder}; continue with:\n  {_command()}") from None
-    except BrokenPipeError:
-        raise SearchStopped(
-            f"nobody reads its output any more.\nEverything is kept in {study.folder}; continue with:\n  {_command()}"
-        ) from None
     except OSError as error:
         if not is_disk_full(error):
             raise

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -11,6 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from search.results import Snapshot
+from search.system.streams import enduring
 from search.terminal.console import is_live, make_console
 from search.terminal.tables import render, summary_line
 
@@ -19,12 +22,15 @@ DRAW_INTERVAL = 0.25
 # Plain lines say where the search stands this often, in seconds.
 PLAIN_INTERVAL = 60.0
 
+log = logging.getLogger(__name__)
+
 
 class SearchConsole:
     """Shows a search while it runs. Use as a context manager around it."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or make_console()
+        # A search goes on when its terminal is closed.
+        self.console = console or make_console(enduring(sys.stdout))
         self._live = Live(console=self.console, auto_refresh=False, transient=True) if is_live(self.console) else None
         self._unsaid: list[RenderableType] = []
         self._drawn = float("-inf")
@@ -41,7 +47,8 @@ class SearchConsole:
             self._live.stop()
 
     def say(self, line: str, style: str = "") -> None:
-        """Print one line that stays, with the time."""
+        """Print one line that stays, with the time; the log gets it too, for whoever has no terminal any more."""
+        log.info("%s", line)
         stamp = datetime.now().strftime("%H:%M:%S")
         text = Text.assemble((f"{stamp}  ", "dim"), (line, style))
         if self._live is None or not self._live.is_started:
