@@ -15,6 +15,7 @@ import keras
 import pytest
 from rich.console import Console
 
+from benchmarks._history import History
 from search.commands.status import show_status, status_values
 from search.driver.loop import Driver
 from search.errors import SearchStopped
@@ -29,7 +30,7 @@ from search.study.reading import parse_config
 from search.terminal.live import SearchConsole
 from search.trial.contract import Device, Outcome, TrialSpec
 from tests.faults.trials import assert_same_results, trials_of
-from tests.integration.program import Table, deeplab_search, environment, running, write_study
+from tests.integration.program import PROGRAM, Table, deeplab_search, environment, listing, running, write_study
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -154,10 +155,10 @@ def test_of_several_workers_one_that_cannot_work_is_retired_and_costs_no_trial(
     assert set(trials["worker"]) == {"cpu0"}
 
 
-def test_status_shows_a_retired_worker(study_copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    study = Study(study_copy)
+def test_status_shows_a_retired_worker(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study = History(tmp_path / "part", max_epochs=9).write(12, running=2, pictures=False)
     study.driver_file.write_text('{"workers": 2, "retired": {"gpu1.1": "TensorFlow does not find GPU 1"}}')
-    show_status(study_copy)
+    show_status(study.folder)
     assert "worker gpu1.1 is retired: TensorFlow does not find GPU 1" in capsys.readouterr().out
 
 
@@ -226,3 +227,41 @@ def test_failures_alike_in_a_row_stop_a_continued_search_and_are_tried_again(tmp
     undisturbed = deeplab_search(*command, "--directory", "undisturbed", cwd=tmp_path)
     assert undisturbed.status == 0, undisturbed.all
     assert_same_results(study, tmp_path / "undisturbed" / "tiny")
+
+
+def doctor(*arguments: str | Path, cwd: Path, **changes: str) -> str:
+    """What `doctor` prints of a machine on which no GPU is chosen, or of a study; it must not fail."""
+    command = ["env", "-u", "CUDA_VISIBLE_DEVICES", PROGRAM, "doctor", *arguments]
+    done = subprocess.run(command, cwd=cwd, env=environment(**changes), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_doctor_where_the_driver_hangs(tmp_path: Path, nvidia_smi: Callable[[str], str]) -> None:
+    said = doctor(cwd=tmp_path, PATH=nvidia_smi("sleep 1000"))
+    assert "nvidia-smi did not answer within 10 s: trials run on the CPU cores" in said
+
+
+def test_doctor_where_the_driver_is_missing(tmp_path: Path) -> None:
+    shown = deeplab_search("doctor", cwd=tmp_path, CUDA_VISIBLE_DEVICES=NO_GPU, PATH=str(tmp_path))
+    assert shown.status == 0, shown.all
+    assert "a GPU, of which nvidia-smi cannot be run" in shown.out
+
+
+# In a mount namespace of its own, so that root cannot write there either.
+READ_ONLY = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"'
+
+
+def test_doctor_on_a_study_that_is_read_only(tmp_path: Path) -> None:
+    study = History(tmp_path / "part", max_epochs=9).write(12, running=2, pictures=False)
+    study.trials_csv.write_bytes(study.trials_csv.read_bytes()[:-10])
+    unshare = ["unshare", "--map-root-user", "--mount"]
+    if subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no mount namespaces here")
+    before = listing(study.folder)
+    command = [*unshare, "sh", "-c", READ_ONLY, "sh", study.folder, PROGRAM, "doctor", study.folder]
+    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "is read-only: its files are looked at, and nothing can be mended" in done.stdout
+    assert "trials.csv is damaged or missing" in done.stdout
+    assert listing(study.folder) == before
