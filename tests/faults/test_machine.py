@@ -259,7 +259,8 @@ def test_doctor_on_a_study_that_is_read_only(tmp_path: Path) -> None:
     if subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode:
         pytest.skip("no mount namespaces here")
     before = listing(study.folder)
-    command = [*unshare, "sh", "-c", READ_ONLY, "sh", study.folder, PROGRAM, "doctor", study.folder]
+    folder, program = str(study.folder), str(PROGRAM)
+    command = [*unshare, "sh", "-c", READ_ONLY, "sh", folder, program, "doctor", folder]
     done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "is read-only: its files are looked at, and nothing can be mended" in done.stdout

@@ -227,7 +227,12 @@ def test_one_driver_a_study_status_meanwhile_and_ctrl_c_twice(search: Running, t
 
 ONE_TRIAL: Table = {"hyperband": {"max_epochs": 1, "baseline": False}}
 # Gives a program the terminal at its standard input, which then tells it when it is closed.
-IN_TERMINAL = "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+IN_TERMINAL = """
+import fcntl, os, sys, termios
+os.setsid()
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 
 
 def assert_finished_unseen(study: Path) -> None:
