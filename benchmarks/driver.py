@@ -158,7 +158,7 @@ def unseen_terminal() -> Console:
 
 def resident_mb() -> float:
     """Private memory of this process in MiB, without mapped library files, which the system may drop at any time."""
-    status = Path("/proc/self/status").read_text()
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(status.partition("RssAnon:")[2].split()[0]) / 2**10
 
 

@@ -135,6 +135,6 @@ def _read(source: str | Path) -> str:
     if not is_path:
         return str(source)
     try:
-        return Path(source).read_text(encoding="utf-8")
+        return Path(source).read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ValueError(f"cannot read {source}: {error.strerror}") from error

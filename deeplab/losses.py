@@ -37,8 +37,7 @@ class MaskedCrossentropy(keras.losses.Loss):
         labels = ops.where(valid, labels, 0)  # any class will do: these pixels get weight 0 below
         if self.classes == 1:
             logits = ops.squeeze(y_pred, axis=-1)
-            # The numerically stable form of -log sigmoid: max(x, 0) - x * z + log(1 + exp(-|x|)).
-            losses = ops.relu(logits) - logits * ops.cast(labels, logits.dtype) + ops.log1p(ops.exp(-ops.abs(logits)))
+            losses = ops.binary_crossentropy(ops.cast(labels, logits.dtype), logits, from_logits=True)
         else:
             losses = ops.sparse_categorical_crossentropy(labels, y_pred, from_logits=True)
         weights = ops.cast(valid, losses.dtype)

@@ -62,10 +62,12 @@ CATALOGUE: dict[str, Entry] = {
     "optimizer": _training_choice("optimizer"),
     "learning_rate": _training_choice("learning_rate", 1e-9, 10),
     "weight_decay": _training_choice("weight_decay", 0, 0.999),
+    "schedule": _training_choice("schedule"),
     "loss": _training_choice("loss"),
     "batch_size": _training_choice("batch_size", 1),
     "freeze_encoder_epochs": _training_choice("freeze_encoder_epochs"),
     "augment": _training_choice("augment"),
+    "precision": _training_choice("precision"),
 }
 
 # Names that are easily mistaken for hyperparameters, because they are fields of `Architecture`.

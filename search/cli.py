@@ -13,8 +13,10 @@ from rich.console import Console
 from search.errors import Interrupted, SearchStopped, UserError
 from search.exporters import EXPORTERS
 from search.study.choices import EXECUTORS
+from search.system.paths import expand_home
 from search.system.quiet import quiet_environment
 from search.system.streams import enduring
+from search.system.text import name_files_in_utf_8, show_any_text
 
 app = typer.Typer(
     name="deeplab-search",
@@ -26,9 +28,18 @@ app = typer.Typer(
 data_app = typer.Typer(help="Look at a study's data.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
-StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The study file.", show_default=False)]
-StudyFolder = Annotated[Path, typer.Argument(metavar="DIR", help="A study folder.", show_default=False)]
-StudyFolders = Annotated[list[Path], typer.Argument(metavar="DIR...", help="Study folders.", show_default=False)]
+
+def _path(text: str) -> Path:
+    return Path(expand_home(text))
+
+
+StudyFile = Annotated[
+    Path, typer.Argument(metavar="STUDY.toml", help="The study file.", show_default=False, parser=_path)
+]
+StudyFolder = Annotated[Path, typer.Argument(metavar="DIR", help="A study folder.", show_default=False, parser=_path)]
+StudyFolders = Annotated[
+    list[Path], typer.Argument(metavar="DIR...", help="Study folders.", show_default=False, parser=_path)
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Replace a value of the file, as in hyperband.max_epochs=9."),
@@ -50,6 +61,9 @@ def run(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Move an old study of this name aside and start anew.")
     ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Also show what the driver decides, and why; driver.log always has it.")
+    ] = False,
 ) -> None:
     """Start a search, or continue it: the same command goes on after any stop."""
     from search.commands.run import run_study
@@ -59,7 +73,7 @@ def run(
     overrides = list(set_ or [])
     overrides += [f"workers.count={workers}"] if workers is not None else []
     overrides += [f'workers.executor="{executor}"'] if executor is not None else []
-    run_study(study, overrides, directory, fresh=fresh)
+    run_study(study, overrides, directory, fresh=fresh, verbose=verbose)
 
 
 @app.command()
@@ -101,7 +115,10 @@ def report(folder: StudyFolder) -> None:
 def compare(
     folders: StudyFolders,
     to: Annotated[
-        Path | None, typer.Option(help="Also write comparison.csv and comparison.html into this folder.")
+        Path | None,
+        typer.Option(
+            metavar="PATH", help="Also write comparison.csv and comparison.html into this folder.", parser=_path
+        ),
     ] = None,
 ) -> None:
     """Show studies side by side: their best configurations, gains and costs."""
@@ -129,7 +146,9 @@ def export(
     format_: Annotated[str, typer.Option("--format", help=f"Comma-separated: {', '.join(EXPORTERS)}.")] = ",".join(
         EXPORTERS
     ),
-    to: Annotated[Path | None, typer.Option(help="Where the files go.  \\[default: DIR/export]")] = None,
+    to: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Where the files go.  \\[default: DIR/export]", parser=_path)
+    ] = None,
 ) -> None:
     """Write a trial's best network as models that load without this project."""
     from search.commands.export import export_study
@@ -139,9 +158,11 @@ def export(
 
 @app.command()
 def predict(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="An exported model, or a study folder.")],
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Images, or folders of images.")],
-    to: Annotated[Path, typer.Option(help="Where masks and overlays go.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="An exported model, or a study folder.", parser=_path)],
+    images: Annotated[
+        list[Path], typer.Argument(metavar="IMAGE...", help="Images, or folders of images.", parser=_path)
+    ],
+    to: Annotated[Path, typer.Option(metavar="PATH", help="Where masks and overlays go.", parser=_path)],
 ) -> None:
     """Segment images: a mask of class ids and a coloured overlay for each."""
     from search.commands.predict import predict_images
@@ -152,7 +173,8 @@ def predict(
 @app.command()
 def summary(
     file: Annotated[
-        Path | None, typer.Argument(metavar="FILE", help="A TOML file with an architecture, such as best.toml.")
+        Path | None,
+        typer.Argument(metavar="FILE", help="A TOML file with an architecture, such as best.toml.", parser=_path),
     ] = None,
     image_size: Annotated[tuple[int, int], typer.Option(metavar="H W", help="Height and width of the images.")] = (
         512,
@@ -173,7 +195,9 @@ def summary(
 
 @app.command()
 def doctor(
-    folder: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="A study folder.", show_default=False)] = None,
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[DIR]", help="A study folder.", show_default=False, parser=_path)
+    ] = None,
 ) -> None:
     """Show devices, versions, disk space, and what is missing; with DIR, check a study's files and mend them."""
     from search.commands.doctor import check_study, show_doctor
@@ -194,6 +218,8 @@ def data_check(study: StudyFile, set_: Overrides = None) -> None:
 
 def main() -> None:
     """Run the command line. Exit status: 0 done, 1 the search could not finish, 2 wrong input, 130 interrupted."""
+    name_files_in_utf_8()
+    show_any_text()
     quiet_environment()
     errors = Console(file=enduring(sys.stderr), highlight=False, soft_wrap=True, markup=False, emoji=False)
     try:

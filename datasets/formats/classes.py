@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -86,7 +87,7 @@ def _parse(file: Path) -> _ClassesFile:
     if len(content) > _MOST_BYTES:
         raise DataError(f"{file} is larger than {_MOST_BYTES:,} bytes; expected a short list of class names.", file)
     try:
-        return _ClassesFile.model_validate_json(content)
+        return _ClassesFile.model_validate_json(content.removeprefix(BOM_UTF8))
     except ValidationError as error:
         details = "; ".join(
             f"{'.'.join(map(str, item['loc'])) or 'file'}: {item['msg']}"

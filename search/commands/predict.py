@@ -18,10 +18,11 @@ from datasets.colors import class_colors, overlay
 from datasets.cores import usable_cores
 from search.errors import UserError
 from search.results.trained_network import load_model, trained_trial
-from search.study.folder import Study
+from search.study import Study
 from search.system.files import make_folder
 from search.system.quiet import load_tensorflow
-from search.terminal.console import make_console, reading_progress
+from search.system.wording import listed, plural
+from search.terminal import make_console, reading_progress
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 # Images that are read ahead, so that an interruption does not wait for all of them.
@@ -42,9 +43,11 @@ def predict_images(model: Path, images: Sequence[Path], target: Path) -> None:
     Raises:
         UserError: no such model or image, an unreadable image, or two images of one name.
     """
-    files = find_images(images)
+    files, skipped = find_images(images), others_in(images)
     check_outputs(files, target)
     console = make_console()
+    if skipped:
+        console.print(f"skipped {skipped}: expected {', '.join(SUFFIXES)}", style="yellow", soft_wrap=True)
     check_images(files, console)
     load_tensorflow()
     predictor, size = load_predictor(model)
@@ -54,7 +57,7 @@ def predict_images(model: Path, images: Sequence[Path], target: Path) -> None:
             image = _read(path)
             _write(image, segment(predictor, image, size), *_outputs(path, target))
             progress(done, len(files))
-    console.print(f"{len(files)} mask{'s' * (len(files) > 1)} and overlays in {target}", soft_wrap=True)
+    console.print(f"{plural(len(files), 'mask')} and overlays in {target}", soft_wrap=True)
 
 
 def find_images(paths: Sequence[Path]) -> list[Path]:
@@ -62,15 +65,33 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in SUFFIXES)
+            found = [entry for entry in _files_in(path) if _is_image(entry)]
             if not found:
-                raise UserError(f"{path} holds no images; expected {', '.join(SUFFIXES)} files.")
+                others = others_in([path])
+                held = f"; it holds {others}" if others else ""
+                raise UserError(f"{path} holds no images; expected {', '.join(SUFFIXES)} files{held}.")
             files += found
         elif path.is_file():
             files.append(path)
         else:
             raise UserError(f"image {path} does not exist.")
     return files
+
+
+def others_in(paths: Sequence[Path]) -> str:
+    """What the folders among `paths` hold beside images, such as "3 .tif files"; empty if there is nothing."""
+    others = [entry for path in paths if path.is_dir() for entry in _files_in(path) if not _is_image(entry)]
+    kinds = Counter(entry.suffix.lower() or entry.name for entry in others)
+    return listed([plural(count, f"{kind} file") for kind, count in kinds.most_common()], most=5)
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """What lies directly in a folder, except for other folders and hidden files: macOS adds a `._x.png` to `x.png`."""
+    return sorted(entry for entry in folder.iterdir() if not entry.name.startswith(".") and not entry.is_dir())
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES
 
 
 def _outputs(image: Path, target: Path) -> tuple[Path, Path]:

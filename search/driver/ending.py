@@ -15,7 +15,8 @@ from search.terminal.live import SearchConsole
 
 # The command is ended after this time, in seconds.
 PATIENCE = 600.0
-# Tells the command how the search ended: `finished`, or `stopped` where it could not go on.
+# Tells the command how the search ended: `finished`, `failed` where no trial completed, or `stopped` where it could not
+# go on.
 OUTCOME = "DEEPLAB_SEARCH_OUTCOME"
 
 

@@ -70,7 +70,8 @@ class Driver:
         self._objective = config.study.objective
         self._announcer = Announcer(console, self._objective)
         self.oracle = make_oracle(config, space, limits)
-        self.oracle.attach(study)
+        for line in self.oracle.attach(study):
+            self._announcer.warn(line)
         self._publisher = Publisher(study, config, space, self.oracle, dataset.class_names)
         self._specify = Specifier(study, config, space, dataset)
         self._running: list[Running] = []
@@ -160,7 +161,6 @@ class Driver:
         trial = self.oracle.create_trial(f"slot{len(self.oracle.trials)}")
         self._say_drawn()
         if trial.status != "RUNNING":
-            log.debug("no trial to start: the oracle says %s", trial.status)
             return None
         self._add_size(trial)
         return trial

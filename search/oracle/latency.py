@@ -6,9 +6,12 @@ the configurations that it drew before.
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from datasets.cores import usable_cores
 from deeplab import Architecture
@@ -17,7 +20,7 @@ from search.executors.devices import list_gpus, share_devices
 from search.executors.local import fork_context, interrupts_blocked
 from search.executors.process import OwnProcess, ProcessLost, ProcessNotStarted
 from search.oracle.identity import architecture_id
-from search.system.files import read_json, write_json
+from search.system.files import backup_of, read_json, write_with_backup
 from search.system.quiet import silence
 from search.trial.contract import Device
 from search.trial.device import DeviceError, prepare_device
@@ -42,14 +45,14 @@ class LatencyMeter:
 
     def recall(self, file: Path) -> None:
         """Take over what a study has measured before."""
-        self._known = (read_json(file) or {}) | self._known
+        self._known |= read_latencies(file)
 
     def keep_in(self, file: Path, say: Callable[[str], None]) -> None:
-        """Keep every measurement in this file from now on, and say each in a line."""
+        """Keep every measurement in this file, and a copy of it, from now on, and say each in a line."""
         self.recall(file)
         self._file, self._say = file, say
         if self._known:
-            write_json(file, self._known)
+            self._write()
 
     def __call__(self, architecture: Architecture) -> float:
         """Milliseconds for one image; infinity where the network does not run.
@@ -60,10 +63,13 @@ class LatencyMeter:
         key = architecture_id(architecture)
         if key not in self._known:
             self._known[key] = self._measure(architecture)
-            if self._file is not None:
-                write_json(self._file, self._known)
+            self._write()
         known = self._known[key]
         return float("inf") if known is None else known
+
+    def _write(self) -> None:
+        if self._file is not None:
+            write_with_backup(self._file, json.dumps(self._known, indent=1))
 
     @cached_property
     def _device(self) -> Device:
@@ -92,6 +98,28 @@ class LatencyMeter:
             return None
         self._say(f"a network takes {measured:.1f} ms for an image")
         return measured
+
+
+def read_latencies(file: Path) -> dict[str, float | None]:
+    """What `latency.json` says, or its copy where the file is damaged; empty where neither is whole."""
+    known = _parse(file)
+    return (_parse(backup_of(file)) or {}) if known is None else known
+
+
+def is_latency_file(path: Path) -> bool:
+    """Whether a file is a whole `latency.json`, or copy of one."""
+    return _parse(path) is not None
+
+
+def _parse(path: Path) -> dict[str, float | None] | None:
+    """Milliseconds by network, None for one that did not run; None where the file is missing or anything else."""
+    found = read_json(path)
+    return found if isinstance(found, dict) and all(map(_is_time, found.values())) else None
+
+
+def _is_time(value: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value is None or (is_number and 0 <= value < math.inf)
 
 
 def measure(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +12,7 @@ import pandas as pd
 
 from search.errors import UserError
 from search.study.columns import TRIAL_COLUMNS, epoch_columns, kind_of
-from search.study.folder import open_studies
+from search.study.folder import Study, open_studies
 from search.system.csv_files import csv_lines, whole_lines
 
 
@@ -38,15 +38,23 @@ def load(*folders: str | PathLike[str]) -> Results:
     """
     if not folders:
         raise UserError("no study folder is given; expected one or more.")
-    studies = open_studies([Path(folder) for folder in folders])
-    trials = [_read(study.trials_csv, study.name, TRIAL_COLUMNS) for study in studies]
-    epochs = [_read(study.epochs_csv, study.name, epoch_columns(study.frozen()["class_names"])) for study in studies]
+    studies = open_studies([Path(folder).expanduser() for folder in folders])
+    return load_with({study: whole_lines(study.trials_csv) for study in studies})
+
+
+def load_with(trials_csv: Mapping[Study, str]) -> Results:
+    """The trials and epochs of studies whose `trials.csv` have been read already: of a running search, it grows."""
+    trials = [_table(text, study.name, TRIAL_COLUMNS) for study, text in trials_csv.items()]
+    epochs = [
+        _table(whole_lines(study.epochs_csv), study.name, epoch_columns(study.frozen()["class_names"]))
+        for study in trials_csv
+    ]
     return Results(*(_typed(pd.concat(tables, ignore_index=True)) for tables in (trials, epochs)))
 
 
-def _read(path: Path, study: str, columns: Sequence[str]) -> pd.DataFrame:
-    """A CSV file as text; no rows where there is no file yet."""
-    text = whole_lines(path) or csv_lines([dict(zip(columns, columns, strict=True))], columns)
+def _table(text: str, study: str, columns: Sequence[str]) -> pd.DataFrame:
+    """The content of a CSV file as text; no rows where there is no file yet."""
+    text = text or csv_lines([dict(zip(columns, columns, strict=True))], columns)
     table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False, na_values=[""])
     table.insert(0, "study", study)
     return table

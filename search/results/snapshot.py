@@ -15,7 +15,7 @@ from search.study.config import StudyConfig
 from search.study.folder import Study
 from search.study.lock import noted_plan, noted_retired
 from search.study.objective import Objective, objective_of
-from search.system.csv_files import read_csv
+from search.system.csv_files import csv_rows, whole_lines
 from search.system.files import read_json
 from search.trial.progress import PROGRESS_FILE
 
@@ -134,7 +134,12 @@ def snapshot_from_disk(study: Study) -> Snapshot:
 
 def trial_rows(study: Study) -> list[dict[str, Any]]:
     """The rows of a study's `trials.csv`, with numbers; what is no row of it is left out."""
-    return [typed_row(row) for row in read_csv(study.trials_csv) if is_trial_row(row)]
+    return rows_of_text(whole_lines(study.trials_csv))
+
+
+def rows_of_text(text: str) -> list[dict[str, Any]]:
+    """The rows of the text of a `trials.csv`, as `trial_rows` gives them."""
+    return [typed_row(row) for row in csv_rows(text) if is_trial_row(row)]
 
 
 def snapshot_of_rows(study: Study, rows: Sequence[Mapping[str, Any]]) -> Snapshot:

@@ -47,7 +47,12 @@ def read_csv(path: Path, columns: Sequence[str] | None = None) -> list[dict[str,
 
     With `columns`, a file that has others holds no rows.
     """
-    reader = csv.DictReader(io.StringIO(whole_lines(path)), restkey="", restval=None)
+    return csv_rows(whole_lines(path), columns)
+
+
+def csv_rows(text: str, columns: Sequence[str] | None = None) -> list[dict[str, str]]:
+    """The rows of the text of a CSV file, as `read_csv` gives them."""
+    reader = csv.DictReader(io.StringIO(text), restkey="", restval=None)
     rows = _rows_of(reader)
     if columns is not None and tuple(reader.fieldnames or ()) != tuple(columns):
         return []
@@ -105,7 +110,7 @@ def whole_lines(path: Path) -> str:
     """The text of a file without a torn last line; empty if there is no file."""
     if not path.exists():
         return ""
-    text = path.read_text(errors="replace")
+    text = path.read_text(encoding="utf-8", errors="replace")
     return text[: text.rfind("\n") + 1]
 
 

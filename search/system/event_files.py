@@ -49,10 +49,13 @@ def _scalar(tag: str, value: float) -> summary_pb2.Summary.Value:
 
 
 def write_events(folder: Path, name: str, events: Sequence[event_pb2.Event], order: int = 0) -> None:
-    """Replace an event file."""
+    """Replace an event file, unless it holds these events already."""
+    path, content = folder / file_name(order, name), records([version(), *events])
+    if path.is_file() and path.read_bytes() == content:
+        return
     folder.mkdir(parents=True, exist_ok=True)
     # Not durable: what a study shows follows from its trials and is written anew where it is damaged.
-    write_atomically(folder / file_name(order, name), records([version(), *events]), durable=False)
+    write_atomically(path, content, durable=False)
 
 
 def file_name(order: int, name: str) -> str:

@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-from search.errors import Interrupted, SearchStopped, UserError
-
 # Enough for some ten thousand decisions per file.
 MOST_BYTES = 5 * 2**20
 KEPT_FILES = 3
@@ -37,11 +35,6 @@ def log_to(path: Path, show: Callable[[str], None] | None = None) -> Iterator[No
         logger.addHandler(handler)
     try:
         yield
-    except BaseException as error:
-        # Whoever has no terminal any more finds here how the search has ended.
-        is_foreseen = isinstance(error, (UserError, SearchStopped, Interrupted))
-        logger.info("ended: %s", error or type(error).__name__, exc_info=not is_foreseen)
-        raise
     finally:
         for handler in handlers:
             logger.removeHandler(handler)
@@ -51,7 +44,9 @@ def log_to(path: Path, show: Callable[[str], None] | None = None) -> Iterator[No
 
 
 def _file_handler(path: Path) -> logging.Handler:
-    handler = _RotatingFile(path, maxBytes=MOST_BYTES, backupCount=KEPT_FILES, encoding="utf-8")
+    handler = _RotatingFile(
+        path, maxBytes=MOST_BYTES, backupCount=KEPT_FILES, encoding="utf-8", errors="backslashreplace"
+    )
     handler.setFormatter(logging.Formatter(_LINE))
     return handler
 

@@ -47,8 +47,15 @@ class SearchConsole:
             self._live.stop()
 
     def say(self, line: str, style: str = "") -> None:
-        """Print one line that stays, with the time; the log gets it too, for whoever has no terminal any more."""
+        """Print one line that stays, with the time."""
         log.info("%s", line)
+        self._print(line, style)
+
+    def detail(self, line: str) -> None:
+        """Print one line of the log, which has it already."""
+        self._print(line, "dim")
+
+    def _print(self, line: str, style: str) -> None:
         stamp = datetime.now().strftime("%H:%M:%S")
         text = Text.assemble((f"{stamp}  ", "dim"), (line, style))
         if self._live is None or not self._live.is_started:

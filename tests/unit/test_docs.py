@@ -13,8 +13,8 @@ from docs import drawing, tables
 from hyperparameters.dimensions import CATALOGUE
 from recipe import Recipe
 from search.errors import UserError
+from search.results.hparams_table import PLACE
 from search.results.pruning import KEEP_BEST
-from search.results.publisher import PLACE
 from search.study.columns import TRIAL_COLUMNS, epoch_columns
 from search.study.reading import parse_config
 from search.trial.contract import Status

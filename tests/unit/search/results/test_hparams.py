@@ -117,7 +117,7 @@ def plugin_content(run: Path, tag: str) -> plugin_data_pb2.HParamsPluginData:
 def test_a_row_of_the_hparams_table(tmp_path: Path) -> None:
     hparams = {"encoder": "ResNet50", "aspp_filters": 64, "aspp_pooling": True, "bracket": None, "rung": 2}
     for step, score in ((2, 0.4), (5, 0.6)):
-        write_hparams(tmp_path, "abc", hparams, {"best/val_mean_iou": score}, step, 200.0)
+        write_hparams(tmp_path, hparams, {"best/val_mean_iou": score}, step, 200.0)
     start = plugin_content(tmp_path, metadata.SESSION_START_INFO_TAG).session_start_info
     found = {name: getattr(value, str(value.WhichOneof("kind"))) for name, value in start.hparams.items()}
     assert found == {"encoder": "ResNet50", "aspp_filters": 64.0, "aspp_pooling": True, "rung": 2.0}
@@ -138,7 +138,7 @@ def test_columns_of_the_hparams_table(tmp_path: Path) -> None:
 def test_runs_of_a_study_are_its_configurations(tmp_path: Path) -> None:
     for run in ("0000", "0001", "baseline"):
         TrialEvents(tmp_path / run, f"{run}-0", [row(1)], 0)
-        write_hparams(tmp_path / run, run, {"rung": 0}, {"best/val_mean_iou": 0.5}, 1, 1.0)
+        write_hparams(tmp_path / run, {"rung": 0}, {"best/val_mean_iou": 0.5}, 1, 1.0)
     multiplexer = EventMultiplexer()
     multiplexer.AddRunsFromDirectory(str(tmp_path))
     multiplexer.Reload()
