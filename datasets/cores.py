@@ -19,6 +19,7 @@ def usable_cores(cgroups: Path = _CGROUPS, membership: Path = _MEMBERSHIP) -> in
         cgroups: where control groups are mounted, of version 1 or 2.
         membership: the file that names the groups of this process.
     """
+    # `taskset` leaves a process fewer cores than the machine has; macOS has no such call.
     bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = min(_quotas(cgroups, membership), default=bound)
     return max(1, min(bound, math.ceil(quota)))

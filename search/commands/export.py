@@ -35,6 +35,7 @@ def export_study(folder: Path, *, trial_id: str | None, formats: str, target: Pa
     study = open_study(folder)
     target = target or study.folder / "export"
     for exporter in exporters:
+        # Before TensorFlow is loaded and anything is written.
         check_target(exporter, target)
     load_tensorflow()
     trial = trained_trial(study, trial_id)

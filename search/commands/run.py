@@ -98,7 +98,7 @@ def _fingerprint(prepared: Prepared) -> str:
 
 
 def _open_study(study: Study, prepared: Prepared, limits: Limits) -> list[str]:
-    """Make the study, or mend what a kill has left of it and take it over from another version; returns notes."""
+    """Create the study, or repair what a kill has left of it and adopt it from another version; returns notes."""
     from search.driver.mending import mend
     from search.oracle.factory import check_trials, make_oracle
 

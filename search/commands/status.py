@@ -34,7 +34,7 @@ WATCH_INTERVAL = 2.0
 
 
 def show_status(folder: Path) -> None:
-    """Print a study's trials, brackets, best configuration and failures; disturbs nothing, also while it runs.
+    """Print a study's trials, brackets, best configuration and failures; disturbs nothing, even while it runs.
 
     Raises:
         UserError: the folder holds no study.

@@ -75,6 +75,6 @@ def nothing_completed(failed: list[StudyTrial], log: object) -> str:
 
 def _advice(log: object) -> str:
     return (
-        f"More of it is in {log}.\n"
-        "Mend the cause, and the next run tries them again. A larger abort_after_failures goes on without them."
+        f"The details are in {log}.\n"
+        "Fix the cause, and the next run tries them again. To continue without them, raise abort_after_failures."
     )

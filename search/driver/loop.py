@@ -138,7 +138,7 @@ class Driver:
             self._add_size(self.oracle.create_baseline(BASELINE, values, config_id(architecture, recipe)))
 
     def _start_trials(self) -> bool:
-        """Fill the free workers; True if one was."""
+        """Give trials to the free workers; True if any was started."""
         started = False
         while not self._interrupts.requested and (device := self._free_device()) is not None:
             trial = self._waiting_trial() or self._next_trial()
@@ -158,6 +158,7 @@ class Driver:
         return next(waiting, None)
 
     def _next_trial(self) -> StudyTrial | None:
+        # The name stands for a worker in KerasTuner; here each trial has its own, so that none replaces another.
         trial = self.oracle.create_trial(f"slot{len(self.oracle.trials)}")
         self._say_drawn()
         if trial.status != "RUNNING":
@@ -231,6 +232,7 @@ class Driver:
             return
         if self._is_stopped(trial, outcome) or self._is_retried(trial, outcome):
             return
+        # Such as the IoU of a class that occurs in no validation image.
         if outcome.status == "completed" and outcome.score is None:
             outcome = replace(outcome, status="failed", error=f"{self._objective} was never a number")
         record |= {"status": outcome.status, "error": outcome.error}
@@ -257,6 +259,7 @@ class Driver:
 
     def _is_stopped(self, trial: StudyTrial, outcome: Outcome) -> bool:
         """Whether the attempt was interrupted, so that the next run continues the trial. Raises SearchStopped."""
+        # Trials that the driver itself ended at the second Ctrl-C are not lost.
         if outcome.status != "interrupted" and not (self._interrupts.at_once and outcome.status == "lost"):
             return False
         self.oracle.save_trial(trial)

@@ -1,4 +1,4 @@
-"""A study's files after a fault: what is damaged, and what can be put right from the others.
+"""A study's files after a fault: what is damaged, and what can be repaired from the others.
 
 Nothing here decides on trials. Files that follow from the trials (`oracle.json`, `trials.csv`, `epochs.csv`,
 `best.toml`, TensorBoard's) are left to the next run, which writes them anew wherever they differ.
@@ -17,7 +17,7 @@ from search.trial.checkpoint import PARTIAL, STATE, read_state, weights_file
 
 
 def mend(study: Study) -> list[str]:
-    """Put right what can be; returns a line for each damage, with what becomes of it. For the study's driver alone."""
+    """Repair what can be repaired; returns one line per damaged file, with what becomes of it. For the driver alone."""
     mended = [*_mend_configuration(study), *_mend_trials(study), *_mend_latencies(study)]
     return [*mended, *_leftovers(study), *damaged_checkpoints(study)]
 
@@ -36,6 +36,7 @@ def damaged_records(study: Study) -> Iterator[str]:
 def damaged_checkpoints(study: Study) -> Iterator[str]:
     """A line for each checkpoint that is not whole, with what it costs."""
     for folder in (trial / name for trial in study.trial_folders() for name in ("best", "last")):
+        # An empty folder was created just before a kill, and has lost nothing.
         if not folder.is_dir() or weights_file(folder) is not None or not any(folder.iterdir()):
             continue
         what = STATE if read_state(folder) is None else "the weights"

@@ -1,4 +1,4 @@
-"""The devices of this machine, shared out among workers."""
+"""The devices of this machine, divided among workers."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class Gpus(NamedTuple):
 
 
 def share_devices(workers: int | None, gpus: Sequence[str], cores: int, threads: int | None = None) -> list[Device]:
-    """One GPU a worker where there are GPUs, with the cores shared out; else the cores alone.
+    """One GPU per worker if there are GPUs, with the cores divided among them; otherwise the cores alone.
 
-    On CPUs every worker has as many threads as there are cores, however many workers there are: sums are rounded as
-    their parts are shared among threads, and a trial must not depend on what runs beside it.
+    On CPUs every worker has as many threads as there are cores, however many workers there are: the number of threads
+    determines how sums are rounded, and a trial must not depend on what runs beside it.
 
     Args:
         workers: how many; None for one per GPU, or one.
@@ -106,6 +106,7 @@ def _existing(wanted: list[str]) -> list[str]:
 
 def _ask_indices() -> list[str]:
     """The indices of this machine's GPUs. Raises NoAnswer."""
+    # Not through TensorFlow: the driver must not touch a GPU.
     printed = ask(["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"], PATIENCE)
     return [index for index in printed.split() if index.isdecimal()]
 

@@ -63,6 +63,7 @@ class OwnProcess(Generic[T]):
             self.future.set_exception(ProcessNotStarted(f"no process can be started: {error or type(error).__name__}"))
             return
         finally:
+            # Only the process may hold this end, so that the pipe ends when the process does.
             sender.close()
         self.future.add_done_callback(self._end_if_cancelled)
 
@@ -89,6 +90,7 @@ class OwnProcess(Generic[T]):
             self._is_waited_for = True
         self._process.join()
         self._receiver.close()
+        # Only now, because a future that is marked as running could no longer be cancelled.
         if not self.future.set_running_or_notify_cancel():
             return
         if sent:
@@ -121,7 +123,7 @@ class OwnProcess(Generic[T]):
 
 
 def _serve(sender: connection.Connection, function: Callable[..., Any], arguments: Sequence[Any]) -> None:
-    """The process: its own group, a result, and an end without ceremony."""
+    """The body of the process: its own group, the call, its result, and an immediate exit."""
     _live_with_driver()
     sender.send(function(*arguments))
     # The driver kills the group: as long as this process is there, no other one can have its number.
@@ -132,7 +134,7 @@ def _serve(sender: connection.Connection, function: Callable[..., Any], argument
 def _live_with_driver() -> None:
     """Give this process a group of its own, which ends as soon as the driver that started it is gone.
 
-    So nobody writes beside the driver's successor. Ctrl-C is for the driver to answer.
+    So no trial of the old driver writes while its successor runs. Ctrl-C is for the driver to answer.
     """
     os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

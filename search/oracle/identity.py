@@ -60,5 +60,6 @@ def _identifying(model: BaseModel, first: tuple[str, ...]) -> dict[str, Any]:
 
 def configuration_seed(study_seed: int, number: int | None) -> int:
     """The seed of one configuration's weights, data order and augmentation; None is the baseline."""
+    # The second number keeps the baseline's entropy apart from that of configuration 0.
     entropy = [study_seed, 0] if number is None else [study_seed, 1, number]
     return int(np.random.SeedSequence(entropy).generate_state(1)[0] >> 1)

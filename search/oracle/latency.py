@@ -51,11 +51,12 @@ class LatencyMeter:
         """Keep every measurement in this file, and a copy of it, from now on, and say each in a line."""
         self.recall(file)
         self._file, self._say = file, say
+        # Measurements made before the study had a folder belong to it too.
         if self._known:
             self._write()
 
     def __call__(self, architecture: Architecture) -> float:
-        """Milliseconds for one image; infinity where the network does not run.
+        """Milliseconds for one image; infinity if the network does not run.
 
         Raises:
             SearchStopped: nothing can be measured on this machine, which says nothing about the network.
@@ -89,6 +90,7 @@ class LatencyMeter:
         except ProcessLost as lost:
             measured = str(lost)
         finally:
+            # Also after Ctrl-C, which would otherwise leave the process running.
             process.future.cancel()
             process.wait()
         if isinstance(measured, DeviceError):
@@ -134,6 +136,7 @@ def measure(
     from deeplab import latency
 
     try:
+        # Rounded before it decides anything, so that the file holds the very number that was compared.
         return round(latency(Architecture.model_validate(fields), image_size, classes), 3)
     # Whatever keeps a network from running, out of memory above all, must not end the search: it does not fit.
     except Exception as failure:  # noqa: BLE001

@@ -58,8 +58,7 @@ class StudyOracle(HyperbandOracle):
     - a failed trial counts as finished with the worst score, so rungs keep their sizes;
     - every file is replaced atomically, and the trials' files are enough to continue from.
 
-    What it knows of brackets and rankings is kept up to date as trials start and end, so that a decision costs the same
-    in a study of ten trials and of ten thousand.
+    A decision costs the same in a study of ten trials as in one of ten thousand.
 
     Args:
         objective: the metric to optimize.
@@ -112,6 +111,7 @@ class StudyOracle(HyperbandOracle):
     def create_trial(self, tuner_id: str) -> StudyTrial:
         """The next trial to run, `RUNNING`; or an empty one that says `IDLE` (wait) or `STOPPED` (all is done)."""
         for bracket in self.state.open_brackets():
+            # As in KerasTuner, new configurations come before promotions, and earlier brackets before later ones.
             chosen = self._first_rung(bracket) or self._promotion(bracket)
             if chosen is not None:
                 return self._start(tuner_id, chosen)
@@ -168,10 +168,7 @@ class StudyOracle(HyperbandOracle):
     # Drawing
 
     def preview(self, taken: AbstractSet[str] = frozenset()) -> list[Values]:
-        """The configurations that the brackets will draw, in order; fewer than planned where the space has no more.
-
-        `taken` holds the ids of configurations that are not drawn, such as the baseline's.
-        """
+        """The configurations that the brackets will draw, none of `taken`; fewer if the space has no more."""
         return self._configurations.preview(self.schedule.configurations, taken)
 
     @property
@@ -209,7 +206,7 @@ class StudyOracle(HyperbandOracle):
         if best is not None:
             trial.score = float(best)
             trial.best_step = trial.metrics.get_best_step(self.objective.name)
-        trial.status = status if status == "FAILED" or trial.score is not None else "FAILED"
+        trial.status = status if status == "FAILED" or trial.score is not None else "FAILED"  # no score, no rank
         trial.message = message
         trial.record |= {"finished": now(), "ended": time.time()}
         self.ongoing_trials = {key: other for key, other in self.ongoing_trials.items() if other is not trial}
@@ -231,7 +228,7 @@ class StudyOracle(HyperbandOracle):
         return len(self.end_order) >= count and not self.state.completed
 
     def reopen(self, trials: Iterable[StudyTrial]) -> None:
-        """Make failed trials ones that have still to be run; only those that have decided nothing (`has_decided`)."""
+        """Make failed trials ones that are yet to be run; only those that have decided nothing (`has_decided`)."""
         for trial in trials:
             trial.reopen()
             self.save_trial(trial)
@@ -267,6 +264,7 @@ class StudyOracle(HyperbandOracle):
 
     def _take_over(self, trials: Iterable[StudyTrial]) -> None:
         """Make these the oracle's trials."""
+        # Creation times first, because ids do not tell in which order trials of several workers were created.
         created = sorted(trials, key=lambda trial: (trial.record.get("created", 0.0), trial.trial_id))
         self.state = SearchState(self.schedule, self._study_objective, created)
         # KerasTuner's own names for the same lists.

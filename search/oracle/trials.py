@@ -76,7 +76,7 @@ class StudyTrial(Trial):
         return self.hyperparameters.values.get("tuner/trial_id")
 
     def reopen(self) -> None:
-        """Make it a trial that has still to be run, as if it had never been."""
+        """Make it a trial that is yet to be run, as if it had never run."""
         self.status, self.score, self.best_step, self.message = "RUNNING", None, None, None
         self.metrics = MetricsTracker()
         kept = ("config_id", "attempts", "created", "parameters", "macs")
@@ -148,7 +148,7 @@ def _files_of(folder: Path) -> tuple[Path, Path]:
 
 
 def _parse(state: Any, trial_id: str) -> StudyTrial | None:
-    """A trial from a file's content, which may be anything; None where it is no whole trial of that id."""
+    """A trial from a file's content, which may be anything; None if it is not a whole trial with that id."""
     if not isinstance(state, dict) or state.get("trial_id") != trial_id or not is_trial_id(trial_id):
         return None
     try:
@@ -159,7 +159,7 @@ def _parse(state: Any, trial_id: str) -> StudyTrial | None:
             for history in trial.metrics.metrics.values()
             for observation in history.get_history()
         ]
-    # KerasTuner checks nothing that it reads: whatever it stumbles over, the file is none that it has written.
+    # KerasTuner checks nothing that it reads: whatever it stumbles over, the file is not one that it has written.
     except (ValidationError, ValueError, TypeError, KeyError, AttributeError, IndexError):
         return None
     numbers = [trial.score or 0.0, trial.best_step or 0, *(number for pair in metrics for number in pair)]

@@ -22,7 +22,7 @@ from search.trial.validation import BestEpoch, read_best_epoch
 
 
 class Cost(NamedTuple):
-    """What trials may be compared by besides their scores: its name, and the unit in which it is shown."""
+    """A measure by which trials may be compared besides their scores: its name, and the unit in which it is shown."""
 
     label: str
     unit: str
@@ -66,6 +66,7 @@ class History:
     def completed(self) -> pd.DataFrame:
         """Completed trials, in the order in which they ended."""
         found = self._with("status", ["completed"])
+        # Times are whole seconds; trials that ended in the same one keep the order of the file.
         return found[found["score"].notna()].sort_values("finished", kind="stable") if len(found) else found
 
     @cached_property

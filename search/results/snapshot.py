@@ -34,7 +34,7 @@ class Snapshot:
         epochs_done, epochs_total: over the whole schedule.
         seconds_left: at the measured speed; None before anything is measured.
         retired: the workers that get no more trials, each with the reason.
-        is_over: whether nothing more will be run, even if it is less than planned because the space held no more.
+        is_over: whether no further trials will run, even if there were fewer than planned because the space was small.
     """
 
     name: str
@@ -133,7 +133,7 @@ def snapshot_from_disk(study: Study) -> Snapshot:
 
 
 def trial_rows(study: Study) -> list[dict[str, Any]]:
-    """The rows of a study's `trials.csv`, with numbers; what is no row of it is left out."""
+    """The rows of a study's `trials.csv`, with numbers; damaged lines are left out."""
     return rows_of_text(whole_lines(study.trials_csv))
 
 
@@ -143,7 +143,7 @@ def rows_of_text(text: str) -> list[dict[str, Any]]:
 
 
 def snapshot_of_rows(study: Study, rows: Sequence[Mapping[str, Any]]) -> Snapshot:
-    """The state of a search of which these are all trials so far."""
+    """The state of a search whose trials so far are these."""
     config = study.config()
     workers, configurations = noted_plan(study)
     retired = noted_retired(study)
@@ -161,6 +161,7 @@ def _progress(study: Study, row: Mapping[str, Any]) -> dict[str, Any]:
     waiting = {"phase": "start", "epoch": row["first_epoch"], "last_epoch": row["last_epoch"], "step": 0, "steps": 0}
     defaults = {"images_per_second": 0.0, "worker": row.get("worker") or "", "time": time.time(), **waiting}
     told = report if isinstance(report, dict) else {}
+    # The file may be damaged: a value of the wrong type counts as absent.
     told = {name: value for name, value in told.items() if isinstance(value, _kind(defaults.get(name)))}
     return {**defaults, **told, "trial_id": row["trial_id"], "first_epoch": row["first_epoch"]}
 

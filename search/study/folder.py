@@ -1,4 +1,4 @@
-"""The study folder: where everything lies, and what the study was made from."""
+"""The study folder: where everything is, and what the study was created from."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ class Study:
 
     @property
     def name(self) -> str:
-        """The name of the study's folder, which tells studies apart that are looked at together."""
-        return self.folder.resolve().name
+        """The name of the study's folder, which distinguishes studies that are viewed together."""
+        return self.folder.resolve().name  # `.` and `..` have no name
 
     def trial(self, trial_id: str) -> Path:
         """The folder of one trial. Raises UserError if this is not a trial id, such as a path out of the study."""
@@ -129,6 +129,7 @@ class Study:
                 **own_version(),
                 "created": now(),
                 "data_fingerprint": dataset.fingerprint(),
+                # For commands that show a study without its data.
                 "class_names": list(dataset.class_names),
                 "outputs": dataset.classes,
                 "ignore_index": dataset.ignore_index,
@@ -208,7 +209,7 @@ class Study:
             return None
         stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
         aside = self.folder.with_name(f"{self.folder.name}.{stamp}")
-        while aside.exists():
+        while aside.exists():  # moved aside twice within a second
             aside = aside.with_name(aside.name + "x")
         self.folder.rename(aside)
         for file in (self.lock_file, self.driver_file):  # of who moves it, and goes on in a new folder
@@ -245,7 +246,7 @@ def open_study(folder: Path) -> Study:
 
 
 def open_studies(folders: Sequence[Path]) -> list[Study]:
-    """The studies in several folders, to be looked at together.
+    """The studies in several folders, to be viewed together.
 
     Raises:
         UserError: a folder holds no study, or two have the same name.
@@ -253,5 +254,5 @@ def open_studies(folders: Sequence[Path]) -> list[Study]:
     studies = [open_study(folder) for folder in folders]
     if len({study.name for study in studies}) < len(studies):
         given = ", ".join(map(str, folders))
-        raise UserError(f"two of these studies have one name: {given}; look at them one by one.")
+        raise UserError(f"two of these studies have the same name: {given}; look at them one by one.")
     return studies

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 BASELINE = "baseline"
 _FOLDER = "trial_"
+# Padded to four digits, so that names sort as numbers up to 9999; larger numbers get longer ids.
 _PLACE = re.compile(r"(\d{4,})-(\d{1,3})")
 
 

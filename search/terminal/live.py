@@ -59,15 +59,16 @@ class SearchConsole:
         stamp = datetime.now().strftime("%H:%M:%S")
         text = Text.assemble((f"{stamp}  ", "dim"), (line, style))
         if self._live is None or not self._live.is_started:
+            # Without a terminal lines stay whole, so that logs can be searched.
             self.console.print(text, soft_wrap=self._live is None)
             return
-        # A line above the live picture draws all of it anew, so lines that come together appear together.
+        # A line above the live picture redraws all of it, so lines that come together are printed together.
         self._unsaid.append(text)
         if self._is_due:
             self._say_all()
 
     def update(self, take: Callable[[], Snapshot]) -> None:
-        """Draw where the search stands (terminal), or say it once a minute (no terminal); taken only where shown."""
+        """Draw where the search stands (terminal), or print it once per minute; `take` is called only then."""
         if self._live is not None:
             if self._is_due:
                 self._say_all()

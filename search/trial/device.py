@@ -27,6 +27,7 @@ def precision_policy(precision: str) -> str:
     gpus = tf.config.list_physical_devices("GPU")
     if not gpus:
         return "float32"
+    # Only NVIDIA's GPUs have a compute capability.
     capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0))
     if capability >= (8, 0):
         return "mixed_bfloat16"
@@ -49,7 +50,7 @@ def prepare_device(device: Device) -> None:
     Raises:
         DeviceError: the GPU cannot be used.
     """
-    os.environ["CUDA_VISIBLE_DEVICES"] = device.gpu if device.gpu is not None else "-1"
+    os.environ["CUDA_VISIBLE_DEVICES"] = device.gpu if device.gpu is not None else "-1"  # -1 hides all GPUs
     load_tensorflow()
     import tensorflow as tf
 
@@ -59,7 +60,7 @@ def prepare_device(device: Device) -> None:
     if device.gpu is not None and not gpus:
         raise DeviceError(f"TensorFlow does not find GPU {device.gpu}")
     for gpu in gpus:
-        tf.config.experimental.set_memory_growth(gpu, True)
+        tf.config.experimental.set_memory_growth(gpu, True)  # several workers may share a GPU
     # On CPUs the graph optimizer takes longer than it saves: half of the time to the first step.
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not gpus})
     if gpus:
