@@ -106,7 +106,8 @@ def describe_machine() -> dict[str, Any]:
 
 def _processor() -> str:
     info = Path("/proc/cpuinfo")
-    names = [line for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
+    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
+    names = [line for line in lines if line.startswith("model name")]
     return names[0].partition(":")[2].strip() if names else platform.processor() or platform.machine()
 
 

@@ -28,7 +28,7 @@ class Ran(NamedTuple):
 def run(command: Sequence[str | Path], cwd: Path) -> Ran:
     """Run a program to completion; raise a RuntimeError with its output if it fails."""
     started = time.perf_counter()
-    with (cwd / "out.txt").open("w+") as out, (cwd / "err.txt").open("w+") as err:
+    with (cwd / "out.txt").open("w+", encoding="utf-8") as out, (cwd / "err.txt").open("w+", encoding="utf-8") as err:
         process = subprocess.Popen([str(part) for part in command], cwd=cwd, stdout=out, stderr=err, env=_environment())
         _, status, usage = os.wait4(process.pid, 0)  # `wait` does not report memory usage
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -43,7 +43,7 @@ def run(command: Sequence[str | Path], cwd: Path) -> Ran:
 def stock_search(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """A search with a stock tuner (see `_stock`), with the time and memory of its whole process."""
     folder.mkdir(parents=True)
-    (folder / "settings.json").write_text(json.dumps({**settings, "directory": str(folder)}))
+    (folder / "settings.json").write_text(json.dumps({**settings, "directory": str(folder)}), encoding="utf-8")
     ran = run([sys.executable, "-m", "benchmarks._stock", folder / "settings.json"], folder)
     return {**json.loads(ran.out.splitlines()[-1]), "seconds": ran.seconds, "peak_mb": ran.peak_mb}
 
@@ -59,7 +59,7 @@ def our_search(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         "recipe": settings["recipe"],
         "workers": {"count": 1},
     }
-    (folder / "study.toml").write_text(tomli_w.dumps(study))
+    (folder / "study.toml").write_text(tomli_w.dumps(study), encoding="utf-8")
     ran = run([sys.executable, "-m", "search", "run", folder / "study.toml"], folder)
     trials = pd.read_csv(folder / "results/ours/trials.csv")
     epochs = pd.read_csv(folder / "results/ours/epochs.csv")

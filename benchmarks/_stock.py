@@ -104,7 +104,7 @@ class RandomSearch(NotesEnds, keras_tuner.RandomSearch):
 
 def main() -> None:
     """Run the search described by the settings; print how long it took, and where the time went."""
-    settings = json.loads(Path(sys.argv[1]).read_text())
+    settings = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     recipe = Recipe(**settings["recipe"])
     space = Space.parse(settings["space"], recipe=recipe, image_size=tuple(settings["image_size"]))
     keras.utils.set_random_seed(settings["seed"])

@@ -55,6 +55,15 @@ class InstantExecutor:
         """One worker."""
         return [Device("cpu0", None, 1)]
 
+    @property
+    def notes(self) -> list[str]:
+        """Nothing."""
+        return []
+
+    def check_devices(self, devices: Sequence[Device]) -> dict[str, str]:
+        """Nothing can be wrong."""
+        return {}
+
     def submit(self, spec: TrialSpec) -> Future[Outcome]:
         """The outcome of a trial whose score follows from its id."""
         self.seconds.append(self._clock() - self._left)
@@ -149,7 +158,7 @@ def unseen_terminal() -> Console:
 
 def resident_mb() -> float:
     """Private memory of this process in MiB, without mapped library files, which the system may drop at any time."""
-    status = Path("/proc/self/status").read_text()
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(status.partition("RssAnon:")[2].split()[0]) / 2**10
 
 

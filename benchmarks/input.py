@@ -83,7 +83,7 @@ def write_images(folder: Path, count: int) -> None:
             Image.fromarray(blocks[..., 0] // 128).resize(STORED[::-1], Image.Resampling.NEAREST).save(
                 folder / split / "masks" / f"{index}.png"
             )
-    (folder / "classes.json").write_text('{"classes": ["low", "high", "other"]}')
+    (folder / "classes.json").write_text('{"classes": ["low", "high", "other"]}', encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -111,7 +111,7 @@ def make_study(settings: dict[str, Any], folder: Path) -> StudyConfig:
         "hyperband": {"max_epochs": 1},
         "recipe": settings["recipe"],
     }
-    (folder / "study.toml").write_text(tomli_w.dumps(table))
+    (folder / "study.toml").write_text(tomli_w.dumps(table), encoding="utf-8")
     return load_config(folder / "study.toml")
 
 

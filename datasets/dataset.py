@@ -23,7 +23,8 @@ class DataError(ValueError):
     """The user's data or data settings are wrong; `path` is the file at fault, if there is one."""
 
     def __init__(self, message: str, path: Path | None = None) -> None:
-        super().__init__(message)
+        # TensorFlow loses the message of an error that cannot be encoded, such as the name of some file.
+        super().__init__(message.encode(errors="backslashreplace").decode())
         self.path = path
 
 

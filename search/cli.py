@@ -1,4 +1,4 @@
-"""The command line: one function a command, which reads its arguments and calls the module that does the work."""
+"""The command line: one function per command, which reads its arguments and calls the module that does the work."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from rich.console import Console
 from search.errors import Interrupted, SearchStopped, UserError
 from search.exporters import EXPORTERS
 from search.study.choices import EXECUTORS
+from search.system.paths import expand_home
 from search.system.quiet import quiet_environment
+from search.system.streams import enduring
+from search.system.text import name_files_in_utf_8, show_any_text
 
 app = typer.Typer(
     name="deeplab-search",
@@ -25,9 +28,18 @@ app = typer.Typer(
 data_app = typer.Typer(help="Look at a study's data.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
-StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The study file.", show_default=False)]
-StudyFolder = Annotated[Path, typer.Argument(metavar="DIR", help="A study folder.", show_default=False)]
-StudyFolders = Annotated[list[Path], typer.Argument(metavar="DIR...", help="Study folders.", show_default=False)]
+
+def _path(text: str) -> Path:
+    return Path(expand_home(text))
+
+
+StudyFile = Annotated[
+    Path, typer.Argument(metavar="STUDY.toml", help="The study file.", show_default=False, parser=_path)
+]
+StudyFolder = Annotated[Path, typer.Argument(metavar="DIR", help="A study folder.", show_default=False, parser=_path)]
+StudyFolders = Annotated[
+    list[Path], typer.Argument(metavar="DIR...", help="Study folders.", show_default=False, parser=_path)
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Replace a value of the file, as in hyperband.max_epochs=9."),
@@ -53,9 +65,12 @@ def run(
         bool, typer.Option("--verbose", help="Also show what the driver decides, and why; driver.log always has it.")
     ] = False,
 ) -> None:
-    """Start a search, or continue it: the same command goes on after any stop."""
+    """Start a search, or continue it: after any stop, the same command continues."""
+    # Each command is imported when it is called, so that `--help` and `status` do not wait for the libraries of others.
     from search.commands.run import run_study
+    from search.driver.interrupts import ignore_hangups
 
+    ignore_hangups()
     overrides = list(set_ or [])
     overrides += [f"workers.count={workers}"] if workers is not None else []
     overrides += [f'workers.executor="{executor}"'] if executor is not None else []
@@ -78,7 +93,7 @@ def plan(
 def status(
     folder: StudyFolder,
     json_: Annotated[bool, typer.Option("--json", help="For scripts: one JSON object on standard output.")] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Show it again and again, until the search is over.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Keep showing it until the search is over.")] = False,
 ) -> None:
     """Show where a search stands, while it runs or after: trials, brackets, the best so far, failures."""
     from search.commands.status import show_json, show_status, watch_status
@@ -101,7 +116,10 @@ def report(folder: StudyFolder) -> None:
 def compare(
     folders: StudyFolders,
     to: Annotated[
-        Path | None, typer.Option(help="Also write comparison.csv and comparison.html into this folder.")
+        Path | None,
+        typer.Option(
+            metavar="PATH", help="Also write comparison.csv and comparison.html into this folder.", parser=_path
+        ),
     ] = None,
 ) -> None:
     """Show studies side by side: their best configurations, gains and costs."""
@@ -129,7 +147,9 @@ def export(
     format_: Annotated[str, typer.Option("--format", help=f"Comma-separated: {', '.join(EXPORTERS)}.")] = ",".join(
         EXPORTERS
     ),
-    to: Annotated[Path | None, typer.Option(help="Where the files go.  \\[default: DIR/export]")] = None,
+    to: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Where the files go.  \\[default: DIR/export]", parser=_path)
+    ] = None,
 ) -> None:
     """Write a trial's best network as models that load without this project."""
     from search.commands.export import export_study
@@ -139,9 +159,11 @@ def export(
 
 @app.command()
 def predict(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="An exported model, or a study folder.")],
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Images, or folders of images.")],
-    to: Annotated[Path, typer.Option(help="Where masks and overlays go.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="An exported model, or a study folder.", parser=_path)],
+    images: Annotated[
+        list[Path], typer.Argument(metavar="IMAGE...", help="Images, or folders of images.", parser=_path)
+    ],
+    to: Annotated[Path, typer.Option(metavar="PATH", help="Where masks and overlays go.", parser=_path)],
 ) -> None:
     """Segment images: a mask of class ids and a coloured overlay for each."""
     from search.commands.predict import predict_images
@@ -152,7 +174,8 @@ def predict(
 @app.command()
 def summary(
     file: Annotated[
-        Path | None, typer.Argument(metavar="FILE", help="A TOML file with an architecture, such as best.toml.")
+        Path | None,
+        typer.Argument(metavar="FILE", help="A TOML file with an architecture, such as best.toml.", parser=_path),
     ] = None,
     image_size: Annotated[tuple[int, int], typer.Option(metavar="H W", help="Height and width of the images.")] = (
         512,
@@ -173,7 +196,9 @@ def summary(
 
 @app.command()
 def doctor(
-    folder: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="A study folder.", show_default=False)] = None,
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[DIR]", help="A study folder.", show_default=False, parser=_path)
+    ] = None,
 ) -> None:
     """Show devices, versions, disk space, and what is missing; with DIR, check a study's files and mend them."""
     from search.commands.doctor import check_study, show_doctor
@@ -194,8 +219,11 @@ def data_check(study: StudyFile, set_: Overrides = None) -> None:
 
 def main() -> None:
     """Run the command line. Exit status: 0 done, 1 the search could not finish, 2 wrong input, 130 interrupted."""
+    name_files_in_utf_8()
+    show_any_text()
     quiet_environment()
-    errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
+    # Messages are printed as they are: paths may contain brackets, and terminals wrap lines themselves.
+    errors = Console(file=enduring(sys.stderr), highlight=False, soft_wrap=True, markup=False, emoji=False)
     try:
         app()
     except UserError as error:
@@ -208,6 +236,6 @@ def main() -> None:
         errors.print(f"deeplab-search: {error}")
         sys.exit(130)
     except BrokenPipeError:
-        # The reader of our output (head, less) has gone; that is no failure.
+        # The reader of our output (head, less) has gone, which is not a failure.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import unicodedata
 from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
@@ -31,7 +32,7 @@ class FolderDataset(Format):
     """Images and masks in folders.
 
     Opening a dataset lists the folders and reads classes.json, but no images. Images and masks are matched by their
-    stems.
+    stems; "é" is one letter whether a file system keeps it as one character or as two.
 
     Args:
         settings: `path` is the folder that contains train, val and optionally test. Without `strict`, complete pairs
@@ -136,28 +137,29 @@ class FolderDataset(Format):
         masks = self._list_files(folder / "masks", MASK_SUFFIXES)
         if images is None or masks is None:
             return []
-        for stem in sorted(images.keys() - masks.keys()):
-            self._error(f"Image {images[stem]} has no mask; expected {folder / 'masks' / stem}.png.", images[stem])
-        for stem in sorted(masks.keys() - images.keys()):
-            self._warn(f"Mask {masks[stem]} has no image and is not used.", masks[stem])
-        return [_Pair(stem, images[stem], masks[stem]) for stem in sorted(images.keys() & masks.keys())]
+        for name in sorted(images.keys() - masks.keys()):
+            self._error(f"Image {images[name]} has no mask; expected {folder / 'masks' / name}.png.", images[name])
+        for name in sorted(masks.keys() - images.keys()):
+            self._warn(f"Mask {masks[name]} has no image and is not used.", masks[name])
+        return sorted(_Pair(images[name].stem, images[name], masks[name]) for name in images.keys() & masks.keys())
 
     def _list_files(self, folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path] | None:
-        """The files of `folder` by stem; None, with the problem recorded, if there are none."""
+        """The files of `folder` by normalized stem; None, with the problem recorded, if there are none."""
         if not folder.is_dir():
             self._error(f"Folder {folder} is missing; expected {folder.name} as {_listed(suffixes)} files.", folder)
             return None
         files: dict[str, Path] = {}
         others: Counter[str] = Counter()
         for entry in _entries(folder):
-            if entry.name.startswith("."):
+            if entry.name.startswith("."):  # such as .DS_Store, which macOS adds
                 continue
             if entry.suffix.lower() not in suffixes:
                 others[entry.suffix or entry.name] += 1
-            elif entry.stem in files:
-                self._error(f"{files[entry.stem]} and {entry.name} have the same name; keep one of them.", entry)
+            elif (name := unicodedata.normalize("NFC", entry.stem)) in files:
+                form = "" if entry.stem == files[name].stem else " in two Unicode forms"
+                self._error(f"{files[name]} and {entry.name} have the same name{form}; keep one of them.", entry)
             else:
-                files[entry.stem] = entry
+                files[name] = entry
         unread = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(5))
         if not files:
             found = f"; found {unread}" if unread else ""
@@ -185,12 +187,14 @@ class FolderDataset(Format):
 
 def _entries(folder: Path) -> list[Path]:
     try:
+        # Sorted, because file systems list their entries in different orders.
         return sorted(folder.iterdir())
     except OSError as error:
         raise DataError(f"Cannot list {folder}: {error.strerror}.", folder) from error
 
 
 def _values(mask: UInt8Array) -> set[int]:
+    # Counting needs one pass; `np.unique` would sort all pixels.
     return set(np.flatnonzero(np.bincount(mask.ravel(), minlength=256)).tolist())
 
 

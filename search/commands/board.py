@@ -17,7 +17,7 @@ def serve(folders: Sequence[Path], *, host: str, port: int) -> None:
     """Serve a TensorBoard that shows these studies, until it is interrupted.
 
     Raises:
-        UserError: a folder holds no study, two have one name, or the port is taken.
+        UserError: a folder holds no study, two have the same name, or the port is taken.
     """
     studies = open_studies(folders)
     load_tensorflow()

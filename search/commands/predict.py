@@ -18,10 +18,11 @@ from datasets.colors import class_colors, overlay
 from datasets.cores import usable_cores
 from search.errors import UserError
 from search.results.trained_network import load_model, trained_trial
-from search.study.folder import Study
+from search.study import Study
 from search.system.files import make_folder
 from search.system.quiet import load_tensorflow
-from search.terminal.console import make_console, reading_progress
+from search.system.wording import listed, plural
+from search.terminal import make_console, reading_progress
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 # Images that are read ahead, so that an interruption does not wait for all of them.
@@ -40,11 +41,13 @@ def predict_images(model: Path, images: Sequence[Path], target: Path) -> None:
         target: the folder to write to.
 
     Raises:
-        UserError: no such model or image, an unreadable image, or two images of one name.
+        UserError: no such model or image, an unreadable image, or two images with the same name.
     """
-    files = find_images(images)
+    files, skipped = find_images(images), others_in(images)
     check_outputs(files, target)
     console = make_console()
+    if skipped:
+        console.print(f"skipped {skipped}: expected {', '.join(SUFFIXES)}", style="yellow", soft_wrap=True)
     check_images(files, console)
     load_tensorflow()
     predictor, size = load_predictor(model)
@@ -54,7 +57,7 @@ def predict_images(model: Path, images: Sequence[Path], target: Path) -> None:
             image = _read(path)
             _write(image, segment(predictor, image, size), *_outputs(path, target))
             progress(done, len(files))
-    console.print(f"{len(files)} mask{'s' * (len(files) > 1)} and overlays in {target}", soft_wrap=True)
+    console.print(f"{plural(len(files), 'mask')} and overlays in {target}", soft_wrap=True)
 
 
 def find_images(paths: Sequence[Path]) -> list[Path]:
@@ -62,15 +65,33 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in SUFFIXES)
+            found = [entry for entry in _files_in(path) if _is_image(entry)]
             if not found:
-                raise UserError(f"{path} holds no images; expected {', '.join(SUFFIXES)} files.")
+                others = others_in([path])
+                held = f"; it holds {others}" if others else ""
+                raise UserError(f"{path} holds no images; expected {', '.join(SUFFIXES)} files{held}.")
             files += found
         elif path.is_file():
             files.append(path)
         else:
             raise UserError(f"image {path} does not exist.")
     return files
+
+
+def others_in(paths: Sequence[Path]) -> str:
+    """What the folders among `paths` hold beside images, such as "3 .tif files"; empty if there is nothing."""
+    others = [entry for path in paths if path.is_dir() for entry in _files_in(path) if not _is_image(entry)]
+    kinds = Counter(entry.suffix.lower() or entry.name for entry in others)
+    return listed([plural(count, f"{kind} file") for kind, count in kinds.most_common()], most=5)
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """What lies directly in a folder, except for other folders and hidden files: macOS adds a `._x.png` to `x.png`."""
+    return sorted(entry for entry in folder.iterdir() if not entry.name.startswith(".") and not entry.is_dir())
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES
 
 
 def _outputs(image: Path, target: Path) -> tuple[Path, Path]:
@@ -102,7 +123,7 @@ def check_images(files: Sequence[Path], console: Console) -> None:
 
 
 def _identity(path: Path) -> tuple[int, int]:
-    """Equal for all paths that lead to one file."""
+    """Equal for all paths that lead to the same file."""
     status = path.stat()
     return status.st_dev, status.st_ino
 
@@ -128,7 +149,7 @@ def load_predictor(model: Path) -> tuple[Predictor, tuple[int, int]]:
         except Exception as error:  # noqa: BLE001
             raise UserError(f"{model} cannot be loaded as a Keras model: {error}") from None
         return _keras_predictor(network), _image_size(network.input_shape, model)
-    raise UserError(f"{model} is no model: expected a .keras file, a SavedModel folder or a study folder.")
+    raise UserError(f"{model} is not a model: expected a .keras file, a SavedModel folder or a study folder.")
 
 
 def segment(predictor: Predictor, image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -136,6 +157,7 @@ def segment(predictor: Predictor, image: np.ndarray, size: tuple[int, int]) -> n
     import keras
 
     probabilities = predictor(resize_image(image, size)[np.newaxis])
+    # Probabilities are scaled back and not class ids, which cannot be interpolated.
     full = np.asarray(keras.ops.image.resize(probabilities, image.shape[:2], interpolation="bilinear"))[0]
     if full.shape[-1] == 1:
         return (full[..., 0] > 0.5).astype(np.uint8)
@@ -151,6 +173,7 @@ def _saved_model_predictor(folder: Path) -> tuple[Predictor, tuple[int, int]]:
 
     loaded = tf.saved_model.load(str(folder))
     serve = loaded.signatures["serving_default"]
+    # Exports name their input in different ways, but all have just one.
     (name, spec), *_ = serve.structured_input_signature[1].items()
 
     def predict(images: np.ndarray) -> np.ndarray:

@@ -13,19 +13,28 @@ from rich.live import Live
 from rich.text import Text
 
 from search.results import Snapshot, snapshot_from_disk, snapshot_of_rows, trial_rows
-from search.study import Study, is_driven, open_study
+from search.study import Study, is_driven, lost_driver, open_study
 from search.system.files import folder_bytes
 from search.system.wording import mebibytes
 from search.terminal import is_live, make_console
 from search.terminal.live import PLAIN_INTERVAL
-from search.terminal.tables import best_line, render, rung_table, running_table, summary_line, trial_line, trial_table
+from search.terminal.tables import (
+    best_line,
+    render,
+    retired_lines,
+    rung_table,
+    running_table,
+    summary_line,
+    trial_line,
+    trial_table,
+)
 
 # The watched folder is read this often, in seconds.
 WATCH_INTERVAL = 2.0
 
 
 def show_status(folder: Path) -> None:
-    """Print a study's trials, brackets, best configuration and failures; disturbs nothing, also while it runs.
+    """Print a study's trials, brackets, best configuration and failures; disturbs nothing, even while it runs.
 
     Raises:
         UserError: the folder holds no study.
@@ -38,6 +47,8 @@ def show_status(folder: Path) -> None:
     console.print(summary_line(snapshot), style="bold")
     if not driven and not snapshot.is_over:
         console.print(_not_running(study), style="yellow")
+    for line in retired_lines(snapshot):
+        console.print(line, style="yellow", soft_wrap=True)
     console.print()
     console.print(rung_table(snapshot))
     if driven and snapshot.running:
@@ -77,6 +88,7 @@ def status_values(study: Study, snapshot: Snapshot) -> dict[str, Any]:
         "best": best and _plain(best),
         "baseline": baseline and _plain(baseline),
         "failures": [_plain(row) for row in snapshot.failures],
+        "retired_workers": dict(snapshot.retired),
         "running": [dict(report) for report in snapshot.running],
         "rungs": [asdict(rung) for rung in snapshot.rungs],
         "bytes_on_disk": folder_bytes(study.folder),
@@ -101,6 +113,8 @@ def watch_status(folder: Path) -> None:
             return
         while not (snapshot := snapshot_from_disk(study)).is_over:
             console.print(f"{summary_line(snapshot)} · {best_line(snapshot)}", soft_wrap=True)
+            if not is_driven(study):
+                console.print(_not_running(study), style="yellow", soft_wrap=True)
             time.sleep(PLAIN_INTERVAL)
         console.print(f"{summary_line(snapshot)} · {best_line(snapshot)}", soft_wrap=True)
     except KeyboardInterrupt:
@@ -114,7 +128,8 @@ def _picture(study: Study, snapshot: Snapshot) -> RenderableType:
 
 
 def _not_running(study: Study) -> str:
-    return f"not running now; continue with the command that started it ({study.folder})"
+    lost = lost_driver(study)
+    return f"not running now{lost and f', {lost}'}; continue with the command that started it ({study.folder})"
 
 
 def _plain(row: Any) -> dict[str, Any]:

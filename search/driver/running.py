@@ -6,6 +6,7 @@ import concurrent.futures
 import time
 from dataclasses import dataclass
 
+from search.executors.process import ProcessNotStarted, ServerLost
 from search.oracle.trials import StudyTrial
 from search.study.config import LimitsSection
 from search.study.folder import Study
@@ -35,7 +36,7 @@ class Running:
     ended_because: str | None = None
 
     def end_if_over(self, limits: LimitsSection) -> None:
-        """End the attempt where it takes too long, or has not made a step for too long."""
+        """End the attempt if it takes too long, or has not made a step for too long."""
         age = time.monotonic() - self.started
         if limits.trial_minutes is not None and age > 60 * limits.trial_minutes:
             self.ended_because = f"took longer than {limits.trial_minutes:g} minutes (trial_minutes)"
@@ -46,9 +47,14 @@ class Running:
 
     def outcome(self, study: Study) -> Outcome:
         """The outcome of the attempt, which is done; where its process was lost, what its last whole epoch left."""
+        # A cancelled future raises instead of returning its exception.
         failure = None if self.future.cancelled() else self.future.exception()
         if self.ended_because is None and failure is None and not self.future.cancelled():
             return self.future.result()
+        if isinstance(failure, ProcessNotStarted):
+            return Outcome("unusable", error=str(failure))
+        if isinstance(failure, ServerLost):
+            return Outcome("interrupted")
         state = read_state(study.trial(self.trial.trial_id) / "last") or TrainingState()
         return Outcome(
             "lost",

@@ -16,14 +16,13 @@ from search.results.tally import FAILURES
 from search.study import BASELINE, Objective, Study, StudyConfig
 from search.study.prepare import read_space
 from search.system.csv_files import whole_lines
-from search.system.files import read_json
 from search.system.toml import read_toml
 from search.system.wording import quantity
 from search.trial.validation import BestEpoch, read_best_epoch
 
 
 class Cost(NamedTuple):
-    """What trials may be compared by besides their scores: its name, and the unit in which it is shown."""
+    """A measure by which trials may be compared besides their scores: its name, and the unit in which it is shown."""
 
     label: str
     unit: str
@@ -67,6 +66,7 @@ class History:
     def completed(self) -> pd.DataFrame:
         """Completed trials, in the order in which they ended."""
         found = self._with("status", ["completed"])
+        # Times are whole seconds; trials that ended in the same one keep the order of the file.
         return found[found["score"].notna()].sort_values("finished", kind="stable") if len(found) else found
 
     @cached_property
@@ -144,9 +144,10 @@ def read_history(study: Study) -> History:
 def _latencies(study: Study, config: StudyConfig, trial_ids: Iterable[str]) -> dict[str, float | None]:
     """Milliseconds of each trial's network, if `max_latency_ms` caused it to be measured."""
     from search.oracle.identity import architecture_id, configuration_of
+    from search.oracle.latency import read_latencies
     from search.oracle.trials import read_trial
 
-    known = read_json(study.latency_file) or {}
+    known = read_latencies(study.latency_file)
     space = read_space(config, str(study.config_file))
     trials = {trial_id: read_trial(study.trial(trial_id)) for trial_id in trial_ids}
     networks = {

@@ -38,5 +38,5 @@ def write_best(
         "# paste it into a new study file in place of its [space] and its [recipe].\n\n"
     )
     content = header + to_toml(table)
-    if not study.best_file.exists() or study.best_file.read_text() != content:
+    if not study.best_file.exists() or study.best_file.read_bytes() != content.encode():
         write_atomically(study.best_file, content)

@@ -17,7 +17,7 @@ from search.system.csv_files import csv_lines, whole_lines
 
 
 class Results(NamedTuple):
-    """Tidy tables: a row per trial, and a row per trial and epoch, each with its `study`."""
+    """Tidy tables: one row per trial, and one row per trial and epoch, each with its `study`."""
 
     trials: pd.DataFrame
     epochs: pd.DataFrame
@@ -27,18 +27,18 @@ def load(*folders: str | PathLike[str]) -> Results:
     """The trials and epochs of one or several studies, also while they run.
 
     `study` names the folder. Text is `string`, whole numbers `Int64`, other numbers `float64`, yes or no `boolean`,
-    times `datetime64[ns, UTC]`; empty cells are missing values. What a study does not have is
-    missing in its rows. A last line that is being written is left out.
+    times `datetime64[ns, UTC]`; empty cells are missing values. A column that a study does not have is missing in its
+    rows. A last line that is still being written is left out.
 
     Args:
-        folders: study folders, each with another name.
+        folders: study folders with different names.
 
     Raises:
         UserError: no folder is given, one holds no study, or two have the same name.
     """
     if not folders:
         raise UserError("no study folder is given; expected one or more.")
-    studies = open_studies([Path(folder) for folder in folders])
+    studies = open_studies([Path(folder).expanduser() for folder in folders])
     return load_with({study: whole_lines(study.trials_csv) for study in studies})
 
 
@@ -53,8 +53,9 @@ def load_with(trials_csv: Mapping[Study, str]) -> Results:
 
 
 def _table(text: str, study: str, columns: Sequence[str]) -> pd.DataFrame:
-    """The content of a CSV file as text; no rows where there is no file yet."""
+    """The content of a CSV file as text; no rows if there is no file yet."""
     text = text or csv_lines([dict(zip(columns, columns, strict=True))], columns)
+    # Only empty cells are missing: by default, pandas would also drop texts such as "NA" and "null".
     table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False, na_values=[""])
     table.insert(0, "study", study)
     return table

@@ -1,4 +1,4 @@
-"""TensorBoard logs: one run a configuration, its rungs on one epoch axis, and one HParams row.
+"""TensorBoard logs: one run per configuration, with its rungs on one epoch axis, and one HParams row.
 
 Written as event files by TensorBoard's own record writer, so no training backend is involved. Each trial has an event
 file of its epochs and one of its best epoch in its configuration's run; the driver has one beside them for the HParams

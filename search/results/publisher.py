@@ -76,7 +76,7 @@ class Publisher:
         self.prune()
 
     def prune(self) -> None:
-        """Remove the checkpoints that nothing can need any more."""
+        """Remove the checkpoints that nothing can need anymore."""
         self._pruner.prune()
 
     def _timed_epochs(self, trial: StudyTrial) -> list[dict[str, Any]]:
@@ -90,8 +90,9 @@ class Publisher:
         return rows
 
     def _write_best(self) -> None:
-        """Write `best.toml`, where another trial is the best now."""
+        """Write `best.toml` if another trial is the best now."""
         best = next(iter(self._oracle.state.completed), None)
+        # Only then is the configuration built, so that all other trials cost nothing here.
         if best is not None and best.trial_id != self._best_id:
             architecture, recipe = configuration_of(self._space, best.trial_id, best.hyperparameters.values)
             write_best(self._study, self._config, best, architecture, recipe)

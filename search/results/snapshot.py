@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from search.oracle.schedule import make_schedule
@@ -12,7 +13,7 @@ from search.results.tally import RungView, Tally
 from search.study.columns import is_trial_row, typed_row
 from search.study.config import StudyConfig
 from search.study.folder import Study
-from search.study.lock import noted_plan
+from search.study.lock import noted_plan, noted_retired
 from search.study.objective import Objective, objective_of
 from search.system.csv_files import csv_rows, whole_lines
 from search.system.files import read_json
@@ -32,7 +33,8 @@ class Snapshot:
             `images_per_second`, `worker`, `time`.
         epochs_done, epochs_total: over the whole schedule.
         seconds_left: at the measured speed; None before anything is measured.
-        is_over: whether nothing more will be run, even if it is less than planned because the space held no more.
+        retired: the workers that get no more trials, each with the reason.
+        is_over: whether no further trials will run, even if there were fewer than planned because the space was small.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Snapshot:
     epochs_done: float
     epochs_total: int
     seconds_left: float | None
+    retired: Mapping[str, str]
     is_over: bool
 
     @property
@@ -85,7 +88,13 @@ class Snapshot:
 
 
 def take_snapshot(
-    study: Study, config: StudyConfig, tally: Tally, unfinished: Iterable[Mapping[str, Any]], workers: int
+    study: Study,
+    config: StudyConfig,
+    tally: Tally,
+    unfinished: Iterable[Mapping[str, Any]],
+    workers: int,
+    *,
+    retired: Mapping[str, str] = MappingProxyType({}),
 ) -> Snapshot:
     """The state of a search, at a cost that does not grow with the trials that have ended.
 
@@ -95,6 +104,7 @@ def take_snapshot(
         tally: of the trials that have ended.
         unfinished: rows of `trials.csv` of the other trials, as values or text.
         workers: trials that run at a time, for the time left.
+        retired: the workers that get no more trials, each with the reason.
     """
     waiting = [typed_row(row) for row in unfinished]
     running = [_progress(study, row) for row in waiting if row["status"] == "running"]
@@ -112,6 +122,7 @@ def take_snapshot(
         epochs_done=done,
         epochs_total=epochs_total,
         seconds_left=tally.seconds_left(epochs_total - done, trials_total - created, workers),
+        retired=dict(retired),
         is_over=is_over,
     )
 
@@ -122,7 +133,7 @@ def snapshot_from_disk(study: Study) -> Snapshot:
 
 
 def trial_rows(study: Study) -> list[dict[str, Any]]:
-    """The rows of a study's `trials.csv`, with numbers; what is no row of it is left out."""
+    """The rows of a study's `trials.csv`, with numbers; damaged lines are left out."""
     return rows_of_text(whole_lines(study.trials_csv))
 
 
@@ -132,15 +143,17 @@ def rows_of_text(text: str) -> list[dict[str, Any]]:
 
 
 def snapshot_of_rows(study: Study, rows: Sequence[Mapping[str, Any]]) -> Snapshot:
-    """The state of a search of which these are all trials so far."""
+    """The state of a search whose trials so far are these."""
     config = study.config()
     workers, configurations = noted_plan(study)
+    retired = noted_retired(study)
     schedule = make_schedule(config.hyperband)
     if configurations is not None:
         schedule = schedule.limited_to(configurations)
     ended = [row for row in rows if row["status"] not in UNFINISHED]
     tally = Tally(schedule, objective_of(config.study.objective), ended)
-    return take_snapshot(study, config, tally, [row for row in rows if row["status"] in UNFINISHED], workers)
+    unfinished = [row for row in rows if row["status"] in UNFINISHED]
+    return take_snapshot(study, config, tally, unfinished, workers - len(retired), retired=retired)
 
 
 def _progress(study: Study, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -148,6 +161,7 @@ def _progress(study: Study, row: Mapping[str, Any]) -> dict[str, Any]:
     waiting = {"phase": "start", "epoch": row["first_epoch"], "last_epoch": row["last_epoch"], "step": 0, "steps": 0}
     defaults = {"images_per_second": 0.0, "worker": row.get("worker") or "", "time": time.time(), **waiting}
     told = report if isinstance(report, dict) else {}
+    # The file may be damaged: a value of the wrong type counts as absent.
     told = {name: value for name, value in told.items() if isinstance(value, _kind(defaults.get(name)))}
     return {**defaults, **told, "trial_id": row["trial_id"], "first_epoch": row["first_epoch"]}
 

@@ -13,9 +13,22 @@ from datasets import FORMATS, DataError, FormatOptions, load_format
 from recipe import Recipe
 from search.errors import UserError
 from search.study.choices import EXECUTORS, PROMOTIONS, SAMPLERS, OneOf
+from search.system.paths import expand_home
 
 # What `[data] cache = true` means.
 DEFAULT_CACHE_GB = 8.0
+
+
+def _path_text(text: str) -> str:
+    """A path with the home that `~` stands for, so that both spellings are one setting."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("expected a path in UTF-8, as a study file can hold no other; make a link to it") from None
+    return expand_home(text)
+
+
+PathText = Annotated[str, AfterValidator(_path_text)]
 
 
 class Section(BaseModel):
@@ -28,9 +41,9 @@ class StudySection(Section):
     """`[study]`: the name, where it is kept, the seed, and what is optimised."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
-    directory: str = "results"
+    directory: PathText = "results"
     seed: int = Field(default=0, ge=0, lt=2**31)
-    objective: str = Field(default="val_mean_iou", pattern=r"^val_.+$")
+    objective: str = "val_mean_iou"
     on_end: str | None = None
 
     @field_validator("on_end")
@@ -49,8 +62,8 @@ class DataSection(Section):
     """`[data]`: where images come from, and the size to train at; `data_section` adds what one format alone takes."""
 
     format: Annotated[str, AfterValidator(OneOf(FORMATS))]
-    path: str | None = None
-    image_size: tuple[int, int] = Field(strict=False)
+    path: PathText | None = None
+    image_size: tuple[int, int] = Field(strict=False)  # TOML has only arrays, which strict pydantic refuses
     classes: int | None = Field(default=None, ge=1, le=255)
     ignore_index: int | None = Field(default=None, ge=0, le=255)
     cache: bool | float = Field(default=True, ge=0)  # in GB
@@ -72,7 +85,7 @@ class DataSection(Section):
 
     @property
     def cache_bytes(self) -> float:
-        """Most bytes of decoded images that are kept on disk."""
+        """How many bytes of decoded images may be kept on disk."""
         return (DEFAULT_CACHE_GB if self.cache is True else float(self.cache)) * 2**30
 
     def options(self) -> dict[str, Any]:
@@ -87,7 +100,7 @@ class _DataOfUnknownFormat(DataSection):
 
 
 def data_section(table: Any) -> type[DataSection]:
-    """`[data]` with the keys that the format alone takes which a study file names there.
+    """The model of `[data]` for the format named there, with the keys that this format alone takes.
 
     Raises:
         UserError: a package that the format needs is not installed.
@@ -144,6 +157,7 @@ class StudyConfig(Section):
     """Everything a study is made from. `space` stays as written; `space.Space.parse` reads it."""
 
     study: StudySection
+    # Otherwise pydantic would omit the keys of one format when it writes `study.toml`.
     data: SerializeAsAny[DataSection]
     hyperband: HyperbandSection
     space: dict[str, Any] = Field(default_factory=dict)
@@ -156,6 +170,17 @@ class StudyConfig(Section):
     def _with_options(cls, table: Any) -> Any:
         # Mistakes in the keys of one format are reported like those in any other key.
         return data_section(table).model_validate(table)
+
+    @field_validator("space")
+    @classmethod
+    def _with_paths(cls, space: dict[str, Any]) -> dict[str, Any]:
+        weights = space.get("encoder_weights")
+        if isinstance(weights, str):
+            return {**space, "encoder_weights": _path_text(weights)}
+        if isinstance(weights, dict):
+            expanded = {name: _path_text(file) if isinstance(file, str) else file for name, file in weights.items()}
+            return {**space, "encoder_weights": expanded}
+        return space
 
     @property
     def folder(self) -> Path:

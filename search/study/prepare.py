@@ -44,6 +44,7 @@ def prepare(
         UserError: whatever is wrong with any of them.
     """
     config = load_config(path, overrides, directory)
+    # From the fastest check to the slowest, so that a mistake is reported as soon as possible.
     dataset = open_data(config)
     space = read_space(config, str(path))
     check_objective(config, dataset, str(path))
@@ -53,7 +54,7 @@ def prepare(
 
 
 def open_data(config: StudyConfig, *, strict: bool = True) -> Dataset:
-    """The dataset of a study. Raises UserError with all that is found wrong without reading images.
+    """The dataset of a study. Raises UserError with every problem found without reading images.
 
     Without `strict`, what is wrong with the layout is left to `datasets.inspect_dataset`.
     """

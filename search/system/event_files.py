@@ -59,12 +59,13 @@ def write_events(folder: Path, name: str, events: Sequence[event_pb2.Event], ord
 
 
 def file_name(order: int, name: str) -> str:
-    """TensorBoard reads a folder's files in the order of their names: a promotion comes behind its parent."""
+    """TensorBoard reads a folder's files in the order of their names: a promotion comes after its parent."""
     return f"events.out.tfevents.{order:010d}.{name}"
 
 
 def version() -> event_pb2.Event:
-    """The event that an event file begins with."""
+    """The first event of every event file."""
+    # A constant time, so that equal events give equal files, which can be compared as bytes.
     return event_pb2.Event(wall_time=0.0, file_version="brain.Event:2")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,14 +16,18 @@ from search.errors import UserError
 def read_toml(path: Path, what: str) -> dict[str, Any]:
     """The content of a TOML file. Raises UserError where it is missing, unreadable or not TOML."""
     try:
-        text = path.read_text()
-        if any(line.partition("=")[0].count(".") > DEEPEST for line in text.splitlines()):
+        text = path.read_text(encoding="utf-8-sig")  # Windows editors put a mark before the text
+        if _dots_in_keys(text) > DEEPEST:
             raise RecursionError  # the parser takes hours over such a key
         return tomllib.loads(text)
     except FileNotFoundError:
         raise UserError(f"{what} {path} does not exist.") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise UserError(f"{what} {path} cannot be read: {error}.") from None
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{what} {path} cannot be read: it is not UTF-8 text (byte {error.start + 1}). Save it as UTF-8."
+        ) from None
     except ValueError as error:  # tomllib's own, and that of a number with too many digits
         raise UserError(f"{what} {path} is not TOML: {error}.") from None
     except RecursionError:
@@ -42,5 +47,25 @@ def flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def _dots_in_keys(text: str) -> int:
+    """The most dots that one key has; those in strings and comments are not counted."""
+    bare = _STRING_OR_COMMENT.sub(lambda found: "" if found[0].startswith("#") else "string", text)
+    return max((word.count(".") for word in _DOTTED.findall(bare)), default=0)
+
+
 # Dots in a key of a TOML file; our own have one or two.
 DEEPEST = 50
+# Where the end of a string is missing, the rest of the file or line counts as one: the parser does not get past it.
+_STRING_OR_COMMENT = re.compile(
+    "|".join(
+        (
+            r'"""(?:\\.|[^\\])*?(?:"{3,5}|\Z)',
+            r"'''.*?(?:'{3,5}|\Z)",
+            r'"(?:\\.|[^"\\\n])*"?',
+            r"'[^'\n]*'?",
+            r"#[^\n]*",
+        )
+    ),
+    re.DOTALL,
+)
+_DOTTED = re.compile(r"[\w\-. \t]+")

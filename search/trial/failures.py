@@ -10,6 +10,7 @@ from search.system.disk import is_disk_full
 
 def status_of(error: BaseException) -> Literal["out_of_memory", "interrupted", "failed"]:
     """The status; a full disk and damaged data are not the trial's fault: it continues once they are fixed."""
+    # By name, so that this module does not import TensorFlow.
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         return "out_of_memory"
     # TensorFlow passes on the errors of the input pipeline as text.

@@ -8,16 +8,19 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from search.system.text import show_any_text
+
 
 @contextlib.contextmanager
 def log_to(path: Path) -> Iterator[None]:
-    """Send all output of this process, that of C libraries too, to the end of a file, for good."""
+    """Send all output of this process, that of C libraries too, to the end of a file, for good, as UTF-8."""
     sys.stdout.flush()
     sys.stderr.flush()
     with path.open("ab", buffering=0) as log:
         # The descriptors themselves: C libraries do not know of `sys.stdout`.
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
+    show_any_text("utf-8")
     try:
         yield
     finally:

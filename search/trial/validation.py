@@ -66,6 +66,7 @@ class ValidationPass:
     def add(self, loss: float, counts: Counts, predictions: UInt8Array) -> None:
         """Add a batch: its mean loss per labelled pixel, each image's confusion `[B, C, C]`, class ids `[B, H, W]`."""
         first = len(self._scores)
+        # The loss is a mean over labelled pixels, which are exactly those that the confusion counts.
         self._loss += loss * int(counts.sum())
         self._counts.append(counts)
         self._scores.extend(_image_scores(*_of_images(counts)).tolist())
@@ -112,6 +113,7 @@ def extreme_images(validation: Validation) -> tuple[list[int], list[int]]:
     """Indices of the images with the best and the worst scores; no image is in both."""
     scores = validation.image_scores()
     order = _best_first(range(len(scores)), scores)
+    # At most half of the images each, so that none is both among the best and among the worst.
     count = min(EXTREME_PICTURES, len(order) // 2)
     return order[:count], order[::-1][:count]
 

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import time
+import unicodedata
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -102,6 +103,30 @@ def test_one_stem_twice_is_an_error(make_folder) -> None:
         open_folder(root)
 
 
+# "é" as one character, and as two.
+FORMS = (unicodedata.normalize("NFC", "été"), unicodedata.normalize("NFD", "été"))
+
+
+@pytest.mark.parametrize(("image", "mask"), [FORMS, FORMS[::-1]])
+def test_a_name_is_the_same_in_both_unicode_forms(make_folder, image: str, mask: str) -> None:
+    root = make_folder()
+    for part, name in (("images", image), ("masks", mask)):
+        (root / f"train/{part}/train0.png").rename(root / f"train/{part}/{name}.png")
+    data = open_folder(root)
+    assert not data.layout_problems()
+    assert data.length("train") == 3
+    names = [data.read("train", index).name for index in range(3)]
+    assert names == sorted(["train1", "train2", image])
+
+
+def test_one_name_in_two_unicode_forms_is_a_name_used_twice(make_folder) -> None:
+    root = make_folder()
+    for name in FORMS:
+        shutil.copy(root / "train/images/train0.png", root / f"train/images/{name}.png")
+    with pytest.raises(DataError, match="have the same name in two Unicode forms; keep one of them"):
+        open_folder(root)
+
+
 def test_hidden_files_are_passed_over_and_upper_case_suffixes_read(make_folder) -> None:
     root = make_folder()
     (root / "train/images/.DS_Store").touch()
@@ -131,6 +156,12 @@ def test_a_bad_classes_file_is_refused(make_folder, content: str, message: str) 
     (root / "classes.json").write_text(content)
     with pytest.raises(DataError, match=message):
         open_folder(root)
+
+
+def test_a_byte_order_mark_before_the_classes_is_no_content(make_folder) -> None:
+    root = make_folder(names=None)
+    (root / "classes.json").write_text(json.dumps({"classes": ["sky", "été", "tree"]}), encoding="utf-8-sig")
+    assert open_folder(root).class_names == ("sky", "été", "tree")
 
 
 def test_classes_must_agree_with_the_file(make_folder) -> None:

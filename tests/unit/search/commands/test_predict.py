@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from search.commands.predict import check_images, check_outputs, find_images
+from search.commands.predict import check_images, check_outputs, find_images, others_in
 from search.errors import UserError
 
 MANY = 10_000
@@ -52,6 +52,23 @@ def test_an_overlay_must_not_take_the_name_of_a_mask(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     with pytest.raises(UserError, match=r"two images would be written to a_overlay\.png"):
         check_outputs(find_images([tmp_path]), tmp_path / "masks")
+
+
+def test_what_a_folder_holds_beside_images_is_counted_and_hidden_files_are_not_there(tmp_path: Path) -> None:
+    for name in ("a.png", "b.JPG", "._a.png", ".DS_Store", "c.tif", "d.TIF", "e.webp", "notes", "._c.tif"):
+        (tmp_path / name).touch()
+    (tmp_path / "below.png").mkdir()
+    assert [path.name for path in find_images([tmp_path])] == ["a.png", "b.JPG"]
+    assert others_in([tmp_path, tmp_path / "c.tif"]) == "2 .tif files, 1 .webp file, 1 notes file"
+    for name in ("a.png", "b.JPG"):
+        (tmp_path / name).unlink()
+    with pytest.raises(UserError, match=r"holds no images; expected .*; it holds 2 \.tif files, 1 \.webp file"):
+        find_images([tmp_path])
+
+
+def test_a_link_to_an_image_that_is_gone_is_an_image(tmp_path: Path) -> None:
+    (tmp_path / "a.png").symlink_to("gone.png")
+    assert find_images([tmp_path]) == [tmp_path / "a.png"]
 
 
 @pytest.mark.parametrize("link", ["itself", "symlink", "hard link"])

@@ -20,8 +20,18 @@ from search.oracle.points import Rejection, Values
 from search.oracle.samplers.random import draw_values
 from search.oracle.study_oracle import StudyOracle
 from search.oracle.trials import StudyTrial
+from search.study.folder import Study
 from search.study.ids import BASELINE
-from tests.unit.search.oracles import MEMORY, OBJECTIVE, config_id, large_space, make_oracle, points, score
+from tests.unit.search.oracles import (
+    MEMORY,
+    OBJECTIVE,
+    config_id,
+    large_space,
+    make_oracle,
+    new_oracle,
+    points,
+    score,
+)
 
 
 class Workers:
@@ -261,6 +271,23 @@ def test_a_damaged_trial_is_made_again(tmp_path: Path) -> None:
     assert (path.parent / "trial.json.damaged").exists()
 
 
+def test_trials_that_are_not_understood_are_told_apart_from_damaged_ones(tmp_path: Path) -> None:
+    finished(make_oracle(tmp_path), [0.5, 0.4, 0.3])
+    study = Study(tmp_path)
+    for trial_id in ("0000-0", "0001-0"):
+        path = tmp_path / f"trial_{trial_id}" / "trial.json"
+        content = forged(json.loads(path.read_text()), "record/config_id", "of another version")
+        for file in (path, path.with_name("trial.json.bak")):
+            file.write_text(content if trial_id == "0000-0" else content[:100])
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    oracle = new_oracle()
+    assert oracle.misfits(study) == ["trial_0000-0"]
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    lines = oracle.attach(study)
+    assert [line.partition(" is ")[0] for line in lines] == [str(tmp_path / f"trial_000{n}-0") for n in (0, 1)]
+    assert list(oracle.trials) == ["0002-0"]
+
+
 @pytest.mark.parametrize("damaged", ["trial.json", "trial.json.bak"])
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"trial_id": "../other"}', "[" * 100_000])
 def test_one_damaged_file_of_a_trial_costs_nothing(tmp_path: Path, damaged: str, content: str) -> None:
@@ -324,7 +351,7 @@ def test_after_nothing_but_failures_all_is_tried_again(tmp_path: Path) -> None:
         oracle.finish(trial.trial_id, "FAILED", "no luck")
     assert oracle.has_only_failed(2)
     assert not oracle.has_only_failed(3)
-    assert oracle.reopen() == trials[:2]
+    oracle.reopen(trials[:2])
     for now in (oracle, make_oracle(tmp_path)):
         assert not now.has_only_failed(1)
         assert sorted(trial.trial_id for trial in now.ongoing_trials.values()) == ["0000-0", "0001-0", "0002-0"]
@@ -382,3 +409,19 @@ def test_drawn_values_hold_active_hyperparameters_only() -> None:
     assert all(1e-3 <= values.get("rate", 1e-3) <= 1.0 and 1 <= values["width"] <= 10_000 for values in drawn)
     assert np.unique([values["width"] for values in drawn]).size > 40
     assert drawn[7] == draw_values(space, [0, 7])
+
+
+def test_a_failure_has_decided_once_another_trial_was_promoted_after_it(tmp_path: Path) -> None:
+    oracle = make_oracle(tmp_path)
+    trials = finished(oracle, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])  # the first 8 of 9, of which 3 go on
+    failed = oracle.create_trial("slot")
+    assert not oracle.state.has_decided(failed)
+    oracle.finish(failed.trial_id, "FAILED", "no luck")
+    assert not oracle.state.has_decided(failed), "nothing was promoted since"
+    promoted = oracle.create_trial("slot")
+    assert promoted.place is not None
+    assert promoted.place.rung == 1
+    assert oracle.state.has_decided(failed)
+    oracle.finish(promoted.trial_id, "FAILED", "no luck")
+    assert not oracle.state.has_decided(promoted), "its own rung has promoted nothing"
+    assert trials

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from codecs import BOM_UTF8
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,6 @@ def refusal(changes: dict[str, Any]) -> str:
         ({"hyperband.baseline": 1}, "[hyperband] baseline: given 1; should be a valid boolean."),
         ({"study.name": "../elsewhere"}, "[study] name: given '../elsewhere'; "),
         ({"study.seed": -1}, "[study] seed: given -1; "),
-        ({"study.objective": "mean_iou"}, "[study] objective: given 'mean_iou'; "),
         ({"data.image_size": [64]}, "[data] image_size.1: missing."),
         ({"data.image_size": [64, "64"]}, "[data] image_size.1: given '64'; should be a valid integer."),
         ({"data.image_size": [31, 64]}, "[data] image_size: given [31, 64]; height and width must be 32 to 8192"),
@@ -140,6 +140,74 @@ def test_overrides(file: Path, override: str, key: str, value: Any) -> None:
     found = flatten(to_table(config))[key]
     assert found == value
     assert type(found) is type(value)
+
+
+DEEP = ".".join("a" * 100)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"# see {DEEP}",
+        f'on_end = "say {DEEP}"  # {DEEP}',
+        f"on_end = 'say {DEEP}'",
+        f'on_end = """say \'\n{DEEP} = 1\n\\""" {DEEP}\'"""',
+        f"on_end = '''say\n{DEEP} = 1'''",
+        f'on_end = """say it"" # {DEEP}""" # {DEEP}',
+    ],
+)
+def test_dots_in_comments_and_strings_are_no_depth(file: Path, line: str) -> None:
+    file.write_text(file.read_text().replace("[study]", f"[study]\n{line}"))
+    assert load_config(file).study.name == "tiny"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"{'.'.join('a' * 3000)} = 1",
+        f"[{'. '.join('a' * 3000)}]",
+        f"x = {{ {'.'.join('a' * 3000)} = 1 }}",
+        f"x = [1.5, {{ {'.'.join(['a', chr(34) + '#' + chr(34)] * 1500)} = 1 }}]",
+        f'x = """a"""" # "\n{".".join("a" * 3000)} = 1',
+    ],
+)
+@pytest.mark.timeout(20)
+def test_a_key_of_very_many_parts_is_refused_at_once(file: Path, line: str) -> None:
+    file.write_text(f"{file.read_text()}\n{line}\n")
+    with pytest.raises(UserError, match="nested too deeply"):
+        load_config(file)
+
+
+def test_a_byte_order_mark_is_no_content(file: Path) -> None:
+    file.write_bytes(BOM_UTF8 + file.read_bytes())
+    assert load_config(file).study.name == "tiny"
+
+
+def test_a_file_that_is_not_utf_8_says_so(file: Path) -> None:
+    file.write_text(file.read_text(), encoding="utf-16")
+    with pytest.raises(UserError, match=r"study\.toml cannot be read: it is not UTF-8 text \(byte 1\)\. Save it "):
+        load_config(file)
+
+
+def test_a_tilde_is_the_home_wherever_a_path_is_given(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    folder = {"data.format": "folder", "data.train_images": None, "data.val_images": None}
+    file.write_text(tomli_w.dumps(merged(folder)))
+    overrides = ["data.path={}/data", "space.encoder_weights={}/w.h5"]
+    tables = ["data.path={}/data", 'space.encoder_weights={{ResNet50 = "{}/w.h5", Xception = "none"}}']
+    for changes in (overrides, tables):
+        short, long = (
+            load_config(file, [text.format(home) for text in changes], f"{home}/results") for home in ("~", "/home/me")
+        )
+        assert to_table(short) == to_table(long)
+        assert "/home/me/w.h5" in str(to_table(short)["space"])
+        assert short.folder == Path("/home/me/results/tiny")
+        assert short.data.path == "/home/me/data"
+
+
+def test_a_tilde_that_is_nobodys_home_is_a_name(file: Path) -> None:
+    for name in ("~nobody-of-this-name/x", "a~/x", "a/~"):
+        assert load_config(file, directory=name).study.directory == name
 
 
 def test_the_last_override_counts_and_the_directory_is_one(file: Path) -> None:
