@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -107,12 +108,24 @@ class LateExecutor(MixedExecutor):
         return {}
 
 
+class RobbedExecutor(LocalExecutor):
+    """Loses its fork server as soon as the first trial has started."""
+
+    def submit(self, spec: TrialSpec) -> Future[Outcome]:
+        future = super().submit(spec)
+        if not (spec.folder / "robbed").exists():
+            (spec.folder / "robbed").touch()
+            os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)  # type: ignore[attr-defined]
+        return future
+
+
 class Search:
     """A search driven in this process, so that it can be given any executor."""
 
     def __init__(self, folder: Path, table: Table) -> None:
         directory = {"study": {**table["study"], "directory": str(folder / "results")}}
-        self.config = parse_config({**table, **TWO_TRIALS, **directory}, "test")
+        limits = {"limits": {"retries": 0}}
+        self.config = parse_config({**table, **TWO_TRIALS, **limits, **directory}, "test")
         self.study = Study(self.config.folder)
 
     def run(self, executor: LocalExecutor, output: Path) -> None:
@@ -175,6 +188,17 @@ def test_the_last_worker_that_goes_stops_the_search_and_leaves_its_trial_to_be_r
     trials = trials_of(search.study.folder)
     assert list(trials["status"]) == ["queued"]
     assert list(trials["attempts"]) == [0]
+
+
+def test_a_trial_that_loses_its_fork_server_continues_without_a_loss(search: Search, tmp_path: Path) -> None:
+    executor = RobbedExecutor(1)
+    try:
+        search.run(executor, tmp_path / "output")
+    finally:
+        executor.shutdown()
+    trials = trials_of(search.study.folder)
+    assert list(trials["status"]) == ["completed"] * 2
+    assert list(trials["attempts"]) == [2, 2]
 
 
 def test_where_no_process_can_be_started_no_trial_has_failed(tmp_path: Path, tiny: Table) -> None:
