@@ -22,6 +22,7 @@ class Recipe(BaseModel):
         pydantic.ValidationError: a value is not allowed.
     """
 
+    # Strict, because pydantic would also accept "8" for 8 and `true` for 1.
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
@@ -70,8 +71,9 @@ def make_optimizer(recipe: Recipe, total_steps: int) -> keras.optimizers.Optimiz
 
     rate: Any = recipe.learning_rate
     if recipe.schedule == "poly":
+        # To 0: Keras's default end is 1e-4, to which a small learning rate would rise.
         rate = keras.optimizers.schedules.PolynomialDecay(rate, total_steps, end_learning_rate=0.0, power=0.9)
     if recipe.optimizer == "sgd":
-        return keras.optimizers.SGD(rate, momentum=0.9, weight_decay=recipe.weight_decay)
+        return keras.optimizers.SGD(rate, momentum=0.9, weight_decay=recipe.weight_decay)  # DeepLab's momentum
     optimizers = {"adamw": keras.optimizers.AdamW, "adam": keras.optimizers.Adam}
     return optimizers[recipe.optimizer](rate, weight_decay=recipe.weight_decay)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import keras
 
 # Fields of `Architecture` that are hyperparameters with the same name.
+# Taps are left out: their values in the space are not layers, but names that the encoder resolves.
 SAME_NAME = tuple(name for name in Architecture.model_fields if name in CATALOGUE and name not in TAPS)
 
 
@@ -65,6 +66,7 @@ class Space:
         notes = drop_degenerate(image_size, fixed, searched)
         choices = TapChoices(fixed, searched, taps)
         choices.offer()
+        # KerasTuner needs a parent before what depends on it, and the catalogue is in such an order.
         ordered = {name: searched[name] for name in CATALOGUE if name in searched}
         offers: list[Offer] = []
         for name, dimension in ordered.items():
@@ -75,6 +77,7 @@ class Space:
     def declare(self, hp: keras_tuner.HyperParameters) -> dict[str, Value]:
         """Register every offer; return the point that `hp` describes."""
         values = {offer.key: offer.declare(hp) for offer in self.offers}
+        # A hyperparameter without a value does not exist at this point.
         return {key: value for key, value in values.items() if value is not None}
 
     def hyperparameters(self) -> keras_tuner.HyperParameters:
@@ -127,6 +130,7 @@ class Space:
 
     def count_configurations(self) -> int | None:
         """How many configurations the space holds, before limits; None where a range of real numbers has no end."""
+        # Even one real range makes every draw a new configuration.
         if any(offer.dimension.size is None for offer in self.offers):
             return None
         return count_points(self.offers, self.fixed, self.rates)
@@ -137,6 +141,7 @@ class Space:
         exist = [offer for offer in self.offers if offer.exists_at(point)]
         if not all(offer.key in point and point[offer.key] in offer.dimension.values() for offer in exist):
             return False
+        # What is not searched has to agree as well.
         return (self.architecture(point), self.recipe_of(point)) == (architecture, recipe)
 
     @property
@@ -226,6 +231,7 @@ def _read(
     table: Mapping[str, Any], recipe: Recipe
 ) -> tuple[dict[str, Value], dict[str, Dimension], dict[str, Written]]:
     """What is fixed, what is searched, and what is given for the taps; raises all mistakes in one SpaceError."""
+    # All mistakes are collected, so that a file is corrected once.
     problems: list[str] = []
     fixed: dict[str, Value] = {name: entry.tutorial for name, entry in CATALOGUE.items() if entry.tutorial is not None}
     fixed |= {name: value for name, value in recipe.model_dump().items() if name in CATALOGUE}
@@ -236,6 +242,7 @@ def _read(
             if name in TAPS:
                 taps[name] = parse_tap(name, given)
                 continue
+            # The tutorial's value, or the recipe's, is the default of a search that includes it.
             dimension = parse_dimension(name, given, fixed.get(name))
         except SpaceError as error:
             problems += error.problems

@@ -57,10 +57,12 @@ class Augmentation:
             labels = mask_layer.transform_segmentation_masks(labels, transformation)
         for layer in self._color_layers:
             changed = layer.transform_images(changed, layer.get_random_transformation(changed, seed=seeds))
+        # Interpolated colours are fractions, which a cast alone would round down; labels are whole already.
         return tf.saturate_cast(tf.round(changed), tf.uint8), tf.cast(tf.squeeze(labels, -1), tf.uint8)
 
 
 def _shape_layers(fill: float) -> list[Any]:
+    # float32 whatever the global policy, because half precision would round pixel values.
     options: dict[str, Any] = {"fill_mode": "constant", "fill_value": fill, "dtype": "float32"}
     return [
         keras.layers.RandomFlip("horizontal", dtype="float32"),

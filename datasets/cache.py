@@ -22,7 +22,7 @@ from datasets.dataset import Dataset, Progress, Sample, UInt8Array
 from datasets.images import resize_image, resize_mask
 
 _SPLITS = ("train", "val")
-_BYTES_A_PIXEL = 4
+_BYTES_A_PIXEL = 4  # red, green, blue, and the class id
 _CHUNK = 64
 
 
@@ -105,6 +105,7 @@ def build_cache(folder: Path, source: Dataset, max_bytes: float, progress: Progr
     if found is not None and found.counts == counts:
         return found
     partial = folder.with_name(f"partial-{folder.name}")
+    # One that a kill left unfinished, and one that holds more or fewer images.
     for stale in (partial, folder):
         shutil.rmtree(stale, ignore_errors=True)
     if not counts:
@@ -150,6 +151,7 @@ def _fill(folder: Path, source: Dataset, split: str, count: int) -> Iterator[Non
         # In chunks, so that an interruption does not have to wait for everything in the queue.
         for start in range(0, count, _CHUNK):
             yield from pool.map(read, range(start, min(count, start + _CHUNK)))
+    # Before the folder gets its final name, which stands for a complete cache.
     for array in (images, masks):
         array.flush()
 
@@ -164,6 +166,7 @@ def _load(folder: Path, split: str) -> _Arrays:
 
 def _fits(arrays: _Arrays, length: int, size: tuple[int, int]) -> bool:
     images, masks = arrays
+    # A cache may hold the first images alone, but never more than the source has.
     count = min(len(images), length)
     return (
         images.dtype == masks.dtype == np.uint8 and images.shape == (count, *size, 3) and masks.shape == (count, *size)

@@ -15,6 +15,7 @@ from datasets.cores import usable_cores
 from datasets.dataset import DataError, Dataset, Progress
 from datasets.statistics import ClassStatistics, DataStatistics, Problem, SplitStatistics
 
+# Limits for warnings only, so that a rough estimate is enough: nothing is refused because of them.
 _FEW_IMAGES = {"train": 20, "val": 10}
 _RARE_SHARE = 0.005
 _DOMINANT_SHARE = 0.9
@@ -86,6 +87,7 @@ def _look(dataset: Dataset, split: str, index: int) -> _Look | Problem:
         image, mask, name = dataset.read(split, index)
     except DataError as error:
         return Problem("error", str(error), error.path)
+    # Of the pixels, because two files may store the same image in different ways.
     digest = hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
     return _Look(name, np.bincount(mask.ravel(), minlength=256), (mask.shape[0], mask.shape[1]), digest)
 

@@ -25,6 +25,7 @@ def _colors(count: int) -> UInt8Array:
     for index in range(len(_PALETTE), count):
         # PASCAL VOC's colour map: the bits of the id, spread over the high bits of the channels.
         colors[index] = [_spread_bits(index >> channel) for channel in range(3)]
+    # Every later call gets this array from the cache.
     colors.setflags(write=False)
     return colors
 

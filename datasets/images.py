@@ -11,8 +11,9 @@ from PIL import Image, ImageOps
 from datasets.dataset import DataError, UInt8Array
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
-MASK_SUFFIXES = (".png",)
+MASK_SUFFIXES = (".png",)  # JPEG would change class ids
 
+# At most 8 bits per channel: only the user knows how a wider range should map to 0-255.
 _COLOR_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr")
 _MASK_MODES = ("1", "L", "P")
 
@@ -54,6 +55,7 @@ def _resize(array: UInt8Array, size: tuple[int, int], method: Image.Resampling) 
 
 
 def _decode(path: Path, kind: str, convert: Callable[[Image.Image, Path], UInt8Array]) -> UInt8Array:
+    # The content decides which decoder Pillow runs, whatever the file is called, so others are ruled out.
     formats = ("PNG",) if kind == "mask" else ("JPEG", "PNG")
     try:
         with Image.open(path, formats=formats) as opened:
@@ -74,6 +76,7 @@ def _decode(path: Path, kind: str, convert: Callable[[Image.Image, Path], UInt8A
 
 
 def _refuse_bomb(opened: Image.Image, path: Path) -> None:
+    # Pillow itself only warns about images up to twice the limit.
     limit = Image.MAX_IMAGE_PIXELS
     if limit is not None and opened.width * opened.height > limit:
         raise DataError(_bomb_message(path), path)

@@ -70,8 +70,10 @@ class Pipeline:
         because that is a quarter of what would otherwise be copied to the device; cast it there.
         """
         indices, seeds = self._plan(n)
+        # Ragged, because the last batch may be smaller.
         source = tf.data.Dataset.from_tensor_slices((tf.ragged.constant(indices, dtype=tf.int64), seeds))
         parallel = min(_MOST_PARALLEL_BATCHES, usable_cores())
+        # Batches are prepared in parallel but delivered in order, so that an epoch repeats exactly.
         return source.map(self._load, num_parallel_calls=parallel, deterministic=True).prefetch(2)
 
     @property
@@ -90,6 +92,7 @@ class Pipeline:
         order = np.arange(self.images)
         seeds = np.zeros((self.steps, 2), np.int32)
         if self.training:
+            # From both numbers, not their sum: seed 1 in epoch 2 must not give what seed 2 gives in epoch 1.
             rng = np.random.default_rng([self.seed, epoch])
             order = rng.permutation(self.images)
             seeds = rng.integers(0, 2**31, (self.steps, 2), dtype=np.int32)
@@ -97,6 +100,7 @@ class Pipeline:
 
     def _load_batch(self, indices: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         images, masks = tf.numpy_function(self._read_batch, [indices], (tf.uint8, tf.uint8), stateful=False)
+        # TensorFlow cannot know the shapes that a Python function returns.
         images = tf.ensure_shape(images, (None, *self.image_size, 3))
         masks = tf.ensure_shape(masks, (None, *self.image_size))
         return self._augmentation(images, masks, seed)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from .encoders import encoder_entry
 from .taps import resolve_aspp_tap, resolve_low_level_tap
 
+# Strict, because pydantic would also accept 256.0, "256" and `true`.
 Filters = Annotated[int, Field(ge=1, strict=True)]
 
 
@@ -45,11 +46,14 @@ class Architecture(BaseModel):
             order.
     """
 
+    # Defaults are validated too, so that an empty tap becomes the name of a layer.
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
+    # Pydantic validates in this order, and a validator sees only the fields before its own.
     encoder: str = "ResNet50"
     output_stride: Literal[8, 16, 32] = 16
     aspp_tap: str = ""
+    # Chen et al. 2018, section 4.1: 48 filters (table 1) and two convolutions of 256 (table 2) were best.
     low_level_filters: Annotated[int, Field(ge=0, strict=True)] = 48
     low_level_tap: tuple[str, ...] = ()
     aspp_filters: Filters = 256
@@ -85,6 +89,7 @@ class Architecture(BaseModel):
     def _resolve_low_level_tap(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         if not info.data.get("aspp_tap") or "low_level_filters" not in info.data:
             return value  # reported already
+        # No decoder step reads a tap, so two networks that differ only in it are the same.
         if info.data["low_level_filters"] == 0:
             return ()
         encoder = info.data["encoder"]
@@ -101,7 +106,7 @@ class Architecture(BaseModel):
     @classmethod
     def _default_without_effect(cls, value: Any, info: ValidationInfo) -> Any:
         owner = "aspp_rates" if info.field_name == "aspp_separable" else "decoder_depth"
-        if info.data.get(owner, True):
+        if info.data.get(owner, True):  # a missing owner was refused, and is reported already
             return value
         return cls.model_fields[str(info.field_name)].default
 
@@ -131,6 +136,7 @@ TUTORIAL = Architecture()
 
 
 def _read(source: str | Path) -> str:
+    # A string with a line break is a document, never a path.
     is_path = isinstance(source, Path) or ("\n" not in source and source.endswith(".toml"))
     if not is_path:
         return str(source)

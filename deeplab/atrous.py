@@ -48,10 +48,12 @@ class AtrousRewriter:
         self.outputs: dict[str, keras.KerasTensor] = {}
         self._output_stride = output_stride
         self._dilated_layers = dilated_layers
+        # Each tensor is kept with its grid, so that no later tensor can get the same id.
         self._grids: dict[int, tuple[keras.KerasTensor, _Grid]] = {id(image): (image, _Grid(1, 1))}
 
     def __call__(self, layer: Any, *args: Any, **kwargs: Any) -> keras.KerasTensor:
         """Call the copy of `layer`, dilated if its input is denser than in the original network."""
+        # The layers of a nested model must be dilated one by one.
         if isinstance(layer, keras.Sequential):
             (output,) = args
             for inner in layer.layers:
@@ -96,17 +98,20 @@ class AtrousRewriter:
         if layer.padding == "same" and 2 * before != window - 1:
             changes["padding"] = "valid"
         if layer.padding == "valid" or "padding" in changes:
+            # Asymmetric zeros need a layer of their own; the convolution itself then pads nothing.
             x = self._pad(layer, x, grid, before, window)
         return self._dilated(layer, changes)(x), after
 
     def _pad(self, layer: Any, x: keras.KerasTensor, grid: _Grid, before: int, window: int) -> keras.KerasTensor:
         first = before * grid.dilation
         last = (window - 1) * grid.dilation - first
+        # The new padding replaces the copy of the original one, which pads for the removed stride, and takes its name.
         name = grid.padding.name if grid.padding is not None else f"{layer.name}_pad"
         source = x if grid.unpadded is None else grid.unpadded
         return keras.layers.ZeroPadding2D(((first, last), (first, last)), name=name)(source)
 
     def _dilated(self, layer: Any, changes: dict[str, Any]) -> Any:
+        # A layer that only lost its stride is not dilated, and is as fast in stock form.
         dilated = self._dilated_layers.get(type(layer), type(layer)) if "dilation_rate" in changes else type(layer)
         return dilated.from_config({**layer.get_config(), **changes})
 
@@ -124,6 +129,7 @@ def _pool(layer: Any, x: keras.KerasTensor, before: int, dilation: int) -> keras
     )
     if not excludes_padding:
         return mean
+    # One channel is enough: the share of cells inside the map is the same in all of them.
     inside = _shifted(keras.ops.ones_like(x[..., :1]), window, before, dilation, 0.0, f"{name}_inside")
     share = keras.layers.Average(name=f"{name}_share")(inside)
     return keras.layers.Multiply(name=name)([mean, keras.ops.reciprocal(share)])
@@ -164,5 +170,6 @@ def _window(layer: Any) -> tuple[int, int] | None:
 def _padding_before(layer: Any, grid: _Grid, window: int, stride: int) -> int:
     """Rows of zeros the original layer saw at the top and left of a map whose sides are multiples of its stride."""
     if layer.padding == "same":
+        # TensorFlow puts the odd row of "same" padding at the bottom and right.
         return max(window - stride, 0) // 2
     return grid.padding.padding[0][0] if grid.padding is not None else 0

@@ -53,6 +53,7 @@ def _from_layer(network: keras.Model, start: str) -> keras.Model:
 
 def _give_stable_names(network: keras.Model) -> None:
     """Rename automatically named layers: Keras numbers them per process, so the first may be `conv2d_7`."""
+    # Renamed by rank among layers of a kind, because only the order of Keras's numbers is the same in every process.
     numbered: dict[str, list[tuple[int, Any]]] = defaultdict(list)
     for operation in network.operations:
         kind = _snake_case(type(operation).__name__)
@@ -89,6 +90,7 @@ def feature_maps(
         One tensor `[B, H/stride, W/stride, C]` per name.
     """
     known = {operation.name: operation for operation in network.operations}
+    # Without the layers beyond the deepest tap, which would be built for nothing.
     part = keras.Model(network.inputs, [known[name].output for name in layers])
     rewriter = AtrousRewriter(image, output_stride, dilated_layers)
     # `keras.models.clone_model` walks the graph in the same way, but only from input layers.

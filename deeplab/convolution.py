@@ -83,6 +83,7 @@ def dilated_depthwise_conv2d(x: Any, kernel: Any, rates: tuple[int, int]) -> Any
     """As `dilated_conv2d`, for `tf.nn.depthwise_conv2d` with a kernel `[h, w, C, M]`; returns `[B, H, W, C * M]`."""
     rows, columns = _axes(x, kernel, rates)
     kernel = kernel[rows.cut(), columns.cut()]
+    # TensorFlow would otherwise cut the map into sub-maps along an axis on which only the centre tap is left.
     rates = (rows.rate if rows.reach else 1, columns.rate if columns.reach else 1)
     if _smallest_submap(rows, columns) >= DEPTHWISE_SUBMAP:
         return over_submaps(x, kernel, rates, _depthwise_conv2d)
@@ -106,6 +107,7 @@ def over_submaps(x: Any, kernel: Any, rates: tuple[int, int], convolve: Callable
     """A plain "same" convolution of each sub-map, which consists of the cells that lie `rates` apart."""
     import tensorflow as tf
 
+    # The zeros that complete the last sub-maps are those that "same" padding puts there anyway.
     missing = [[0, -side % rate] for side, rate in zip(x.shape[1:3], rates, strict=True)]
     submaps = tf.space_to_batch(x, rates, missing)
     return tf.batch_to_space(convolve(submaps, kernel, (1, 1)), rates, missing)
@@ -146,8 +148,8 @@ def _is_ours(layer: Any, x: Any) -> bool:
         layer.compute_dtype == "float32"
         and max(layer.dilation_rate) > 1
         and layer.padding == "same"
-        and all(side % 2 for side in layer.kernel_size)
-        and None not in x.shape[1:3]
+        and all(side % 2 for side in layer.kernel_size)  # "same" pads an even kernel unevenly
+        and None not in x.shape[1:3]  # the formulation depends on the size
         and getattr(layer, "groups", 1) == 1
     )
 
@@ -168,6 +170,7 @@ class FastDilatedConv2D(keras.layers.Conv2D):
 class FastDilatedDepthwiseConv2D(keras.layers.DepthwiseConv2D):
     """`keras.layers.DepthwiseConv2D` with its dilated convolution computed by `dilated_depthwise_conv2d`."""
 
+    # Keras's depthwise layer has no `convolution_op` to override.
     def call(self, inputs: Any) -> Any:
         if not _is_ours(self, inputs):
             return super().call(inputs)
@@ -200,6 +203,7 @@ def is_faster_here() -> bool:
 
     if tf.config.list_physical_devices("GPU"):
         return False
+    # Eagerly, even where a graph is being traced: the answer is needed now.
     with tf.init_scope(), tf.GradientTape() as tape:
         x, kernel = tf.ones((1, 4, 4, 1)), tf.ones((3, 3, 1, 1))
         tape.watch(kernel)

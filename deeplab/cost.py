@@ -114,6 +114,7 @@ def _encoder_layers(
 
     profile = encoder_profile(encoder, output_stride)
     stages = {layer: stage for stage, layer in encoder_entry(encoder).stages.items()}
+    # The layers after the last stage, such as a final normalisation, form a part of their own.
     parts = [*("stem" if stage == "stage1" else stage for stage in stages.values()), "end"]
     layers = [LayerCost("image", "image", "", (height, width, 3))]
     for name in ancestors(profile, taps):
@@ -158,6 +159,7 @@ class _CostHead:
     """`head.HeadOps` on shapes: records the cost of each operation."""
 
     def __init__(self, normalization: str) -> None:
+        # A moving mean and a moving variance per channel, which are weights but are not trained.
         self._statistics = 2 if normalization == "batch" else 0
         self.layers: list[LayerCost] = []
 
@@ -197,6 +199,7 @@ class _CostHead:
         return self._norm_relu(self._conv(x, filters, weights, part, kind, part), name, kind, part)
 
     def _conv(self, x: _Map, filters: int, weights: int, name: str, kind: str, part: str, bias: int = 0) -> _Map:
+        # The head's convolutions keep the size of their input, so the input's cells are the output's.
         macs = weights * x.height * x.width
         return self.add(x._replace(channels=filters), name, kind, part=part, weights=weights + bias, macs=macs)
 

@@ -45,6 +45,7 @@ class Encoder:
     @property
     def stages(self) -> dict[str, str]:
         """`stage1` .. `stage5` -> the last layer at stride 2, 4, 8, 16, 32, for those strides that the network has."""
+        # A later tap of the same stride replaces an earlier one.
         last = {stride: layer for layer, stride in self.taps.items()}
         return {f"stage{index}": last[2**index] for index in range(1, 6) if 2**index in last}
 
@@ -66,7 +67,7 @@ def _entry(
     return Encoder(
         name=name,
         taps=MappingProxyType(dict(reversed(taps.items()))),
-        low_level=(stages[-4],),
+        low_level=(stages[-4],),  # stride 4, as in Chen et al. 2018, section 4.1
         preprocessing=preprocessing,
         arguments=MappingProxyType(arguments),
         start=start,
@@ -94,15 +95,18 @@ def _efficientnet(name: str, *blocks: str) -> Encoder:
 
 
 def _efficientnet_v2(name: str, *blocks: str) -> Encoder:
+    # Keras scales images for B0 to B3 with ImageNet's mean and deviation, and for S to the range from -1 to 1.
     scaling: Preprocessing = "torch" if name[-2] == "B" else "tf128"
     return _entry(name, scaling, *blocks, "top_activation", include_preprocessing=False)
 
 
 def _convnext(name: str, *blocks: int) -> Encoder:
+    # There is no stage 1, because the stem has stride 4.
     last = [f"encoder_add_{block}" for block in blocks]
     return _entry(name, "torch", *last, "encoder_layer_normalization_0", include_preprocessing=False)
 
 
+# Names that begin with `encoder_` come from `backbone`: Keras leaves these layers unnamed.
 _ENTRIES = (
     _resnet(50, 4, 6),
     _resnet(101, 4, 23),

@@ -69,8 +69,9 @@ def wire_head(
     x = aspp(ops, architecture, features)
     stride = strides[0]
     for step, (tap, tap_stride) in enumerate(zip(low_level, strides[1:], strict=True), start=1):
+        # With one low-level tap, the usual case, names have no number.
         suffix = "" if step == 1 else str(step)
-        if stride != tap_stride:
+        if stride != tap_stride:  # two taps may have the same stride
             x = ops.upsample(x, stride // tap_stride, f"decoder{suffix}_upsample")
         x = _fuse(ops, architecture, x, tap, suffix)
         x = _decode(ops, architecture, x, suffix)
@@ -86,12 +87,13 @@ def aspp(ops: HeadOps[T], architecture: Architecture, x: T) -> T:
     """Parallel branches over a feature map, joined and projected: `[B, h, w, C]` -> `[B, h, w, aspp_filters]`."""
 
     def branch(x: T, kernel: int, rate: int, name: str) -> T:
-        separable = architecture.aspp_separable and kernel > 1
+        separable = architecture.aspp_separable and kernel > 1  # a 1x1 convolution has nothing to separate
         filters = architecture.aspp_filters
         return ops.conv_norm_relu(
             x, filters, kernel, rate, separable=separable, relu_before_norm=False, name=f"aspp_{name}_{{}}"
         )
 
+    # In the tutorial's order, which is also that of the projection's weights.
     branches = []
     if architecture.aspp_pooling:
         pooled = branch(ops.global_mean(x, "aspp_pool_mean"), 1, 1, "pool")

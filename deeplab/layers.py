@@ -57,7 +57,7 @@ class KerasHead:
             padding="same",
             use_bias=False,
             activation="relu" if relu_before_norm else None,
-            kernel_initializer="he_normal",
+            kernel_initializer="he_normal",  # He et al. 2015: for layers that a ReLU follows
             name=name.format("conv"),
         )(x)
         return self._norm_relu(x, name)
@@ -126,11 +126,12 @@ def preprocess(x: keras.KerasTensor, mode: str) -> keras.KerasTensor:
     elif mode == "tf128":
         scale, offset = 1 / 128, -1.0
     elif mode == "torch":
+        # ImageNet's statistics, of the red, green and blue channels.
         mean, deviation = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
         scale = [1 / (255 * s) for s in deviation]
         offset = [-m / s for m, s in zip(mean, deviation, strict=True)]
     elif mode == "caffe":
-        x = keras.ops.flip(x, axis=-1)  # RGB -> BGR
+        x = keras.ops.flip(x, axis=-1)  # RGB -> BGR, the order in which Caffe's networks were trained
         scale, offset = 1.0, [-103.939, -116.779, -123.68]
     else:
         raise ValueError(f"unknown preprocessing {mode!r}; known: caffe, tf, tf128, torch")
@@ -171,9 +172,12 @@ def _upsample_any_size(x: keras.KerasTensor, factor: int, name: str) -> keras.Ke
     pixels.
     """
     half = factor // 2
+    # Bilinear interpolation repeats the cells at the border, where it has no neighbours.
     x = keras.ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="symmetric")
     x = keras.layers.UpSampling2D(factor, interpolation="nearest", name=f"{name}_repeat")(x)
+    # Leaves one pixel for each that the averages below consume.
     x = keras.layers.Cropping2D(half, name=f"{name}_crop")(x)
+    # A mean along one axis and then the other is the two-dimensional mean, for fewer additions.
     for index, window in enumerate([(factor, 1), (1, factor), (2, 1)]):
         x = keras.layers.AveragePooling2D(window, strides=1, name=f"{name}_mean{index}")(x)
     return keras.layers.AveragePooling2D((1, 2), strides=1, name=name)(x)

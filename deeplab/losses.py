@@ -27,6 +27,7 @@ class MaskedCrossentropy(keras.losses.Loss):
     """
 
     def __init__(self, classes: int, ignore_index: int = 255, name: str = "masked_crossentropy") -> None:
+        # No reduction by Keras, which would divide by all pixels: `call` returns the mean over the labelled ones.
         super().__init__(name=name, reduction=None, dtype="float32")
         self.classes = classes
         self.ignore_index = ignore_index
@@ -37,12 +38,11 @@ class MaskedCrossentropy(keras.losses.Loss):
         labels = ops.where(valid, labels, 0)  # any class will do: these pixels get weight 0 below
         if self.classes == 1:
             logits = ops.squeeze(y_pred, axis=-1)
-            # The numerically stable form of -log sigmoid: max(x, 0) - x * z + log(1 + exp(-|x|)).
-            losses = ops.relu(logits) - logits * ops.cast(labels, logits.dtype) + ops.log1p(ops.exp(-ops.abs(logits)))
+            losses = ops.binary_crossentropy(ops.cast(labels, logits.dtype), logits, from_logits=True)
         else:
             losses = ops.sparse_categorical_crossentropy(labels, y_pred, from_logits=True)
         weights = ops.cast(valid, losses.dtype)
-        return ops.sum(losses * weights) / ops.maximum(ops.sum(weights), 1.0)
+        return ops.sum(losses * weights) / ops.maximum(ops.sum(weights), 1.0)  # 0, not NaN, if nothing is labelled
 
     def get_config(self) -> dict[str, Any]:
         return {"classes": self.classes, "ignore_index": self.ignore_index, "name": self.name}
@@ -50,5 +50,5 @@ class MaskedCrossentropy(keras.losses.Loss):
 
 def labelled(labels: Any, classes: int, ignore_index: int) -> Any:
     """Boolean tensor with the shape of `labels` (integers): whether the label is one of the classes."""
-    count = max(classes, 2)
+    count = max(classes, 2)  # one output distinguishes two classes
     return ops.logical_and(ops.logical_and(labels >= 0, labels < count), labels != ignore_index)

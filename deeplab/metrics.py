@@ -42,6 +42,7 @@ class ConfusionMatrix(keras.metrics.Metric):
             raise ValueError("ConfusionMatrix counts pixels and takes no sample weights; mark void pixels instead.")
         bins = self.count * self.count
         index = confusion_bins(y_true, y_pred, self.outputs, self.ignore_index)
+        # The last bin contains the void pixels.
         counts = ops.bincount(ops.reshape(index, (-1,)), minlength=bins + 1)[:bins]
         self._matrix.assign_add(ops.cast(ops.reshape(counts, (self.count, self.count)), "int64"))
 
@@ -50,6 +51,7 @@ class ConfusionMatrix(keras.metrics.Metric):
         truth = ops.sum(matrix, axis=1)
         hits = ops.diagonal(matrix)
         union = truth + ops.sum(matrix, axis=0) - hits
+        # A class that is predicted but never true has no IoU; its pixels lower that of the classes they belong to.
         occurs = ops.cast(truth > 0, "float32")
         iou = hits / ops.maximum(union, 1.0)
         return ops.sum(iou * occurs) / ops.maximum(ops.sum(occurs), 1.0)
@@ -82,6 +84,7 @@ def predicted_classes(logits: Any, classes: int) -> Any:
 def confusion_of_images(y_true: Any, y_pred: Any, classes: int, ignore_index: int) -> Any:
     """One confusion matrix per image, integers `[B, C, C]`, C at least 2. Arguments as in `ConfusionMatrix`."""
     index, count = confusion_bins(y_true, y_pred, classes, ignore_index), max(classes, 2)
+    # `bincount` counts each row separately.
     flat = ops.reshape(index, (-1, index.shape[1] * index.shape[2]))
     counts = ops.bincount(flat, minlength=count * count + 1)[:, : count * count]
     return ops.reshape(counts, (-1, count, count))

@@ -19,6 +19,7 @@ from .weights import copy_weights, load_encoder
 
 Output = Literal["logits", "probabilities", "class_ids"]
 
+# Encoder layers have the names that keras.applications gives them, so they are known by not being of the head.
 HEAD_PREFIXES = ("preprocessing", "size_", "aspp_", "low_level", "decoder", "logits", "probabilities")
 
 
@@ -67,10 +68,12 @@ def build_model(
     x = pad_to_multiple(x, architecture.output_stride)
     taps = (architecture.aspp_tap, *architecture.low_level_tap)
     features, *low_level = feature_maps(network, x, taps, architecture.output_stride, dilated_layers(atrous))
+    # A tap deeper than the output stride has just that stride, because the further strides became dilation.
     strides = [min(natural_stride(entry.name, tap), architecture.output_stride) for tap in taps]
     head = KerasHead(architecture.normalization, atrous)
     x = wire_head(head, architecture, features, low_level, strides, classes)
     model = keras.Model(image, _finish(crop_to(x, image), output), name="deeplab")
+    # The model has copies of the encoder's layers, with new weights.
     copy_weights(network, model)
     return model
 
@@ -88,7 +91,7 @@ def _finish(x: keras.KerasTensor, output: Output) -> keras.KerasTensor:
     if output == "probabilities":
         return keras.layers.Activation("sigmoid" if binary else "softmax", dtype="float32", name="probabilities")(x)
     if binary:
-        return keras.ops.cast(keras.ops.greater(keras.ops.squeeze(x, axis=-1), 0.0), "int32")
+        return keras.ops.cast(keras.ops.greater(keras.ops.squeeze(x, axis=-1), 0.0), "int32")  # 0 is probability 0.5
     # Not `argmax`: on TensorFlow, Keras's reads sign bits with an operation that LiteRT does not support.
     return keras.ops.squeeze(keras.ops.top_k(x, 1)[1], axis=-1)
 

@@ -82,11 +82,13 @@ def ancestors(profile: Mapping[str, LayerProfile], layers: Iterable[str]) -> lis
 
 def natural_strides(encoder: str) -> dict[str, int]:
     """Every tappable layer of an encoder, with its stride in keras.applications' own network, shallowest first."""
+    # At output stride 32 no stride is removed.
     return {layer.name: layer.stride for layer in encoder_profile(encoder, 32).values() if layer.tappable}
 
 
 def _profile(op: Any) -> LayerProfile:
     height = op.output.shape[1] if len(op.output.shape) == 4 else 1
+    # A side of 1 is a mean over the map, as in squeeze-and-excitation.
     stride = 0 if height == 1 else 2 ** round(math.log2(_SIDE / height))
     weights = op.weights if isinstance(op, keras.layers.Layer) else []
     trainable = op.trainable_weights if isinstance(op, keras.layers.Layer) else []

@@ -67,6 +67,7 @@ def _resolve(encoder: str, tap: str) -> str:
 
 
 def _is_shallower(encoder: str, layer: str, than: str) -> bool:
+    # The graph takes seconds to build, and most study files name only taps of the table.
     table = list(encoder_entry(encoder).taps)
     if layer in table and than in table:
         return table.index(layer) < table.index(than)
@@ -112,6 +113,7 @@ def _compact(names: Iterable[str]) -> list[str]:
 def _in_braces(parts: Sequence[str]) -> str:
     if len(parts) == 1:
         return parts[0]
+    # A letter counts like a number: a, b, c.
     counts = {int(part) if part.isdigit() else ord(part): part for part in parts}
     first, last = min(counts), max(counts)
     if last - first == len(counts) - 1:

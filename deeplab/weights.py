@@ -81,6 +81,7 @@ def copy_weights(source: keras.Model, target: keras.Model) -> None:
 
 def _imagenet(entry: Encoder) -> keras.Model:
     try:
+        # Keras downloads while it builds.
         with _download_lock(entry.name):
             return application(entry, weights="imagenet")
     except Exception as error:  # Keras raises a bare Exception where a download fails
@@ -114,11 +115,12 @@ def _read(path: Path) -> LayerWeights:
         if path.suffix == ".keras":
             with zipfile.ZipFile(path) as archive:
                 check_archive(archive)
+                # From memory: HDF5 seeks back and forth, and zip archives decompress only from the start.
                 with h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file:
                     return _keras3_weights(file)
         if path.suffix == ".h5":
             with h5py.File(path) as file:
-                return _legacy_weights(file.get("model_weights", file))
+                return _legacy_weights(file.get("model_weights", file))  # a whole model has its weights in a group
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise EncoderWeightsError(f"encoder weights {str(path)!r} cannot be read: {error}") from error
     raise EncoderWeightsError(f"encoder weights {str(path)!r}: the name must end in {', '.join(SUFFIXES)}")
@@ -130,6 +132,7 @@ def _keras3_weights(file: h5py.Group) -> LayerWeights:
 
     def collect(path: str, group: Any) -> None:
         if path.endswith("/vars") and "name" in group.attrs:
+            # Keras numbers a layer's arrays, so that "10" must come after "9".
             layers[group.attrs["name"]] = [group[key][()] for key in sorted(group, key=int)]
 
     file.visititems(collect)
@@ -138,6 +141,7 @@ def _keras3_weights(file: h5py.Group) -> LayerWeights:
 
 def _legacy_weights(group: h5py.Group) -> LayerWeights:
     check_arrays(group)
+    # HDF5 strings may be read as bytes or as text.
     names = [_text(name) for name in group.attrs["layer_names"]]
     return {name: [group[name][_text(key)][()] for key in group[name].attrs["weight_names"]] for name in names}
 
@@ -149,6 +153,7 @@ def _text(value: str | bytes) -> str:
 def _assign(network: keras.Model, found: LayerWeights, encoder: str, path: Path) -> None:
     wrong = f"encoder weights {str(path)!r} are not those of {encoder}"
     for layer in leaves(network):
+        # The order in which Keras saves a layer's arrays, in both of its formats.
         variables = [*layer.trainable_weights, *layer.non_trainable_weights]
         if not variables:
             continue
@@ -182,5 +187,6 @@ def _name_in_file(name: str, found: LayerWeights) -> str | None:
         return name if name in found else None
     kind, rank = name.removeprefix("encoder_").rsplit("_", 1)
     numbers = {other: automatic_name(other, kind) for other in found}
+    # The file's numbers start anywhere, as Keras numbers layers per process; only their order identifies them.
     same_kind = sorted((number, other) for other, number in numbers.items() if number is not None)
     return same_kind[int(rank)][1] if int(rank) < len(same_kind) else None

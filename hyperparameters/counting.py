@@ -26,6 +26,7 @@ def count_points(
         rates: counts the sets of dilation rates, which depend on output stride and branches.
         ignored: names of hyperparameters that do not count.
     """
+    # The two that the rates depend on are kept in the state too, although rates have no scope of their own.
     parents = {parent for offer in offers for parent in offer.scope} | {"output_stride", "aspp_branches"}
     states: Counter[_State] = Counter({(): 1})
     for offer in offers:

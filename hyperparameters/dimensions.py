@@ -11,6 +11,7 @@ from recipe import Recipe
 
 Value = bool | int | float | str
 MAX_BRANCHES = 5
+# A stepped real range becomes a choice, and each of its values is listed in oracle.json and in tables.
 MAX_STEPS = 1000
 
 
@@ -47,6 +48,7 @@ CATALOGUE: dict[str, Entry] = {
     "aspp_tap": Entry("str"),
     "aspp_filters": Entry("int", 256, 1, 4096),
     "aspp_branches": Entry("int", 3, 0, MAX_BRANCHES),
+    # Rates need no tight bound: those that do not fit the feature map are cut from the range.
     "aspp_rate": Entry("int", 6, 1, 10_000),
     **{f"aspp_gap_{branch}": Entry("int", 6, 1, 10_000) for branch in range(2, MAX_BRANCHES + 1)},
     "aspp_pooling": Entry("bool", True),
@@ -60,12 +62,15 @@ CATALOGUE: dict[str, Entry] = {
     "decoder_double_relu": Entry("bool", True),
     "normalization": Entry("str", "batch", allowed=("batch", "group")),
     "optimizer": _training_choice("optimizer"),
+    # `Recipe` requires a rate above 0, and a range includes its ends.
     "learning_rate": _training_choice("learning_rate", 1e-9, 10),
     "weight_decay": _training_choice("weight_decay", 0, 0.999),
+    "schedule": _training_choice("schedule"),
     "loss": _training_choice("loss"),
     "batch_size": _training_choice("batch_size", 1),
     "freeze_encoder_epochs": _training_choice("freeze_encoder_epochs"),
     "augment": _training_choice("augment"),
+    "precision": _training_choice("precision"),
 }
 
 # Names that are easily mistaken for hyperparameters, because they are fields of `Architecture`.
@@ -98,6 +103,7 @@ class Dimension:
             return kinds.Choice(values=list(self.choices), **arguments)
         arguments |= {"sampling": "log" if self.log else "linear"}
         if self.kind == "int":
+            # With logarithmic sampling, KerasTuner multiplies by the step and refuses 1.
             step = None if self.log else int(self.step or 1)
             return kinds.Int(min_value=int(self.low), max_value=int(self.high), step=step, **arguments)
         return kinds.Float(min_value=self.low, max_value=self.high, **arguments)
@@ -162,6 +168,7 @@ def parse_dimension(name: str, given: Any, default: Value | None) -> Dimension |
 def _parse_choice(name: str, entry: Entry, given: list[Any], default: Value | None) -> Dimension | Value:
     if not given:
         raise SpaceError([f"[space] {name}: given an empty list; list the values to choose from."])
+    # Without repetitions: a value that is listed twice would be drawn twice as often.
     choices = tuple(dict.fromkeys(_check_value(name, entry, item) for item in given))
     if len(choices) == 1:
         return choices[0]
@@ -183,6 +190,7 @@ def _parse_range(name: str, entry: Entry, given: dict[str, Any], default: Value 
         raise SpaceError([f"[space] {name}: step must be a number above 0; given {step!r}."])
     if step is not None and entry.kind == "int" and not isinstance(step, int):
         raise SpaceError([f"[space] {name}: step must be a whole number; given {step!r}."])
+    # A range of a single value is a fixed value: there is nothing to search.
     if low == high:
         return low
     if entry.kind == "float" and step is not None:
@@ -199,6 +207,7 @@ def _steps(name: str, low: float, high: float, step: float) -> list[float]:
         raise SpaceError(
             [f"[space] {name}: step (={step:g}) gives {count:,} values; at most {MAX_STEPS:,} are allowed."]
         )
+    # Twelve digits hide the rounding of the sum: 0.3, not 0.30000000000000004.
     return [float(f"{low + index * step:.12g}") for index in range(count)]
 
 
@@ -217,15 +226,18 @@ def _default_in_range(dimension: Dimension, low: Value, default: Value | None) -
     if default is None:
         return low
     if dimension.kind == "int":
+        # Off the range's steps, the default could not be drawn.
         return default if default in dimension.values() else low
     return float(default) if dimension.low <= float(default) <= dimension.high else float(low)
 
 
 def _check_value(name: str, entry: Entry, given: Any) -> Value:
+    # KerasTuner's values are scalars, so several taps become one name.
     if name == "low_level_tap" and isinstance(given, list) and given and all(isinstance(tap, str) for tap in given):
         return "+".join(given)
     types = {"int": int, "float": (int, float), "bool": bool, "str": str}
     words = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a name"}
+    # In Python, `True` is also an `int`.
     is_type = isinstance(given, types[entry.kind]) and (entry.kind == "bool" or not isinstance(given, bool))  # type: ignore[arg-type]
     if not is_type:
         raise SpaceError([f"[space] {name}: given {given!r}; expected {words[entry.kind]}."])
@@ -235,4 +247,5 @@ def _check_value(name: str, entry: Entry, given: Any) -> Value:
     if entry.kind in ("int", "float") and not entry.low <= given <= entry.high:
         bounds = f"at least {entry.low:g}" if entry.high == float("inf") else f"{entry.low:g} to {entry.high:g}"
         raise SpaceError([f"[space] {name}: given {given}; allowed: {bounds}."])
+    # 1 and 1.0 are one value, in CSV files too.
     return float(given) if entry.kind == "float" else given

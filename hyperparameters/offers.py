@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from keras_tuner.src.engine.conditions import Parent
+from keras_tuner.src.engine.conditions import Parent  # KerasTuner exports it nowhere
 
 from hyperparameters.dimensions import MAX_BRANCHES, Dimension, Value
 

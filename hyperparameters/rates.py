@@ -28,6 +28,7 @@ def rates_at(point: Mapping[str, Any]) -> tuple[int, ...]:
 
 def steps_of(rates: tuple[int, ...]) -> dict[str, int]:
     """The inverse of `rates_at`."""
+    # Not strict: the first sequence has one more element.
     gaps = (rate - before for before, rate in zip((0, *rates), rates, strict=False))
     return dict(zip(STEPS, gaps, strict=False))
 
@@ -92,9 +93,11 @@ def drop_degenerate(
         SpaceError: nothing is left of a range.
     """
     strides = [int(stride) for stride in _values("output_stride", fixed, searched)]
+    # The largest feature map in the space: what does not fit there fits nowhere.
     side = max(feature_map_size(image_size, min(strides)))
     notes: list[str] = []
     least = 0
+    # With the smallest value of each earlier step, so that only values that fit with none of them are cut.
     for name in STEPS[: max(int(count) for count in _values("aspp_branches", fixed, searched))]:
         if name in searched:
             kept = searched[name].below(side - least)

@@ -26,6 +26,7 @@ def parse_tap(tap: str, given: Any) -> Written:
     Raises:
         SpaceError: an encoder is unknown, or a value is not a name.
     """
+    # A table with `min` or `max` was meant as a range, which `_names` refuses with the right message.
     if not isinstance(given, dict) or not given or given.keys() & {"min", "max"}:
         return {"": _names(tap, given)}
     unknown = [encoder for encoder in given if encoder not in ENCODERS]
@@ -53,6 +54,7 @@ def tap_layers(tap: str, name: Value, encoder: str, output_stride: int, aspp_lay
 
 def _source(encoder: str, layer: str) -> str:
     """The layer that computes a layer's output: an earlier one if the layer only passes on its input."""
+    # At any output stride the same layers pass on their input; the profile at 32 also gives the natural strides.
     profile = encoder_profile(encoder, 32)
     while profile[layer].passes:
         (layer,) = profile[layer].inputs
@@ -111,7 +113,9 @@ class TapChoices:
         encoders, strides = self._values("encoder"), self._values("output_stride")
         self._check_encoders(encoders)
         places = [Place(str(encoder), int(stride)) for encoder in encoders for stride in strides]
+        # First, because a low-level tap must be shallower than the ASPP tap.
         choices = self._choose("aspp_tap", places)
+        # Without skip connections nothing reads a low-level tap.
         if max(self._values("low_level_filters")) == 0:
             return
         deeper = [
@@ -184,6 +188,7 @@ class TapChoices:
         offers = []
         for deciding, index in _by_parents(places, [tuple(layers) for layers in choices]):
             offered, own = tuple(choices[index]), places[index].own(tap)
+            # The encoder's own tap, under whatever name the study file gives it.
             default = next((name for name, layer in choices[index].items() if layer == own), offered[0])
             scope = dict(value if parent == "aspp_tap" else (parent, value) for parent, value in deciding.items())
             offers.append(

@@ -1,4 +1,4 @@
-"""The command line: one function a command, which reads its arguments and calls the module that does the work."""
+"""The command line: one function per command, which reads its arguments and calls the module that does the work."""
 
 from __future__ import annotations
 
@@ -60,14 +60,18 @@ def run(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Move an old study of this name aside and start anew.")
     ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Also show what the driver decides, and why; driver.log always has it.")
+    ] = False,
 ) -> None:
-    """Start a search, or continue it: the same command goes on after any stop."""
+    """Start a search, or continue it: after any stop, the same command continues."""
+    # Each command is imported when it is called, so that `--help` and `status` do not wait for the libraries of others.
     from search.commands.run import run_study
 
     overrides = list(set_ or [])
     overrides += [f"workers.count={workers}"] if workers is not None else []
     overrides += [f'workers.executor="{executor}"'] if executor is not None else []
-    run_study(study, overrides, directory, fresh=fresh)
+    run_study(study, overrides, directory, fresh=fresh, verbose=verbose)
 
 
 @app.command()
@@ -86,7 +90,7 @@ def plan(
 def status(
     folder: StudyFolder,
     json_: Annotated[bool, typer.Option("--json", help="For scripts: one JSON object on standard output.")] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Show it again and again, until the search is over.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Keep showing it until the search is over.")] = False,
 ) -> None:
     """Show where a search stands, while it runs or after: trials, brackets, the best so far, failures."""
     from search.commands.status import show_json, show_status, watch_status
@@ -215,6 +219,7 @@ def main() -> None:
     name_files_in_utf_8()
     show_any_text()
     quiet_environment()
+    # Messages are printed as they are: paths may contain brackets, and terminals wrap lines themselves.
     errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
     try:
         app()
@@ -228,6 +233,6 @@ def main() -> None:
         errors.print(f"deeplab-search: {error}")
         sys.exit(130)
     except BrokenPipeError:
-        # The reader of our output (head, less) has gone; that is no failure.
+        # The reader of our output (head, less) has gone, which is not a failure.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)

@@ -8,7 +8,7 @@ class UserError(Exception):
 
 
 class SearchStopped(Exception):
-    """The search cannot go on; all state is kept and the same command continues. Exit status 1."""
+    """The search cannot continue; all state is kept and the same command continues. Exit status 1."""
 
 
 class Interrupted(Exception):

@@ -10,9 +10,11 @@ from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
 from datasets.dataset import DEFAULT_IGNORE_INDEX, DataError
 
+# The file may come with untrusted data; the longest list of names is far shorter.
 _MOST_BYTES = 1_000_000
 _BINARY_NAMES = ("background", "object")
 
+# Without control characters, because names appear in terminals and in CSV headers.
 ClassName = Annotated[str, StringConstraints(strict=True, pattern=r"^[^\x00-\x1f\x7f]{1,100}$")]
 
 
@@ -27,6 +29,7 @@ class Labels(NamedTuple):
 class _ClassesFile(BaseModel):
     """classes.json; any further keys (name, licence ...) are left to the user."""
 
+    # Masks are uint8, and one of their 256 values has to remain for ignored pixels.
     classes: Annotated[list[ClassName], Field(min_length=2, max_length=255)]
     ignore_index: Annotated[int | None, Field(strict=True, ge=0, le=255)] = None
 

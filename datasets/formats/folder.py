@@ -151,7 +151,7 @@ class FolderDataset(Format):
         files: dict[str, Path] = {}
         others: Counter[str] = Counter()
         for entry in _entries(folder):
-            if entry.name.startswith("."):
+            if entry.name.startswith("."):  # such as .DS_Store, which macOS adds
                 continue
             if entry.suffix.lower() not in suffixes:
                 others[entry.suffix or entry.name] += 1
@@ -187,12 +187,14 @@ class FolderDataset(Format):
 
 def _entries(folder: Path) -> list[Path]:
     try:
+        # Sorted, because file systems list their entries in different orders.
         return sorted(folder.iterdir())
     except OSError as error:
         raise DataError(f"Cannot list {folder}: {error.strerror}.", folder) from error
 
 
 def _values(mask: UInt8Array) -> set[int]:
+    # Counting needs one pass; `np.unique` would sort all pixels.
     return set(np.flatnonzero(np.bincount(mask.ravel(), minlength=256)).tolist())
 
 

@@ -56,6 +56,7 @@ def draw_scene(rng: np.random.Generator, height: int, width: int) -> tuple[UInt8
     roads = [scene.add_road() for _ in range(rng.integers(1, 3))]
     for _ in range(rng.integers(4, 14)):
         scene.add_vehicle(roads[rng.integers(len(roads))])
+    # Trees come last, because from above their crowns hide whatever they overlap.
     for _ in range(rng.integers(3, 13)):
         scene.add_tree()
     return scene.finish(height, width)
@@ -81,6 +82,7 @@ class _Scene:
         angle = self._between(0, math.pi)
         (land,) = self._lands_at(center[None])
         for _ in range(_TRIES):
+            # A margin of the same land around the plot, so that its surroundings say what it is.
             around = self._rectangle(center, 1.3 * length, 1.3 * breadth, angle)
             if self._lands_at(_outline(around)) <= {land}:
                 self._stripes(self._rectangle(center, length, breadth, angle), LANDS[land].rows)
@@ -108,6 +110,7 @@ class _Scene:
         """Draw a small bright rectangle along a road; nothing where another object hides the road."""
         at = int(self.rng.integers(1, len(road) - 1))
         x, y = (int(side) for side in road[at])
+        # The mask is asked, because later objects, such as another vehicle, may cover the road.
         if not (0 <= x < self.width and 0 <= y < self.height) or self.mask.getpixel((x, y)) != ROAD:
             return
         direction = road[at + 1] - road[at - 1]
@@ -122,6 +125,7 @@ class _Scene:
 
     def add_tree(self) -> None:
         """Draw a round crown with a lit side and a shadow; its radius is 1.2 to 14 percent of the image."""
+        # Uniform in the logarithm, so that small trees are as common as large ones.
         radius = self.unit * math.exp(self._between(math.log(0.012), math.log(0.14)))
         x, y = self.rng.uniform(0, self.width), self.rng.uniform(0, self.height)
         base = self._color((52, 88, 46), 16)
@@ -236,7 +240,7 @@ class _Scene:
         return float(self.rng.uniform(low, high))
 
     def _width(self, fraction: float) -> int:
-        return max(_OVERSAMPLING, round(fraction * self.unit))
+        return max(_OVERSAMPLING, round(fraction * self.unit))  # one pixel after reduction
 
 
 def _circle(x: float, y: float, radius: float) -> Points:

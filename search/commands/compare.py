@@ -21,7 +21,7 @@ def compare_studies(folders: Sequence[Path], target: Path | None) -> None:
     """Print studies side by side; with `target`, also write `comparison.csv` and `comparison.html` there.
 
     Raises:
-        UserError: fewer than two folders, one holds no study, two have one name, or `target` cannot be written.
+        UserError: fewer than two folders, one holds no study, two have the same name, or `target` cannot be written.
     """
     if len(folders) < 2:
         raise UserError(f"given {len(folders)} study folder; expected two or more to compare.")

@@ -10,9 +10,11 @@ from rich.table import Table
 
 from datasets import Dataset, DataStatistics, Inspection, Problem, SplitStatistics, inspect_dataset
 from search.errors import UserError
-from search.study.prepare import open_data
+from search.study.measurable import check_measurable
+from search.study.prepare import check_objective, open_data
 from search.study.reading import load_config
-from search.terminal.console import make_console, reading_progress
+from search.system.wording import listed, plural
+from search.terminal import make_console, plain_table, reading_progress
 
 # Mistakes that a refusal names one by one.
 MOST_LISTED = 10
@@ -37,26 +39,28 @@ def check_data(path: Path, overrides: Sequence[str]) -> None:
     errors = sum(problem.severity == "error" for problem in problems)
     warnings = len(problems) - errors
     if errors:
-        raise UserError(f"the data have {errors} error{'s' * (errors > 1)} that would break training (listed above).")
-    console.print(f"no errors, {warnings or 'no'} warning{'s' * (warnings != 1)}", style="bold green")
+        raise UserError(f"the data have {plural(errors, 'error')} that would break training (listed above).")
+    check_objective(config, dataset, str(path))
+    check_measurable(dataset, config.study.objective)
+    console.print(f"no errors, {plural(warnings, 'warning') if warnings else 'no warnings'}", style="bold green")
 
 
-def check_new_data(dataset: Dataset, console: Console) -> list[str]:
+def check_new_data(dataset: Dataset, objective: str, console: Console) -> list[str]:
     """Read all the data once before a study is made of them; returns what may bias training.
 
-    Data that are drawn hold no surprises and are not read.
+    Data that are drawn hold no surprises; only the objective is looked for in them.
 
     Raises:
-        UserError: something would break training.
+        UserError: something would break training, or the objective cannot be measured.
     """
-    if dataset.is_generated:
-        return []
-    problems, _ = _read_all(dataset, console)
+    problems = [] if dataset.is_generated else _read_all(dataset, console).problems
     errors = [_located(problem) for problem in problems if problem.severity == "error"]
     if errors:
         more = [f"and {len(errors) - MOST_LISTED} more: see deeplab-search data check"] * (len(errors) > MOST_LISTED)
         listed = "\n".join(f"  - {error}" for error in [*errors[:MOST_LISTED], *more])
-        raise UserError(f"the data have {len(errors)} error{'s' * (len(errors) > 1)}:\n{listed}")
+        raise UserError(f"the data have {plural(len(errors), 'error')}:\n{listed}")
+    with console.status("looking for what the objective measures"):
+        check_measurable(dataset, objective)
     return [_located(problem) for problem in problems]
 
 
@@ -74,27 +78,20 @@ def _located(problem: Problem) -> str:
 
 
 def _split_table(statistics: DataStatistics) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for column in ("split", "images", "sizes (height x width)", "ignored pixels"):
-        table.add_column(column)
+    table = plain_table("split", "images", "sizes (height x width)", "ignored pixels")
     for split in statistics.splits:
         table.add_row(split.split, str(split.images), _sizes(split), f"{100 * split.ignored_share:.1f} %")
     return table
 
 
 def _sizes(split: SplitStatistics) -> str:
-    shown = [f"{height}x{width} ({count})" for (height, width), count in split.sizes[:3]]
-    more = len(split.sizes) - 3
-    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+    return listed([f"{height}x{width} ({count})" for (height, width), count in split.sizes], most=3)
 
 
 def _class_table(statistics: DataStatistics) -> Table:
     """Each class's share of the pixels, and in how many images it occurs, a column pair per split."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("class")
-    for split in statistics.splits:
-        table.add_column(f"{split.split} pixels", justify="right")
-        table.add_column("images", justify="right")
+    numbers = [column for split in statistics.splits for column in (f"{split.split} pixels", "images")]
+    table = plain_table("class", numbers=numbers)
     for index, entry in enumerate(statistics.splits[0].classes if statistics.splits else ()):
         cells = []
         for split in statistics.splits:

@@ -54,11 +54,11 @@ def check_study(folder: Path) -> None:
         console.print(f"{folder} is being searched: its files are looked at, and left as they are", style="yellow")
         found = [*damaged_checkpoints(study), *derived_damage(study)]
     else:
-        with lock_study(study):
+        with lock_study(study, say=console.print):
             found = [*mend(study), *derived_damage(study)]
     for line in found:
         console.print(line, style="yellow", soft_wrap=True)
-    trials = sum(is_trial_file(path) for path in study.folder.glob(f"trial_*/{FILE}"))
+    trials = sum(is_trial_file(trial / FILE) for trial in study.trial_folders())
     console.print(f"{config.study.name}: {plural(trials, 'trial')}, {mebibytes(folder_bytes(folder))} on disk")
     console.print("nothing is damaged" if not found else f"{len(found)} found", style="" if found else "bold green")
 

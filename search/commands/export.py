@@ -9,11 +9,12 @@ from rich.console import Console
 from search.errors import UserError
 from search.exporters import EXPORTERS, check_target, export_model, load_exporter
 from search.results.trained_network import TrainedTrial, load_model, trained_trial
-from search.study.folder import open_study
+from search.study import open_study
 from search.system.files import make_folder, write_atomically
 from search.system.quiet import load_tensorflow
 from search.system.toml import to_toml
-from search.terminal.console import make_console
+from search.system.wording import rounded
+from search.terminal import make_console
 
 LABELS = "labels.toml"
 
@@ -34,6 +35,7 @@ def export_study(folder: Path, *, trial_id: str | None, formats: str, target: Pa
     study = open_study(folder)
     target = target or study.folder / "export"
     for exporter in exporters:
+        # Before TensorFlow is loaded and anything is written.
         check_target(exporter, target)
     load_tensorflow()
     trial = trained_trial(study, trial_id)
@@ -47,7 +49,7 @@ def export_study(folder: Path, *, trial_id: str | None, formats: str, target: Pa
 
 def _say(console: Console, trial: TrainedTrial, written: list[Path]) -> None:
     height, width = trial.config.data.image_size
-    score = "" if trial.score is None else f"  {trial.config.study.objective} {trial.score:.4f}"
+    score = "" if trial.score is None else f"  {trial.config.study.objective} {rounded(trial.score)}"
     console.print(f"trial {trial.trial_id}{score}", style="bold green")
     console.print(f"  takes  RGB images, 0-255, [batch, {height}, {width}, 3]")
     console.print(f"  gives  probabilities, [batch, {height}, {width}, {trial.outputs}]")

@@ -18,11 +18,11 @@ from datasets.colors import class_colors, overlay
 from datasets.cores import usable_cores
 from search.errors import UserError
 from search.results.trained_network import load_model, trained_trial
-from search.study.folder import Study
+from search.study import Study
 from search.system.files import make_folder
 from search.system.quiet import load_tensorflow
 from search.system.wording import listed, plural
-from search.terminal.console import make_console, reading_progress
+from search.terminal import make_console, reading_progress
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 # Images that are read ahead, so that an interruption does not wait for all of them.
@@ -41,7 +41,7 @@ def predict_images(model: Path, images: Sequence[Path], target: Path) -> None:
         target: the folder to write to.
 
     Raises:
-        UserError: no such model or image, an unreadable image, or two images of one name.
+        UserError: no such model or image, an unreadable image, or two images with the same name.
     """
     files, skipped = find_images(images), others_in(images)
     check_outputs(files, target)
@@ -57,7 +57,7 @@ def predict_images(model: Path, images: Sequence[Path], target: Path) -> None:
             image = _read(path)
             _write(image, segment(predictor, image, size), *_outputs(path, target))
             progress(done, len(files))
-    console.print(f"{len(files)} mask{'s' * (len(files) > 1)} and overlays in {target}", soft_wrap=True)
+    console.print(f"{plural(len(files), 'mask')} and overlays in {target}", soft_wrap=True)
 
 
 def find_images(paths: Sequence[Path]) -> list[Path]:
@@ -123,7 +123,7 @@ def check_images(files: Sequence[Path], console: Console) -> None:
 
 
 def _identity(path: Path) -> tuple[int, int]:
-    """Equal for all paths that lead to one file."""
+    """Equal for all paths that lead to the same file."""
     status = path.stat()
     return status.st_dev, status.st_ino
 
@@ -149,7 +149,7 @@ def load_predictor(model: Path) -> tuple[Predictor, tuple[int, int]]:
         except Exception as error:  # noqa: BLE001
             raise UserError(f"{model} cannot be loaded as a Keras model: {error}") from None
         return _keras_predictor(network), _image_size(network.input_shape, model)
-    raise UserError(f"{model} is no model: expected a .keras file, a SavedModel folder or a study folder.")
+    raise UserError(f"{model} is not a model: expected a .keras file, a SavedModel folder or a study folder.")
 
 
 def segment(predictor: Predictor, image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -157,6 +157,7 @@ def segment(predictor: Predictor, image: np.ndarray, size: tuple[int, int]) -> n
     import keras
 
     probabilities = predictor(resize_image(image, size)[np.newaxis])
+    # Probabilities are scaled back and not class ids, which cannot be interpolated.
     full = np.asarray(keras.ops.image.resize(probabilities, image.shape[:2], interpolation="bilinear"))[0]
     if full.shape[-1] == 1:
         return (full[..., 0] > 0.5).astype(np.uint8)
@@ -172,6 +173,7 @@ def _saved_model_predictor(folder: Path) -> tuple[Predictor, tuple[int, int]]:
 
     loaded = tf.saved_model.load(str(folder))
     serve = loaded.signatures["serving_default"]
+    # Exports name their input in different ways, but all have just one.
     (name, spec), *_ = serve.structured_input_signature[1].items()
 
     def predict(images: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 import sys
 from collections.abc import Sequence
@@ -17,16 +18,30 @@ from search.executors import Executor, make_executor
 from search.results import Snapshot
 from search.study import Study, lock_study
 from search.study.prepare import Prepared, prepare
+from search.study.versions import packages_note
 from search.system.disk import is_disk_full
+from search.system.logs import log_to
+from search.system.machine import versions
 from search.terminal import SearchConsole
 from search.terminal.conclusion import show_conclusion
 
 if TYPE_CHECKING:
     from search.oracle.limits import Limits
 
+log = logging.getLogger(__name__)
 
-def run_study(path: Path, overrides: Sequence[str], directory: str | None, *, fresh: bool) -> None:
+
+def run_study(
+    path: Path, overrides: Sequence[str], directory: str | None, *, fresh: bool, verbose: bool = False
+) -> None:
     """Start or continue the study of a study file.
+
+    Args:
+        path: the study file.
+        overrides: of `--set`.
+        directory: of `--directory`.
+        fresh: move an old study of this name aside and start anew.
+        verbose: also show what the driver decides, and why; the study's `driver.log` has it in any case.
 
     Raises:
         UserError: the input is wrong; nothing was changed.
@@ -40,8 +55,11 @@ def run_study(path: Path, overrides: Sequence[str], directory: str | None, *, fr
     from search.oracle.latency import LatencyMeter
 
     config = prepared.config
-    study = _startable_study(prepared, fresh=fresh)
+    study, fingerprint = Study(config.folder), _fingerprint(prepared)
+    study.check_writable()
     is_new = fresh or not study.exists
+    if not (fresh and study.exists):
+        study.check_startable(config, fingerprint)
     meter = LatencyMeter(config.data.image_size, prepared.dataset.classes)
     limits = make_limits(prepared, meter)
     notes = [*prepared.space.notes, *command_note(config)]
@@ -49,50 +67,63 @@ def run_study(path: Path, overrides: Sequence[str], directory: str | None, *, fr
     if is_new:
         with console.console.status("looking for networks that fit the limits"):
             limits.check()
-        notes += check_new_data(prepared.dataset, console.console)
-    if fresh and study.exists:
-        with lock_study(study):
-            pass
-        console.say(f"the old study is kept in {study.move_aside()}")
-    study.make_folder()
-    with lock_study(study):
-        notes += _open_study(study, prepared, is_new=is_new)
-        meter.keep_in(study.latency_file, console.say)
-        for note in notes:
-            console.say(f"note: {note}", "yellow")
-        try:
-            snapshot = _search(study, prepared, limits, executor, console)
-        except SearchStopped:
-            end_search(study, config, console, "stopped")
-            raise
-    end_search(study, config, console, "finished")
+        notes += check_new_data(prepared.dataset, config.study.objective, console.console)
+    try:
+        with lock_study(study, anew=fresh, say=console.say) as aside:
+            if aside is not None:
+                console.say(f"the old study is kept in {aside}")
+            # Decided again: while the data were read, another run may have started a study of this name.
+            study.check_startable(config, fingerprint)
+            notes += _open_study(study, prepared, limits)
+            meter.keep_in(study.latency_file, console.say)
+            with log_to(study.log_file, console.detail if verbose else None):
+                for note in notes:
+                    console.say(f"note: {note}", "yellow")
+                snapshot = _search_logged(study, prepared, limits, executor, console)
+    except SearchStopped:
+        end_search(study, config, console, "stopped")
+        raise
+    end_search(study, config, console, "failed" if snapshot.best is None else "finished")
     show_conclusion(console.console, study, snapshot)
     if snapshot.best is None:
         raise SearchStopped(f"no trial completed; the reasons are in {study.trials_csv}")
 
 
-def _startable_study(prepared: Prepared, *, fresh: bool) -> Study:
-    """The study of a study file, once it is sure that it can be started or continued. Raises UserError."""
+def _fingerprint(prepared: Prepared) -> str:
     try:
-        fingerprint = prepared.dataset.fingerprint()
+        return prepared.dataset.fingerprint()
     except DataError as error:
         raise UserError(f"[data] {error}") from None
-    study = Study(prepared.config.folder)
-    study.check_writable()
-    if not (fresh and study.exists):
-        study.check_startable(prepared.config, fingerprint)
-    return study
 
 
-def _open_study(study: Study, prepared: Prepared, *, is_new: bool) -> list[str]:
-    """Make the study, or mend what a kill has left of it; returns what was mended."""
+def _open_study(study: Study, prepared: Prepared, limits: Limits) -> list[str]:
+    """Create the study, or repair what a kill has left of it and adopt it from another version; returns notes."""
     from search.driver.mending import mend
+    from search.oracle.factory import check_trials, make_oracle
 
-    if is_new:
+    if not study.exists:
         study.create(prepared.config, prepared.dataset)
-    mended = mend(study)
+        return mend(study)
+    check_trials(study, make_oracle(prepared.config, prepared.space, limits))
+    notes = [*study.adopt(), *packages_note(study.frozen()), *mend(study)]
     study.grow(prepared.config)
-    return mended
+    return notes
+
+
+def _search_logged(
+    study: Study, prepared: Prepared, limits: Limits, executor: Executor, console: SearchConsole
+) -> Snapshot:
+    """Search, with how it began and how it ended in the log."""
+    log.info("run: %s", _command())
+    log.debug("versions: %s; devices: %s", versions(), ", ".join(device.worker for device in executor.devices))
+    try:
+        return _search(study, prepared, limits, executor, console)
+    except (Interrupted, SearchStopped) as error:
+        log.info("ended: %s", error)
+        raise
+    except BaseException:
+        log.exception("ended by an error")
+        raise
 
 
 def _search(study: Study, prepared: Prepared, limits: Limits, executor: Executor, console: SearchConsole) -> Snapshot:

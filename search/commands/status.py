@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from search.results import Snapshot, snapshot_from_disk, snapshot_of_rows, trial_rows
-from search.study import Study, is_driven, open_study
+from search.study import Study, is_driven, lost_driver, open_study
 from search.system.files import folder_bytes
 from search.system.wording import mebibytes
 from search.terminal import is_live, make_console
@@ -25,7 +25,7 @@ WATCH_INTERVAL = 2.0
 
 
 def show_status(folder: Path) -> None:
-    """Print a study's trials, brackets, best configuration and failures; disturbs nothing, also while it runs.
+    """Print a study's trials, brackets, best configuration and failures; disturbs nothing, even while it runs.
 
     Raises:
         UserError: the folder holds no study.
@@ -101,6 +101,8 @@ def watch_status(folder: Path) -> None:
             return
         while not (snapshot := snapshot_from_disk(study)).is_over:
             console.print(f"{summary_line(snapshot)} · {best_line(snapshot)}", soft_wrap=True)
+            if not is_driven(study):
+                console.print(_not_running(study), style="yellow", soft_wrap=True)
             time.sleep(PLAIN_INTERVAL)
         console.print(f"{summary_line(snapshot)} · {best_line(snapshot)}", soft_wrap=True)
     except KeyboardInterrupt:
@@ -114,7 +116,8 @@ def _picture(study: Study, snapshot: Snapshot) -> RenderableType:
 
 
 def _not_running(study: Study) -> str:
-    return f"not running now; continue with the command that started it ({study.folder})"
+    lost = lost_driver(study)
+    return f"not running now{lost and f', {lost}'}; continue with the command that started it ({study.folder})"
 
 
 def _plain(row: Any) -> dict[str, Any]:

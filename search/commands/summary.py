@@ -105,6 +105,7 @@ def _of_stage(architecture: Architecture, part: str, layers: Sequence[LayerCost]
     """What the head taps of a stage, and the dilation that stands for its stride."""
     names = {layer.name for layer in layers}
     taps = [(architecture.aspp_tap, "ASPP"), *((tap, "decoder") for tap in architecture.low_level_tap)]
+    # A stem has no stride that could become dilation.
     stride = 1 if part == "stem" else 2 ** int(part.removeprefix("stage"))
     dilated = [f"dilation {stride // architecture.output_stride}"] if stride > architecture.output_stride else []
     return dilated + [f"{reader}: {tap}" for tap, reader in taps if tap in names]

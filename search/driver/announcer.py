@@ -65,6 +65,8 @@ def nothing_completed(failed: list[StudyTrial], log: object) -> str:
     who = "the first trial" if len(failed) == 1 else f"the first {len(failed)} trials"
     alike = ", all with the same reason" if len(reasons) == 1 < len(failed) else ""
     return (
-        f"{who} failed{alike}: {'; '.join(sorted(reasons))}\nMore of it is in {log}.\n"
-        "Mend the cause, and the next run tries them again. A larger abort_after_failures goes on without them."
+        f"{who} failed{alike}: {'; '.join(sorted(reasons))}\nThe details are in {log}.\n"
+        "If the cause lies outside the study, such as a missing file, mend it, and the next run tries them again. If "
+        "other settings or other data are needed, start anew with --fresh (the old study is kept aside). A larger "
+        "abort_after_failures goes on without them."
     )

@@ -18,13 +18,14 @@ DISK_SHARE = 0.5
 
 
 def decode_images(study: Study, config: StudyConfig, dataset: Dataset, console: SearchConsole) -> None:
-    """Build the study's cache where it is not whole yet, as large as `[data] cache` allows, if there is room for it.
+    """Build the study's cache if it is not complete yet, as large as `[data] cache` allows, if there is room for it.
 
     Raises:
         UserError: an image cannot be read.
     """
     folder, limit = study.data_cache(config), config.data.cache_bytes
     needed = sum(cached_counts(dataset, limit).values()) * bytes_an_image(dataset)
+    # A cache that exists already takes no further room.
     if not folder.exists() and needed > DISK_SHARE * free_bytes(study.folder):
         console.say(
             f"note: too little room on the disk for {needed / 2**30:.1f} GB of decoded images: each trial reads the "

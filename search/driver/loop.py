@@ -68,7 +68,8 @@ class Driver:
         self._objective = config.study.objective
         self._announcer = Announcer(console, self._objective)
         self.oracle = make_oracle(config, space, limits)
-        self.oracle.attach(study)
+        for line in self.oracle.attach(study):
+            self._announcer.warn(line)
         self._publisher = Publisher(study, config, space, self.oracle, dataset.class_names)
         self._specify = Specifier(study, config, space, dataset)
         self._running: list[Running] = []
@@ -128,14 +129,15 @@ class Driver:
             self._add_size(self.oracle.create_baseline(BASELINE, values, config_id(architecture, recipe)))
 
     def _try_all_again(self) -> None:
-        """Where a search had ended because every trial failed, its cause lay outside and is mended now."""
+        """Retry every trial if all of them had failed: the cause lay outside them, and the user has mended it."""
+        # A search that is over has no further trials, so that a single failure was all of them.
         count = 1 if self.study.finished_file.exists() else self.config.limits.abort_after_failures
         if self.oracle.has_only_failed(count):
             failed = self.oracle.reopen()
             self._announcer.say(f"all {len(failed)} trials had failed; they are tried again")
 
     def _start_trials(self) -> bool:
-        """Fill the free workers; True if one was."""
+        """Give trials to the free workers; True if any was started."""
         started = False
         while not self._interrupts.requested and (device := self._free_device()) is not None:
             trial = self._waiting_trial() or self._next_trial()
@@ -156,10 +158,10 @@ class Driver:
         return next(waiting, None)
 
     def _next_trial(self) -> StudyTrial | None:
+        # The name stands for a worker in KerasTuner; here each trial has its own, so that none replaces another.
         trial = self.oracle.create_trial(f"slot{len(self.oracle.trials)}")
         self._say_drawn()
         if trial.status != "RUNNING":
-            log.debug("no trial to start: the oracle says %s", trial.status)
             return None
         self._add_size(trial)
         return trial
@@ -226,6 +228,7 @@ class Driver:
         log.debug("trial %s: %s after %.1f s, %s", trial.trial_id, outcome.status, outcome.total_seconds, outcome.error)
         if self._is_stopped(trial, outcome) or self._is_retried(trial, outcome):
             return
+        # Such as the IoU of a class that occurs in no validation image.
         if outcome.status == "completed" and outcome.score is None:
             outcome = replace(outcome, status="failed", error=f"{self._objective} was never a number")
         record |= {"status": outcome.status, "error": outcome.error}
@@ -240,6 +243,7 @@ class Driver:
 
     def _is_stopped(self, trial: StudyTrial, outcome: Outcome) -> bool:
         """Whether the attempt was interrupted, so that the next run continues the trial. Raises SearchStopped."""
+        # Trials that the driver itself ended at the second Ctrl-C are not lost.
         if outcome.status != "interrupted" and not (self._interrupts.at_once and outcome.status == "lost"):
             return False
         self.oracle.save_trial(trial)

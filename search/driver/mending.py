@@ -1,4 +1,4 @@
-"""A study's files after a fault: what is damaged, and what can be put right from the others.
+"""A study's files after a fault: what is damaged, and what can be repaired from the others.
 
 Nothing here decides on trials. Files that follow from the trials (`oracle.json`, `trials.csv`, `epochs.csv`,
 `best.toml`, TensorBoard's) are left to the next run, which writes them anew wherever they differ.
@@ -6,24 +6,27 @@ Nothing here decides on trials. Files that follow from the trials (`oracle.json`
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from search.oracle.latency import is_latency_file
 from search.oracle.trials import FILE, is_of_stock_tuner, is_trial_file
 from search.study.folder import Study
-from search.system.files import backup_of, read_json, write_atomically
+from search.system.files import backup_of, is_being_written, read_json, write_atomically
 from search.trial.checkpoint import PARTIAL, STATE, read_state, weights_file
 
 
 def mend(study: Study) -> list[str]:
-    """Put right what can be; returns a line for each damage, with what becomes of it. For the study's driver alone."""
-    return [*_mend_configuration(study), *_mend_trials(study), *_leftovers(study), *damaged_checkpoints(study)]
+    """Repair what can be repaired; returns one line per damaged file, with what becomes of it. For the driver alone."""
+    mended = [*_mend_configuration(study), *_mend_trials(study), *_mend_latencies(study)]
+    return [*mended, *_leftovers(study), *damaged_checkpoints(study)]
 
 
 def damaged_checkpoints(study: Study) -> Iterator[str]:
     """A line for each checkpoint that is not whole, with what it costs."""
-    for folder in sorted(path for path in study.folder.glob("trial_*/*") if path.name in ("last", "best")):
-        if weights_file(folder) is not None or not any(folder.iterdir()):
+    for folder in (trial / name for trial in study.trial_folders() for name in ("best", "last")):
+        # An empty folder was created just before a kill, and has lost nothing.
+        if not folder.is_dir() or weights_file(folder) is not None or not any(folder.iterdir()):
             continue
         what = STATE if read_state(folder) is None else "the weights"
         cost = "its epochs are trained again where they are needed" if folder.name == "last" else "it can't be exported"
@@ -41,25 +44,38 @@ def _mend_configuration(study: Study) -> Iterator[str]:
 
 
 def _mend_trials(study: Study) -> Iterator[str]:
-    for folder in sorted(study.folder.glob("trial_*")):
-        file = folder / FILE
-        copy = backup_of(file)
-        if not (file.exists() or copy.exists()) or is_of_stock_tuner(folder):
-            continue
-        if is_trial_file(file):
-            if copy.exists() and not is_trial_file(copy):
-                write_atomically(copy, file.read_bytes())
-                yield f"{copy}, the copy, was damaged; written again"
-        elif is_trial_file(copy):
-            write_atomically(file, copy.read_bytes())
-            yield f"{file} was damaged; restored from its copy"
-        else:
-            yield f"{file} and its copy are damaged; the trial is made again, from its checkpoint where it has one"
+    for folder in study.trial_folders():
+        if not is_of_stock_tuner(folder):
+            lost = "the trial is made again, from its checkpoint where it has one"
+            yield from _mend_pair(folder / FILE, is_trial_file, lost)
+
+
+def _mend_latencies(study: Study) -> Iterator[str]:
+    lost = "networks are measured again, so configurations may be drawn that would not have been"
+    yield from _mend_pair(study.latency_file, is_latency_file, lost)
+
+
+def _mend_pair(file: Path, is_whole: Callable[[Path], bool], lost: str) -> Iterator[str]:
+    """Restore a file from its copy, or the copy from the file; `lost` says what it costs where both are damaged."""
+    copy = backup_of(file)
+    if not (file.exists() or copy.exists()):
+        return
+    if is_whole(file):
+        if copy.exists() and not is_whole(copy):
+            write_atomically(copy, file.read_bytes())
+            yield f"{copy}, the copy, was damaged; written again"
+    elif is_whole(copy):
+        write_atomically(file, copy.read_bytes())
+        yield f"{file} was damaged; restored from its copy"
+    else:
+        yield f"{file} and its copy are damaged; {lost}"
 
 
 def _leftovers(study: Study) -> Iterator[str]:
-    """What a killed process left half written."""
-    for path in [*study.folder.rglob(".*.tmp"), *study.folder.glob(f"trial_*/*/{PARTIAL}*")]:
+    """What a killed process left half written; one that lives may be about to rename its file."""
+    unfinished = (path for path in study.folder.rglob(".*.tmp") if not is_being_written(path))
+    partial = (path for trial in study.trial_folders() for path in trial.glob(f"*/{PARTIAL}*"))
+    for path in [*unfinished, *partial]:
         path.unlink(missing_ok=True)
         yield f"{path} was half written; removed"
 
@@ -67,7 +83,7 @@ def _leftovers(study: Study) -> Iterator[str]:
 def derived_damage(study: Study) -> Iterator[str]:
     """A line for each file that stock KerasTuner or people read, and that the next run writes anew."""
     for path in (study.folder / "oracle.json", study.folder / "tuner0.json"):
-        if read_json(path) is None and any(study.folder.glob("trial_*")):
+        if read_json(path) is None and study.trial_folders():
             yield _rewritten(path)
     for path in (study.trials_csv, study.epochs_csv, study.best_file):
         if path.exists() and not _ends_with_a_line(path):

@@ -35,7 +35,7 @@ class Running:
     ended_because: str | None = None
 
     def end_if_over(self, limits: LimitsSection) -> None:
-        """End the attempt where it takes too long, or has not made a step for too long."""
+        """End the attempt if it takes too long, or has not made a step for too long."""
         age = time.monotonic() - self.started
         if limits.trial_minutes is not None and age > 60 * limits.trial_minutes:
             self.ended_because = f"took longer than {limits.trial_minutes:g} minutes (trial_minutes)"
@@ -46,6 +46,7 @@ class Running:
 
     def outcome(self, study: Study) -> Outcome:
         """The outcome of the attempt, which is done; where its process was lost, what its last whole epoch left."""
+        # A cancelled future raises instead of returning its exception.
         failure = None if self.future.cancelled() else self.future.exception()
         if self.ended_because is None and failure is None and not self.future.cancelled():
             return self.future.result()

@@ -47,14 +47,14 @@ class ExecutorClass(Protocol):
     """What an entry of `EXECUTORS` names."""
 
     def from_config(self, workers: WorkersSection) -> Executor:
-        """The executor that a study file's `[workers]` describes. Raises UserError where it cannot be had."""
+        """The executor that a study file's `[workers]` describes. Raises UserError if it is not available here."""
 
 
 def make_executor(config: StudyConfig) -> Executor:
     """The executor that `[workers]` asks for.
 
     Raises:
-        UserError: a package that it needs is not installed, or it cannot be had.
+        UserError: a package that it needs is not installed, or it is not available here.
     """
     chosen: ExecutorClass = load_choice(EXECUTORS, config.workers.executor)
     return chosen.from_config(config.workers)

@@ -1,4 +1,4 @@
-"""The devices of this machine, shared out among workers."""
+"""The devices of this machine, divided among workers."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from search.trial.contract import Device
 
 
 def share_devices(workers: int | None, gpus: Sequence[str], cores: int, threads: int | None = None) -> list[Device]:
-    """One GPU a worker where there are GPUs, with the cores shared out; else the cores alone.
+    """One GPU per worker if there are GPUs, with the cores divided among them; otherwise the cores alone.
 
-    On CPUs every worker has as many threads as there are cores, however many workers there are: sums are rounded as
-    their parts are shared among threads, and a trial must not depend on what runs beside it.
+    On CPUs every worker has as many threads as there are cores, however many workers there are: the number of threads
+    determines how sums are rounded, and a trial must not depend on what runs beside it.
 
     Args:
         workers: how many; None for one per GPU, or one.
@@ -40,5 +40,6 @@ def list_gpus() -> list[str]:
     if shutil.which("nvidia-smi") is None:
         return []
     command = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
+    # Not through TensorFlow: the driver must not touch a GPU.
     listed = subprocess.run(command, capture_output=True, text=True, check=False)
     return listed.stdout.split() if listed.returncode == 0 else []

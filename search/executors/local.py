@@ -1,4 +1,4 @@
-"""Trials as fresh processes on this machine, one a device."""
+"""Trials as fresh processes on this machine, one per device."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class LocalExecutor:
 
     Args:
         workers: trials at a time; None for one per GPU, or one on a machine without.
-        threads: that each trial computes with on a machine without GPUs; None for one a core.
+        threads: that each trial computes with on a machine without GPUs; None for one per core.
     """
 
     def __init__(self, workers: int | None = None, threads: int | None = None) -> None:
@@ -61,7 +61,7 @@ class LocalExecutor:
         self._wait_for(list(self._processes))
 
     def _wait_for(self, ending: Sequence[OwnProcess[Outcome]]) -> None:
-        """Wait until processes that end have ended: their devices and files are free then."""
+        """Wait until processes that are ending have ended: then their devices and files are free."""
         for process in ending:
             process.wait()
             self._processes.remove(process)
@@ -76,7 +76,7 @@ def fork_context() -> ForkServerContext:
 
 @contextlib.contextmanager
 def interrupts_blocked() -> Iterator[None]:
-    """While processes are started: the server that they are forked from inherits this. Ctrl-C is the driver's."""
+    """Around the start of processes, whose server inherits this: Ctrl-C is for the driver alone."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -4,6 +4,7 @@ from search.system.quiet import load_tensorflow
 
 load_tensorflow()
 
+# After TensorFlow, which would otherwise be loaded here with all its messages.
 import datasets.pipeline  # noqa: E402, F401
 import search.trial.events  # noqa: E402
 import search.trial.run  # noqa: E402

@@ -46,6 +46,7 @@ class OwnProcess(Generic[T]):
             self.future.set_exception(ProcessLost(f"could not be started: {error or type(error).__name__}"))
             return
         finally:
+            # Only the process may hold this end, so that the pipe ends when the process does.
             sender.close()
         self.future.add_done_callback(lambda future: self._end_group() if future.cancelled() else None)
         self._watcher.start()
@@ -65,6 +66,7 @@ class OwnProcess(Generic[T]):
         self._end_group()
         self._process.join()
         self._receiver.close()
+        # Only now, because a future that is marked as running could no longer be cancelled.
         if not self.future.set_running_or_notify_cancel():
             return
         if sent:
@@ -84,7 +86,7 @@ class OwnProcess(Generic[T]):
 
 
 def _serve(sender: connection.Connection, function: Callable[..., Any], arguments: Sequence[Any]) -> None:
-    """The process: its own group, a result, and an end without ceremony."""
+    """The body of the process: its own group, the call, its result, and an immediate exit."""
     _live_with_driver()
     sender.send(function(*arguments))
     sender.close()
@@ -94,7 +96,7 @@ def _serve(sender: connection.Connection, function: Callable[..., Any], argument
 def _live_with_driver() -> None:
     """Give this process a group of its own, which ends as soon as the driver that started it is gone.
 
-    So nobody writes beside the driver's successor. Ctrl-C is for the driver to answer.
+    So no trial of the old driver writes while its successor runs. Ctrl-C is for the driver to answer.
     """
     os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -30,14 +30,14 @@ class Exporter(Protocol):
     name: str
 
     def may_replace(self, path: Path) -> bool:
-        """Whether what exists at `path` is an earlier export, which a new one may take the place of."""
+        """Whether what exists at `path` is an earlier export, which a new one may replace."""
 
     def write(self, model: keras.Model, path: Path) -> None:
         """Write a model (RGB images 0-255 to probabilities) to `path`, where nothing exists yet."""
 
 
 def load_exporter(name: str) -> Exporter:
-    """The exporter of a name.
+    """The exporter with this name.
 
     Raises:
         UserError: there is no such format, or a package that it needs is not installed.
@@ -65,7 +65,7 @@ def export_model(exporter: Exporter, model: keras.Model, folder: Path) -> Path:
         The file or folder that was written.
     """
     path = folder / exporter.name
-    # The name stays at the end: formats are told by it.
+    # The name stays at the end, because formats are recognized by it.
     partial = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         exporter.write(model, partial)

@@ -41,7 +41,7 @@ class Configurations:
         return self._config_id(values)
 
     def draw(self, number: int, taken: AbstractSet[str]) -> tuple[Values, str] | None:
-        """Values and id of configuration `number`, not rejected and none of `taken`; None where there are no more."""
+        """Values and id of configuration `number`, not rejected and none of `taken`; None if there are no more."""
         measured: set[str] = set()
         for attempt in range(MAX_DRAWS):
             values = self._sampler.propose(number, attempt)

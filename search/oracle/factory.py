@@ -11,8 +11,11 @@ from search.oracle.schedule import make_schedule
 from search.oracle.study_oracle import StudyOracle
 from search.study.choices import PROMOTIONS, SAMPLERS, load_choice
 from search.study.config import StudyConfig
+from search.study.folder import Study
 from search.study.objective import objective_of
 from search.study.prepare import Prepared
+from search.study.versions import is_of_another_version, not_understood
+from search.system.wording import listed
 from space import Space
 
 
@@ -54,6 +57,23 @@ def draw_ahead(oracle: StudyOracle, config: StudyConfig, space: Space, limits: L
     if supply is None:
         return planned
     return min(planned, supply - (config.hyperband.baseline and space.holds(*space.baseline())))
+
+
+def check_trials(study: Study, oracle: StudyOracle) -> None:
+    """Refuse a study that another version drove if this version would not know its trials again; changes nothing.
+
+    Raises:
+        UserError: with those trials, and the version that continues them.
+    """
+    frozen = study.frozen()
+    unknown = oracle.misfits(study) if is_of_another_version(frozen) else []
+    if unknown:
+        raise not_understood(
+            study.folder,
+            frozen,
+            f"of {listed(unknown, most=5)}, the hyperparameters do not give the configuration that trial.json names. "
+            "Where such a file was edited, restore it.",
+        )
 
 
 def make_limits(prepared: Prepared, meter: LatencyMeter) -> Limits:

@@ -7,9 +7,12 @@ the configurations that it drew before.
 from __future__ import annotations
 
 import contextlib
+import json
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from datasets.cores import usable_cores
 from deeplab import Architecture
@@ -17,7 +20,7 @@ from search.executors.devices import list_gpus, share_devices
 from search.executors.local import fork_context, interrupts_blocked
 from search.executors.process import OwnProcess, ProcessLost
 from search.oracle.identity import architecture_id
-from search.system.files import read_json, write_json
+from search.system.files import backup_of, read_json, write_with_backup
 from search.trial.contract import Device
 from search.trial.device import prepare_device
 
@@ -41,24 +44,28 @@ class LatencyMeter:
 
     def recall(self, file: Path) -> None:
         """Take over what a study has measured before."""
-        self._known = (read_json(file) or {}) | self._known
+        self._known |= read_latencies(file)
 
     def keep_in(self, file: Path, say: Callable[[str], None]) -> None:
-        """Keep every measurement in this file from now on, and say each in a line."""
+        """Keep every measurement in this file, and a copy of it, from now on, and say each in a line."""
         self.recall(file)
         self._file, self._say = file, say
+        # Measurements made before the study had a folder belong to it too.
         if self._known:
-            write_json(file, self._known)
+            self._write()
 
     def __call__(self, architecture: Architecture) -> float:
-        """Milliseconds for one image; infinity where the network does not run."""
+        """Milliseconds for one image; infinity if the network does not run."""
         key = architecture_id(architecture)
         if key not in self._known:
             self._known[key] = self._measure(architecture)
-            if self._file is not None:
-                write_json(self._file, self._known)
+            self._write()
         known = self._known[key]
         return float("inf") if known is None else known
+
+    def _write(self) -> None:
+        if self._file is not None:
+            write_with_backup(self._file, json.dumps(self._known, indent=1))
 
     def _measure(self, architecture: Architecture) -> float | None:
         # All cores, however many workers will share them: the number of workers must not decide what is drawn.
@@ -73,6 +80,7 @@ class LatencyMeter:
         except ProcessLost as lost:
             measured = str(lost)
         finally:
+            # Also after Ctrl-C, which would otherwise leave the process running.
             process.future.cancel()
             process.wait()
         if isinstance(measured, str):
@@ -82,6 +90,28 @@ class LatencyMeter:
         return measured
 
 
+def read_latencies(file: Path) -> dict[str, float | None]:
+    """What `latency.json` says, or its copy where the file is damaged; empty where neither is whole."""
+    known = _parse(file)
+    return (_parse(backup_of(file)) or {}) if known is None else known
+
+
+def is_latency_file(path: Path) -> bool:
+    """Whether a file is a whole `latency.json`, or copy of one."""
+    return _parse(path) is not None
+
+
+def _parse(path: Path) -> dict[str, float | None] | None:
+    """Milliseconds by network, None for one that did not run; None where the file is missing or anything else."""
+    found = read_json(path)
+    return found if isinstance(found, dict) and all(map(_is_time, found.values())) else None
+
+
+def _is_time(value: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value is None or (is_number and 0 <= value < math.inf)
+
+
 def measure(device: Device, fields: dict[str, object], image_size: tuple[int, int], classes: int) -> float | str:
     """Measure one architecture in a process of its own: milliseconds, or why it does not run."""
     _be_quiet()
@@ -89,6 +119,7 @@ def measure(device: Device, fields: dict[str, object], image_size: tuple[int, in
     from deeplab import latency
 
     try:
+        # Rounded before it decides anything, so that the file holds the very number that was compared.
         return round(latency(Architecture.model_validate(fields), image_size, classes), 3)
     # Whatever keeps a network from running, out of memory above all, must not end the search: it does not fit.
     except Exception as failure:  # noqa: BLE001

@@ -29,7 +29,7 @@ _SIZES = ("macs", "parameters", "peak_activation_bytes")
 
 @dataclass(frozen=True)
 class Point:
-    """A point of the space, what its network costs, and why it is not drawn, as far as that needs no measurement."""
+    """A point of the space, what its network costs, and the reasons not to draw it that need no measurement."""
 
     values: Values
     cost: Cost
@@ -67,7 +67,7 @@ class Limits:
         return None
 
     def sample(self, count: int = SAMPLE) -> list[Point]:
-        """So many points of the space, drawn as the search draws them."""
+        """This many points of the space, drawn as the search draws them."""
         hyperparameters = self._space.hyperparameters()
         points = [draw_values(hyperparameters, [self._config.study.seed, number]) for number in range(count)]
         return [self._point(values) for values in points]
@@ -87,7 +87,7 @@ class Limits:
         return cheap
 
     def check(self, *, measure: bool = True) -> None:
-        """Refuse a space of which almost nothing fits; as far as latency goes only where it may be measured.
+        """Refuse a space of which almost nothing fits; latency is checked only where it may be measured.
 
         Raises:
             UserError: with what the smallest network found costs, and the limits.
@@ -136,5 +136,6 @@ class Limits:
 
 
 def _shown(values: Values) -> str:
+    # A learning rate tells nothing about a network's cost.
     shown = {name: value for name, value in plain(values).items() if name != "learning_rate"}
     return ", ".join(f"{name}={value}" for name, value in shown.items()) or "the only one"

@@ -10,7 +10,7 @@ Values = dict[str, Any]
 
 @dataclass(frozen=True)
 class Rejection:
-    """Why a point must not take a trial; `measured` names the network where it took a measurement to know."""
+    """Why a point must not take a trial; `measured` names the network if a measurement was needed to know."""
 
     reason: str
     measured: str | None = None

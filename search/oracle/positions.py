@@ -10,6 +10,7 @@ from search.study.ids import Place
 def position_at(bracket: Bracket, place: Place) -> Values:
     """The values of the trial at a place: epochs, bracket, rung, iteration, and the trial that it continues."""
     rung = bracket.rungs[place.rung]
+    # The keys are KerasTuner's, which counts epochs from 0: the first to train is `initial_epoch` + 1.
     values: Values = {
         "tuner/epochs": rung.last_epoch,
         "tuner/initial_epoch": rung.first_epoch,

@@ -52,7 +52,7 @@ class Schedule:
         return bisect_right(self._first_configs, number) - 1 if 0 <= number < self.configurations else None
 
     def limited_to(self, configurations: int) -> Schedule:
-        """What is left of the schedule where the space holds only so many configurations."""
+        """The schedule, cut down to the configurations of a space that holds only this many."""
         brackets = []
         for bracket in self.brackets:
             count = min(bracket.rungs[0].size, configurations - bracket.first_config)
@@ -95,6 +95,7 @@ def make_schedule(hyperband: HyperbandSection) -> Schedule:
     brackets: list[Bracket] = []
     config = 0
     for iteration in range(hyperband.iterations):
+        # The bracket with the most configurations first, as in algorithm 1.
         for number in reversed(range(_bracket_count(hyperband))):
             rungs = _rungs(number, hyperband.max_epochs, hyperband.factor)
             brackets.append(Bracket(iteration, number, config, rungs))
@@ -105,6 +106,7 @@ def make_schedule(hyperband: HyperbandSection) -> Schedule:
 def _bracket_count(hyperband: HyperbandSection) -> int:
     """Brackets, as many as halvings from `max_epochs` stay at or above `min_epochs`."""
     epochs, count = float(hyperband.max_epochs), 0
+    # By division, as KerasTuner does, and not by a logarithm, which rounding may put just below a whole number.
     while epochs >= hyperband.min_epochs:
         epochs /= hyperband.factor
         count += 1
@@ -113,6 +115,7 @@ def _bracket_count(hyperband: HyperbandSection) -> int:
 
 def _rungs(bracket: int, max_epochs: int, factor: int) -> tuple[Rung, ...]:
     # KerasTuner's formulas: every bracket costs about the same, and ends with this many trials at `max_epochs`.
+    # The paper has `floor(log) + 1` in place of `ceil(1 + log)`, and rounds the sizes of rungs down, not up.
     last_size = math.ceil(1 + math.log(max_epochs, factor)) / (bracket + 1)
     sizes = [math.ceil(last_size * factor ** (bracket - rung)) for rung in range(bracket + 1)]
     epochs = [0] + [math.ceil(max_epochs / factor ** (bracket - rung)) for rung in range(bracket + 1)]

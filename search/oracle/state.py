@@ -13,7 +13,7 @@ from search.study.objective import Objective
 
 
 class SearchState:
-    """Every trial of a study. Each change costs the same in a study of ten trials and of ten thousand.
+    """Every trial of a study. A change costs the same in a study of ten trials as in one of ten thousand.
 
     Args:
         schedule: brackets and rungs.
@@ -39,6 +39,7 @@ class SearchState:
         self.config_ids: set[str] = set()
         self.exhausted = False
         self._brackets = [BracketProgress(bracket, objective) for bracket in schedule.brackets]
+        # Only these are asked for a next trial, so that ended brackets cost nothing.
         self._open = dict(enumerate(self._brackets))
         for trial in trials:
             self.add(trial)
@@ -66,7 +67,7 @@ class SearchState:
             self._close(trial.place.number)
 
     def close_brackets(self) -> None:
-        """Drop the brackets that have no trials to start any more, as all unstarted ones of an exhausted space."""
+        """Drop the brackets that have no more trials to start, such as all unstarted ones of an exhausted space."""
         self._open = {index: each for index, each in self._open.items() if each.is_open(exhausted=self.exhausted)}
 
     def bracket_of(self, number: int) -> BracketProgress:
@@ -85,7 +86,7 @@ class SearchState:
         return current.number, current.iteration, still_open
 
     def _close(self, number: int) -> None:
-        """Drop a configuration's bracket where it has no trials to start any more."""
+        """Drop a configuration's bracket if it has no more trials to start."""
         if not self.bracket_of(number).is_open(exhausted=self.exhausted):
             self._open.pop(self._index_of(number), None)
 

@@ -23,9 +23,10 @@ from search.oracle.configurations import Configurations
 from search.oracle.points import Values, without_place
 from search.oracle.positions import baseline_position, position_at
 from search.oracle.promotion import Promotion
+from search.oracle.recognition import is_of_study
 from search.oracle.schedule import Bracket, Schedule
 from search.oracle.state import SearchState
-from search.oracle.trials import StudyTrial, load_trials, write_trial
+from search.oracle.trials import StudyTrial, is_damaged, load_trials, set_aside, sharing_space, write_trial
 from search.study.folder import Study
 from search.study.ids import BASELINE, Place
 from search.study.objective import Objective, direction_of
@@ -57,8 +58,7 @@ class StudyOracle(HyperbandOracle):
     - a failed trial counts as finished with the worst score, so rungs keep their sizes;
     - every file is replaced atomically, and the trials' files are enough to continue from.
 
-    What it knows of brackets and rankings is kept up to date as trials start and end, so that a decision costs the same
-    in a study of ten trials and of ten thousand.
+    A decision costs the same in a study of ten trials as in one of ten thousand.
 
     Args:
         objective: the metric to optimize.
@@ -111,6 +111,7 @@ class StudyOracle(HyperbandOracle):
     def create_trial(self, tuner_id: str) -> StudyTrial:
         """The next trial to run, `RUNNING`; or an empty one that says `IDLE` (wait) or `STOPPED` (all is done)."""
         for bracket in self.state.open_brackets():
+            # As in KerasTuner, new configurations come before promotions, and earlier brackets before later ones.
             chosen = self._first_rung(bracket) or self._promotion(bracket)
             if chosen is not None:
                 return self._start(tuner_id, chosen)
@@ -129,7 +130,7 @@ class StudyOracle(HyperbandOracle):
         return self._add(tuner_id, chosen.place.trial_id, values, chosen.config_id)
 
     def _add(self, tuner_id: str, trial_id: str, values: Values, config_id: str) -> StudyTrial:
-        trial = StudyTrial(_sharing_space(self.hyperparameters, values), trial_id)
+        trial = StudyTrial(sharing_space(self.hyperparameters, values), trial_id)
         trial.record = {"config_id": config_id, "status": "queued", "attempts": 0, "created": time.time()}
         self.ongoing_trials[tuner_id] = trial
         self.state.add(trial)
@@ -167,10 +168,7 @@ class StudyOracle(HyperbandOracle):
     # Drawing
 
     def preview(self, taken: AbstractSet[str] = frozenset()) -> list[Values]:
-        """The configurations that the brackets will draw, in order; fewer than planned where the space has no more.
-
-        `taken` holds the ids of configurations that are not drawn, such as the baseline's.
-        """
+        """The configurations that the brackets will draw, none of `taken`; fewer if the space has no more."""
         return self._configurations.preview(self.schedule.configurations, taken)
 
     @property
@@ -208,7 +206,7 @@ class StudyOracle(HyperbandOracle):
         if best is not None:
             trial.score = float(best)
             trial.best_step = trial.metrics.get_best_step(self.objective.name)
-        trial.status = status if status == "FAILED" or trial.score is not None else "FAILED"
+        trial.status = status if status == "FAILED" or trial.score is not None else "FAILED"  # no score, no rank
         trial.message = message
         trial.record |= {"finished": now(), "ended": time.time()}
         self.ongoing_trials = {key: other for key, other in self.ongoing_trials.items() if other is not trial}
@@ -230,7 +228,7 @@ class StudyOracle(HyperbandOracle):
         return len(self.end_order) >= count and not self.state.completed
 
     def reopen(self) -> list[StudyTrial]:
-        """Make every failed trial one that has still to be run; only while none has completed."""
+        """Make every failed trial one that is yet to be run; only while none has completed."""
         failed = [trial for trial in self.trials.values() if trial.status == "FAILED"]
         for trial in failed:
             trial.reopen()
@@ -241,35 +239,34 @@ class StudyOracle(HyperbandOracle):
 
     # Keeping
 
-    def attach(self, study: Study) -> None:
+    def misfits(self, study: Study) -> list[str]:
+        """The trials in a folder whose files are whole, but not of this study as this version understands it."""
+        _, others = load_trials(study, self._fits)
+        return [folder.name for folder in others if not is_damaged(folder)]
+
+    def attach(self, study: Study) -> list[str]:
         """Keep the state in this study's folder, and take over the trials that are there.
 
-        Where both files of a trial are damaged, they are kept aside; the trial is made again.
+        Returns:
+            A line for each trial that is made again: both of its files, kept aside, are damaged or not of this study.
         """
         self._set_project_dir(str(study.folder.parent), study.folder.name)
         self._study = study
-        self._take_over(load_trials(study, self._fits))
+        trials, others = load_trials(study, self._fits)
+        for folder in others:
+            set_aside(folder)
+        self._take_over(trials)
         # Stock tuners recognise a project by this file.
         write_json(study.folder / "tuner0.json", {})
         self.save(at_once=True)
+        return [f"{folder} is damaged or edited: kept as *.damaged, the trial is made again" for folder in others]
 
     def _fits(self, trial: StudyTrial) -> bool:
-        """Whether a trial that was read is one of this study: its place in the schedule, and its configuration."""
-        values = without_place(trial.hyperparameters.values)
-        if trial.place is None:
-            trial.hyperparameters.values = values | baseline_position(self.schedule)
-            return True
-        index = self.schedule.index_of(trial.place.number)
-        if index is None or trial.place.rung >= len(self.schedule.brackets[index].rungs):
-            return False
-        trial.hyperparameters.values = values | position_at(self.schedule.brackets[index], trial.place)
-        try:
-            return self._configurations.id_of(values) == trial.record["config_id"]
-        except (ValueError, TypeError, KeyError):
-            return False
+        return is_of_study(trial, self.schedule, self._configurations)
 
     def _take_over(self, trials: Iterable[StudyTrial]) -> None:
         """Make these the oracle's trials."""
+        # Creation times first, because ids do not tell in which order trials of several workers were created.
         created = sorted(trials, key=lambda trial: (trial.record.get("created", 0.0), trial.trial_id))
         self.state = SearchState(self.schedule, self._study_objective, created)
         # KerasTuner's own names for the same lists.
@@ -290,10 +287,3 @@ class StudyOracle(HyperbandOracle):
     def get_state(self) -> dict[str, Any]:
         self._current_bracket, self._current_iteration, self._brackets = self.state.stock_brackets()
         return super().get_state()
-
-
-def _sharing_space(space: keras_tuner.HyperParameters, values: Values) -> keras_tuner.HyperParameters:
-    """Hyperparameters with values of their own in the same space; KerasTuner's `copy` makes every range anew."""
-    shared = keras_tuner.HyperParameters()
-    shared.__dict__.update(space.__dict__, values=values)
-    return shared

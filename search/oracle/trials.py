@@ -9,12 +9,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
+import keras_tuner
 from keras_tuner.src.engine.metrics_tracking import MetricsTracker
 from keras_tuner.src.engine.trial import Trial
 from pydantic import BaseModel, ValidationError
 
+from search.oracle.points import Values
 from search.study.folder import Study
-from search.study.ids import Place, is_trial_id, place_of
+from search.study.ids import Place, id_of_folder, is_trial_id, place_of
 from search.system.files import backup_of, read_json, write_with_backup
 from search.trial.contract import Status
 
@@ -74,11 +76,18 @@ class StudyTrial(Trial):
         return self.hyperparameters.values.get("tuner/trial_id")
 
     def reopen(self) -> None:
-        """Make it a trial that has still to be run, as if it had never been."""
+        """Make it a trial that is yet to be run, as if it had never run."""
         self.status, self.score, self.best_step, self.message = "RUNNING", None, None, None
         self.metrics = MetricsTracker()
         kept = ("config_id", "attempts", "created", "parameters", "macs")
         self.record = {name: self.record[name] for name in kept if name in self.record} | {"status": "queued"}
+
+
+def sharing_space(space: keras_tuner.HyperParameters, values: Values) -> keras_tuner.HyperParameters:
+    """Hyperparameters with values of their own in the same space; KerasTuner's `copy` makes every range anew."""
+    shared = keras_tuner.HyperParameters()
+    shared.__dict__.update(space.__dict__, values=values)
+    return shared
 
 
 def write_trial(trial: StudyTrial, folder: Path, *, durable: bool = True) -> None:
@@ -87,25 +96,22 @@ def write_trial(trial: StudyTrial, folder: Path, *, durable: bool = True) -> Non
     write_with_backup(folder / FILE, json.dumps(trial.get_state(), indent=1), durable=durable)
 
 
-def load_trials(study: Study, fits: Callable[[StudyTrial], bool]) -> list[StudyTrial]:
-    """The trials in a study's folder that fit it; the damaged files of the others are kept aside.
-
-    What a trial that is set aside contained follows from the schedule, and its epochs are in its checkpoint.
-    """
-    found = []
-    for folder in sorted(study.folder.glob("trial_*")):
+def load_trials(study: Study, fits: Callable[[StudyTrial], bool]) -> tuple[list[StudyTrial], list[Path]]:
+    """The trials in a study's folder that fit it, and the folders of those that are damaged or do not fit."""
+    found, others = [], []
+    for folder in study.trial_folders():
         trial = read_trial(folder)
         if trial is not None and fits(trial):
             found.append(trial)
-        elif not is_of_stock_tuner(folder):
-            set_aside(folder)
-    return found
+        elif any(path.exists() for path in _files_of(folder)) and not is_of_stock_tuner(folder):
+            others.append(folder)
+    return found, others
 
 
 def read_trial(folder: Path) -> StudyTrial | None:
     """The trial of a folder, from `trial.json` or, where that is damaged, from its copy; None where both are."""
-    for path in (folder / FILE, backup_of(folder / FILE)):
-        trial = _parse(read_json(path), folder.name.removeprefix("trial_"))
+    for path in _files_of(folder):
+        trial = _parse(read_json(path), id_of_folder(folder.name))
         if trial is not None:
             return trial
     return None
@@ -113,12 +119,20 @@ def read_trial(folder: Path) -> StudyTrial | None:
 
 def is_trial_file(path: Path) -> bool:
     """Whether a file is a whole `trial.json`, or copy of one, of the trial whose folder it is in."""
-    return _parse(read_json(path), path.parent.name.removeprefix("trial_")) is not None
+    return _parse(read_json(path), id_of_folder(path.parent.name)) is not None
+
+
+def is_damaged(folder: Path) -> bool:
+    """Whether neither of a trial's files is whole JSON, whatever that says."""
+    return all(read_json(path) is None for path in _files_of(folder))
 
 
 def set_aside(folder: Path) -> None:
-    """Keep a trial's damaged files under other names, where nobody reads them."""
-    for path in (folder / FILE, backup_of(folder / FILE)):
+    """Keep a trial's damaged files under other names, where nobody reads them.
+
+    What the trial contained follows from the schedule, and its epochs are in its checkpoint.
+    """
+    for path in _files_of(folder):
         if path.exists():
             path.replace(path.with_name(f"{path.name}.damaged"))
 
@@ -129,8 +143,12 @@ def is_of_stock_tuner(folder: Path) -> bool:
     return isinstance(state, dict) and "trial_id" in state and "record" not in state
 
 
+def _files_of(folder: Path) -> tuple[Path, Path]:
+    return folder / FILE, backup_of(folder / FILE)
+
+
 def _parse(state: Any, trial_id: str) -> StudyTrial | None:
-    """A trial from a file's content, which may be anything; None where it is no whole trial of that id."""
+    """A trial from a file's content, which may be anything; None if it is not a whole trial with that id."""
     if not isinstance(state, dict) or state.get("trial_id") != trial_id or not is_trial_id(trial_id):
         return None
     try:
@@ -141,7 +159,7 @@ def _parse(state: Any, trial_id: str) -> StudyTrial | None:
             for history in trial.metrics.metrics.values()
             for observation in history.get_history()
         ]
-    # KerasTuner checks nothing that it reads: whatever it stumbles over, the file is none that it has written.
+    # KerasTuner checks nothing that it reads: whatever it stumbles over, the file is not one that it has written.
     except (ValidationError, ValueError, TypeError, KeyError, AttributeError, IndexError):
         return None
     numbers = [trial.score or 0.0, trial.best_step or 0, *(number for pair in metrics for number in pair)]

@@ -114,8 +114,10 @@ def brackets(history: History) -> Plot | None:
     drawn = drawn.assign(outcome=_outcomes(drawn), place=[f"to {epoch}" for epoch in drawn["last_epoch"]])
     numbers = sorted((int(number) for number in drawn["bracket"].unique()), reverse=True)
     titles = [f"bracket {number}" for number in numbers]
+    # The spacing is a share of the whole figure, so it shrinks as rows are added.
     figure = make_subplots(len(numbers), 1, subplot_titles=titles, vertical_spacing=0.3 / len(numbers))
     figure.update_annotations(font_size=13)
+    # A trial without a score is drawn at the height of the worst.
     floor = float(drawn["score"].min()) if drawn["score"].notna().any() else 0.0
     looks = {
         "promoted": ("circle", BEST),
@@ -137,7 +139,7 @@ def brackets(history: History) -> Plot | None:
                 mode="markers",
                 marker={"symbol": symbol, "color": color, "size": 8},
                 legendgroup=outcome,
-                showlegend=row == 1,
+                showlegend=row == 1,  # once, not in every row
                 row=row,
                 col=1,
             )
@@ -170,6 +172,7 @@ def _outcomes(drawn: pd.DataFrame) -> list[str]:
         elif trial in promoted:
             found.append("promoted")
         else:
+            # A bracket's number is that of its last rung.
             found.append("finished" if rung == bracket else "stopped")
     return found
 
@@ -226,6 +229,7 @@ def pareto(histories: Sequence[History], cost: str) -> Plot | None:
         fronts.append(front.assign(study=history.name, cost=(front[cost] / scale).astype("float64")))
     if not fronts:
         return None
+    # A logarithmic axis, because networks differ in cost by factors.
     figure.update_layout(xaxis_title=f"{label} ({unit})", yaxis_title=histories[0].objective.name, xaxis_type="log")
     shown = pd.concat(fronts)
     columns = {"study": "study", "trial_id": "trial", "cost": f"{label} ({unit})", "score": histories[0].objective.name}
@@ -239,6 +243,7 @@ def pareto(histories: Sequence[History], cost: str) -> Plot | None:
 def _front(trials: pd.DataFrame, cost: str, sign: float) -> pd.DataFrame:
     """The trials that no other trial beats in both, the cheapest first."""
     ordered = trials.assign(_goodness=sign * trials["score"]).sort_values([cost, "_goodness"], ascending=[True, False])
+    # In this order, a trial is on the front if it is better than every one before it.
     best_before = ordered["_goodness"].cummax().shift(fill_value=-np.inf)
     return ordered[ordered["_goodness"] > best_before]
 
@@ -258,6 +263,7 @@ def class_scores(history: History) -> Plot | None:
         scores = [trial.get(f"metric:val_iou_{one}", np.nan) for one in names]
         table[name] = pd.to_numeric(pd.Series(scores), errors="coerce")
         figure.add_bar(y=names, x=table[name].to_numpy(), name=name, orientation="h", marker={"color": color})
+    # Plotly draws the first bar at the bottom.
     figure.update_layout(xaxis_title="IoU on the validation images", yaxis_autorange="reversed", barmode="group")
     columns = {"class": "class", **{name: name for name, *_ in rows}}
     summary = f"{len(names)} classes"

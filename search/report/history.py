@@ -9,19 +9,20 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from search.results import Snapshot, snapshot_from_disk
-from search.results import frames as results
+from search.results import Snapshot, snapshot_of_rows
+from search.results.frames import load_with
+from search.results.snapshot import rows_of_text
 from search.results.tally import FAILURES
 from search.study import BASELINE, Objective, Study, StudyConfig
 from search.study.prepare import read_space
-from search.system.files import read_json
+from search.system.csv_files import whole_lines
 from search.system.toml import read_toml
 from search.system.wording import quantity
 from search.trial.validation import BestEpoch, read_best_epoch
 
 
 class Cost(NamedTuple):
-    """What trials may be compared by besides their scores: its name, and the unit in which it is shown."""
+    """A measure by which trials may be compared besides their scores: its name, and the unit in which it is shown."""
 
     label: str
     unit: str
@@ -65,6 +66,7 @@ class History:
     def completed(self) -> pd.DataFrame:
         """Completed trials, in the order in which they ended."""
         found = self._with("status", ["completed"])
+        # Times are whole seconds; trials that ended in the same one keep the order of the file.
         return found[found["score"].notna()].sort_values("finished", kind="stable") if len(found) else found
 
     @cached_property
@@ -129,19 +131,23 @@ class History:
 
 def read_history(study: Study) -> History:
     """Read a study's folder, while it runs or after. Raises UserError if it holds no study."""
-    trials, epochs = results.load(study.folder)
+    # Once, so that a search that goes on meanwhile adds a trial to all that is shown, or to nothing.
+    text = whole_lines(study.trials_csv)
+    trials, epochs = load_with({study: text})
+    snapshot = snapshot_of_rows(study, rows_of_text(text))
     config = study.config()
     if study.latency_file.exists():
         trials["latency_ms"] = trials["trial_id"].map(_latencies(study, config, trials["trial_id"])).astype(float)
-    return History(study, config, study.frozen(), snapshot_from_disk(study), trials, epochs)
+    return History(study, config, study.frozen(), snapshot, trials, epochs)
 
 
 def _latencies(study: Study, config: StudyConfig, trial_ids: Iterable[str]) -> dict[str, float | None]:
     """Milliseconds of each trial's network, if `max_latency_ms` caused it to be measured."""
     from search.oracle.identity import architecture_id, configuration_of
+    from search.oracle.latency import read_latencies
     from search.oracle.trials import read_trial
 
-    known = read_json(study.latency_file) or {}
+    known = read_latencies(study.latency_file)
     space = read_space(config, str(study.config_file))
     trials = {trial_id: read_trial(study.trial(trial_id)) for trial_id in trial_ids}
     networks = {

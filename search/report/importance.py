@@ -49,6 +49,7 @@ class Compared:
         within = history.epochs[history.epochs["epoch"] <= self.epochs]
         grouped = within[within["config_id"].isin(trained.index[trained >= self.epochs])].groupby("config_id")
         scores = grouped[history.objective.name].agg(history.objective.direction)
+        # A configuration has the same hyperparameters at every rung.
         first = history.trials.drop_duplicates("config_id").set_index("config_id")
         self.rows = first.join(scores.rename("compared").dropna(), how="inner")
         self.names = [name for name in _ordered(history.hyperparameters) if self.rows[f"hp:{name}"].nunique() > 1]
@@ -73,9 +74,11 @@ class Compared:
         return self.history.objective.name
 
     def importances(self) -> Plot:
-        """How much each hyperparameter contributes to telling good configurations from the others."""
+        """How much each hyperparameter contributes to setting good configurations apart from the others."""
         with _quiet():
+            # Optuna's default evaluator is PED-ANOVA (Watanabe et al. 2023), which the page names.
             figure = optuna.visualization.plot_param_importances(self.study)
+        # With room for the label of the longest bar.
         figure.update_xaxes(range=[0, 1.15 * max(figure.data[0].x, default=1.0)])
         bars = figure.data[0]  # the smallest first
         rows = [[name, f"{100 * share:.0f} %"] for name, share in zip(bars.y, bars.x, strict=True)][::-1]
@@ -132,6 +135,7 @@ class Compared:
         return given.set_index(values.rename(name))[["compared"]]
 
     def _plot(self, name: str, title: str, figure: Any, summary: str, table: Table, **size: int) -> Plot:
+        # The page has its own headings, and sets colours for light or dark.
         figure.update_layout(title=None, template=None)
         return Plot(name, title, figure, summary, table, **size)
 

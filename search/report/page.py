@@ -24,7 +24,7 @@ def write_page(report: Report, path: Path) -> None:
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda name: (files / name).read_text(encoding="utf-8")),
         autoescape=True,
-        undefined=jinja2.StrictUndefined,
+        undefined=jinja2.StrictUndefined,  # a misspelt name must not become an empty text
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -59,4 +59,5 @@ def _script_json(value: Any) -> Markup:
 def _library() -> str:
     """plotly.js, compressed to a third: the browser inflates it."""
     script = (resources.files(plotly) / "package_data" / "plotly.min.js").read_bytes()
+    # Without a time stamp, so that the same library always gives the same text.
     return base64.b64encode(gzip.compress(script, 9, mtime=0)).decode()

@@ -75,7 +75,7 @@ def _course(history: History) -> Section | None:
 
 def _costs(histories: Sequence[History]) -> Section | None:
     plots = [figures.pareto(histories, cost) for cost in COSTS]
-    note = "A trial is on the front where none that is cheaper has a better score."
+    note = "A trial is on the front if no cheaper trial has a better score."
     return _with_plots("costs", "What quality costs", plots, note)
 
 
@@ -87,7 +87,7 @@ def _hyperparameters(history: History) -> list[Section]:
             f"there are {len(compared.rows)} so far."
         )
         return [Section("hyperparameters", "What matters", notes=[note])]
-    caution = "PED-ANOVA (Watanabe et al. 2023): what tells the best tenth from the others. With few trials, a hint."
+    caution = "PED-ANOVA (Watanabe et al. 2023): what sets the best tenth apart. With few trials, only a hint."
     plots = [compared.importances(), compared.parallel()]
     return [
         Section("hyperparameters", "What matters", notes=[compared.note, caution], plots=plots),

@@ -45,7 +45,7 @@ class Gain:
 
 
 def gain_of(history: History) -> Gain | None:
-    """How much better the best trial is than the baseline; None if there are no two to compare."""
+    """How much better the best trial is than the baseline; None if there are not two to compare."""
     best, baseline = history.best, history.baseline
     if best is None or baseline is None or best["trial_id"] == BASELINE:
         return None
@@ -75,7 +75,9 @@ def resampled_gain(
     images = len(best.hits)
     if objective == "val_loss" or images < 2:
         return None
+    # A constant seed, so that the same results always have the same interval.
     rng = np.random.default_rng(0)
+    # How often each image is drawn, which is all that the sums need.
     weights = rng.multinomial(images, np.full(images, 1 / images), size=RESAMPLES).astype(np.float64)
     differences = _score(best, weights, objective, class_names) - _score(baseline, weights, objective, class_names)
     differences = differences[np.isfinite(differences)]
@@ -92,6 +94,7 @@ def _score(counts: Validation, weights: np.ndarray, objective: str, class_names:
     with np.errstate(invalid="ignore", divide="ignore"):
         if objective == "val_pixel_accuracy":
             return np.asarray(hits.sum(axis=1) / truth.sum(axis=1))
+        # As in validation: a class that does not occur among the drawn images has no IoU.
         iou = np.where(truth > 0, hits / (truth + predicted - hits), np.nan)
         if objective == "val_mean_iou":
             return np.asarray(np.nansum(iou, axis=1) / (truth > 0).sum(axis=1))
@@ -108,6 +111,7 @@ def _gain_by_epochs(history: History, value: float, *config_ids: str) -> Gain:
         if len(last) < 2:
             return Gain(value, None, None, f"{missing}, and there are too few epochs to judge the spread.")
         variance += float(last.var())
+    # Of a normal distribution, 95 % lie within 1.96 standard deviations.
     margin = 1.96 * variance**0.5
     method = (
         f"{missing}; the interval is 1.96 standard deviations of the last {LAST_EPOCHS} epochs of both trainings. It "
@@ -135,7 +139,7 @@ def verdict_of(history: History) -> tuple[str, list[str]]:
     tried = len(history.configurations)
     chosen = (
         f"The best of {tried} configurations was chosen by this very score, so the gain is somewhat overestimated "
-        "(selection). Images that the search never saw, such as the test split, tell the true one."
+        "(selection). Images that the search never saw, such as the test split, show the true gain."
     )
     return sentence, [gain.method, chosen, _cost_sentence(best, baseline, history), *notes]
 

@@ -41,7 +41,7 @@ def write_comparison(folders: Sequence[Path], path: Path) -> Path:
     """Write one page on several studies, each with its own report's verdict; returns its path.
 
     Raises:
-        UserError: a folder holds no study, two have one name, `path` cannot be written, or the extra is not installed.
+        UserError: a folder holds no study, two have the same name, `path` cannot be written, or the extra is missing.
     """
     studies = open_studies(folders)
     _check_available()

@@ -34,7 +34,8 @@ def write_best(
     }
     header = (
         f"# The best configuration of the study {study.folder.name!r}.\n"
-        "# [architecture] is what deeplab.Architecture.from_toml reads; [space] goes into a new study as it is.\n\n"
+        "# [architecture] is what deeplab.Architecture.from_toml reads. [space] is the whole configuration:\n"
+        "# paste it into a new study file in place of its [space] and its [recipe].\n\n"
     )
     content = header + to_toml(table)
     if not study.best_file.exists() or study.best_file.read_bytes() != content.encode():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
@@ -12,12 +12,12 @@ import pandas as pd
 
 from search.errors import UserError
 from search.study.columns import TRIAL_COLUMNS, epoch_columns, kind_of
-from search.study.folder import open_studies
+from search.study.folder import Study, open_studies
 from search.system.csv_files import csv_lines, whole_lines
 
 
 class Results(NamedTuple):
-    """Tidy tables: a row per trial, and a row per trial and epoch, each with its `study`."""
+    """Tidy tables: one row per trial, and one row per trial and epoch, each with its `study`."""
 
     trials: pd.DataFrame
     epochs: pd.DataFrame
@@ -27,11 +27,11 @@ def load(*folders: str | PathLike[str]) -> Results:
     """The trials and epochs of one or several studies, also while they run.
 
     `study` names the folder. Text is `string`, whole numbers `Int64`, other numbers `float64`, yes or no `boolean`,
-    times `datetime64[ns, UTC]`; empty cells are missing values. What a study does not have is
-    missing in its rows. A last line that is being written is left out.
+    times `datetime64[ns, UTC]`; empty cells are missing values. A column that a study does not have is missing in its
+    rows. A last line that is still being written is left out.
 
     Args:
-        folders: study folders, each with another name.
+        folders: study folders with different names.
 
     Raises:
         UserError: no folder is given, one holds no study, or two have the same name.
@@ -39,14 +39,23 @@ def load(*folders: str | PathLike[str]) -> Results:
     if not folders:
         raise UserError("no study folder is given; expected one or more.")
     studies = open_studies([Path(folder).expanduser() for folder in folders])
-    trials = [_read(study.trials_csv, study.name, TRIAL_COLUMNS) for study in studies]
-    epochs = [_read(study.epochs_csv, study.name, epoch_columns(study.frozen()["class_names"])) for study in studies]
+    return load_with({study: whole_lines(study.trials_csv) for study in studies})
+
+
+def load_with(trials_csv: Mapping[Study, str]) -> Results:
+    """The trials and epochs of studies whose `trials.csv` have been read already: of a running search, it grows."""
+    trials = [_table(text, study.name, TRIAL_COLUMNS) for study, text in trials_csv.items()]
+    epochs = [
+        _table(whole_lines(study.epochs_csv), study.name, epoch_columns(study.frozen()["class_names"]))
+        for study in trials_csv
+    ]
     return Results(*(_typed(pd.concat(tables, ignore_index=True)) for tables in (trials, epochs)))
 
 
-def _read(path: Path, study: str, columns: Sequence[str]) -> pd.DataFrame:
-    """A CSV file as text; no rows where there is no file yet."""
-    text = whole_lines(path) or csv_lines([dict(zip(columns, columns, strict=True))], columns)
+def _table(text: str, study: str, columns: Sequence[str]) -> pd.DataFrame:
+    """The content of a CSV file as text; no rows if there is no file yet."""
+    text = text or csv_lines([dict(zip(columns, columns, strict=True))], columns)
+    # Only empty cells are missing: by default, pandas would also drop texts such as "NA" and "null".
     table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False, na_values=[""])
     table.insert(0, "study", study)
     return table

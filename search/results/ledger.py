@@ -1,4 +1,4 @@
-"""The results as CSV: `trials.csv`, a row per trial, and `epochs.csv`, a row per trial and epoch."""
+"""The results as CSV: `trials.csv`, one row per trial, and `epochs.csv`, one row per trial and epoch."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ class Ledger:
 
     def rebuild_trials(self, oracle: StudyOracle) -> None:
         """Write `trials.csv` anew: every trial, in the order in which they were started."""
+        # Not durable: it follows from the trials' own files.
         write_csv(self._study.trials_csv, self._columns, self.rows(oracle), durable=False)
         self._settled = 0
 
@@ -89,7 +90,7 @@ class Ledger:
         return new
 
     def forget(self, trial_id: str) -> None:
-        """Note that a trial has ended: its file does not grow any more."""
+        """Note that a trial has ended: its file no longer grows."""
         self._readers.pop(trial_id, None)
 
     def _reader(self, trial_id: str) -> GrowingCsv:
@@ -101,7 +102,7 @@ class Ledger:
         return self._read(self._study.trial(trial_id) / "epochs.csv")
 
     def _read(self, path: Path) -> list[dict[str, str]]:
-        """Rows of an `epochs.csv`, without those that are none: every cell but the ids is a number or empty."""
+        """Rows of an `epochs.csv`, without damaged ones: in an epoch, every cell but the ids is a number or empty."""
         return [row for row in read_csv(path, self._epoch_columns) if _is_epoch(row)]
 
     def trial_row(self, trial: StudyTrial) -> dict[str, Any]:

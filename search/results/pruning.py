@@ -44,6 +44,7 @@ class Pruner:
             if trial.trial_id not in parents and not self._oracle.may_be_promoted(trial):
                 self._remove(self._last.pop(trial.trial_id), "last")
         state = self._oracle.state
+        # The best completed trial by itself, because failed ones may have better scores.
         exported = {trial.trial_id for trial in [*state.completed.best(1), *state.scored.best(KEEP_BEST)]}
         for trial in list(self._best.values()):
             if trial.trial_id not in exported | {BASELINE}:

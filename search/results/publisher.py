@@ -12,7 +12,8 @@ from search.oracle.identity import configuration_of
 from search.oracle.study_oracle import StudyOracle
 from search.oracle.trials import StudyTrial
 from search.results.best_file import write_best
-from search.results.hparams import hparams_written, write_hparams, write_hparams_layout
+from search.results.hparams import write_hparams
+from search.results.hparams_table import PLACE, metrics_of, write_table_layout
 from search.results.ledger import Ledger, metrics_at_best
 from search.results.pruning import Pruner
 from search.results.search_curves import End, SearchCurves, write_curve_layout
@@ -21,10 +22,7 @@ from search.study.folder import Study
 from search.study.ids import run_of
 from search.study.objective import objective_of
 from search.trial.events import mend_trial_events
-from space import Space
-
-# Columns of the HParams table beside the hyperparameters.
-PLACE = ("config_id", "bracket", "rung", "iteration", "epochs", "parameters", "macs")
+from space import Space, as_space
 
 
 class Publisher:
@@ -39,26 +37,22 @@ class Publisher:
         self._busy = 0
         self._pruner = Pruner(study, oracle)
         self._best_id: str | None = None
-        # TensorBoard's tag -> the metric at the best epoch.
-        self._metrics = {f"best/{config.study.objective}": config.study.objective, "best/val_loss": "val_loss"}
+        self._class_names = class_names
 
     def start(self) -> None:
         """Bring what a killed driver left into line with the trials."""
         self.ledger.rebuild_trials(self._oracle)
         self.ledger.rebuild_epochs(self._oracle)
-        columns: dict[str, list[Any] | None] = {
-            name: list(dimension.choices) for name, dimension in self._space.searched.items()
-        }
-        columns |= {name: None if name == "config_id" else [] for name in PLACE}
-        write_hparams_layout(self._study.tensorboard, columns, [*self._metrics, "best/seconds"])
-        write_curve_layout(self._study.tensorboard, self._config.study.objective)
+        compared = self._config.study.objective
+        write_table_layout(self._study.tensorboard, [compared], self._class_names, self._space.searched)
+        write_curve_layout(self._study.tensorboard, compared)
         ended = sorted((self._oracle.trials[trial_id] for trial_id in self._oracle.end_order), key=_ended)
-        objective = objective_of(self._config.study.objective)
-        self._curves = SearchCurves(self._study.tensorboard, objective, map(_end, ended))
+        self._curves = SearchCurves(self._study.tensorboard, objective_of(compared), map(_end, ended))
+        # A configuration's row is that of the last of its trials.
+        for trial in {run_of(trial.trial_id): trial for trial in ended}.values():
+            self._write_hparams(trial)
         for trial in ended:
             run = self._study.tensorboard / run_of(trial.trial_id)
-            if hparams_written(run) < _ended(trial):
-                self._write_hparams(trial)
             first_epoch = trial.hyperparameters.values["tuner/initial_epoch"]
             mend_trial_events(run, trial.trial_id, self._timed_epochs(trial), first_epoch)
             self._pruner.add(trial)
@@ -82,7 +76,7 @@ class Publisher:
         self.prune()
 
     def prune(self) -> None:
-        """Remove the checkpoints that nothing can need any more."""
+        """Remove the checkpoints that nothing can need anymore."""
         self._pruner.prune()
 
     def _timed_epochs(self, trial: StudyTrial) -> list[dict[str, Any]]:
@@ -96,22 +90,32 @@ class Publisher:
         return rows
 
     def _write_best(self) -> None:
-        """Write `best.toml`, where another trial is the best now."""
+        """Write `best.toml` if another trial is the best now."""
         best = next(iter(self._oracle.state.completed), None)
+        # Only then is the configuration built, so that all other trials cost nothing here.
         if best is not None and best.trial_id != self._best_id:
             architecture, recipe = configuration_of(self._space, best.trial_id, best.hyperparameters.values)
             write_best(self._study, self._config, best, architecture, recipe)
             self._best_id = best.trial_id
 
     def _write_hparams(self, trial: StudyTrial) -> None:
-        values, at_best = trial.hyperparameters.values, metrics_at_best(trial)
-        place = (values.get("tuner/bracket"), values.get("tuner/round"), values.get("tuner/iteration"))
-        numbers = (values["tuner/epochs"], trial.record["parameters"], trial.record["macs"])
-        hparams = plain(values) | dict(zip(PLACE, (trial.record["config_id"], *place, *numbers), strict=True))
-        metrics = {tag: at_best[name] for tag, name in self._metrics.items() if name in at_best}
-        metrics["best/seconds"] = trial.record["total_seconds"]
+        at_best = {**metrics_at_best(trial), "seconds": trial.record["total_seconds"]}
+        if trial.best_step is not None:
+            at_best["epoch"] = trial.best_step
+        tags = metrics_of([self._config.study.objective], self._class_names)
+        metrics = {tag: at_best[name] for tag, name in tags.items() if name in at_best}
         run = self._study.tensorboard / run_of(trial.trial_id)
-        write_hparams(run, run.name, hparams, metrics, trial.best_step or 0, _ended(trial))
+        write_hparams(run, self._hparams(trial), metrics, trial.best_step or 0, _ended(trial))
+
+    def _hparams(self, trial: StudyTrial) -> dict[str, Any]:
+        """A configuration's hyperparameters, searched or fixed, and its place in the search."""
+        values, record = trial.hyperparameters.values, trial.record
+        configuration = as_space(*configuration_of(self._space, trial.trial_id, values))
+        fixed = {name: value for name, value in configuration.items() if name not in self._space.searched}
+        schedule = (values.get("tuner/bracket"), values.get("tuner/round"), values.get("tuner/iteration"))
+        numbers = (values["tuner/epochs"], record["parameters"], record["macs"])
+        place = (self._study.name, record["config_id"], *schedule, *numbers)
+        return fixed | plain(values) | dict(zip(PLACE, place, strict=True))
 
 
 def _end(trial: StudyTrial) -> End:

@@ -48,7 +48,7 @@ class SearchCurves:
         _append(self._trials, self._end_event(end))
 
     def add_busy(self, workers: int, wall_time: float, since_start: float) -> None:
-        """So many workers train from now on; `since_start` in seconds."""
+        """This many workers train from now on; `since_start` in seconds."""
         _append(self._workers, scalar_event(round(since_start), {BUSY: workers}, wall_time))
 
     def _end_event(self, end: End) -> event_pb2.Event:
@@ -80,7 +80,7 @@ def write_curve_layout(folder: Path, objective: str) -> None:
             f"validation {compared}": f"validation/{compared}",
             f"training {compared}": f"train/{compared}",
             "learning rate": "trial/learning_rate",
-            "images a second": "trial/images_per_second",
+            "images per second": "trial/images_per_second",
         },
     }
     categories = [
@@ -97,6 +97,7 @@ def write_curve_layout(folder: Path, objective: str) -> None:
 
 
 def _chart(title: str, tag: str) -> layout_pb2.Chart:
+    # TensorBoard treats tags as regular expressions, which would match longer tags too.
     return layout_pb2.Chart(title=title, multiline=layout_pb2.MultilineChartContent(tag=[f"^{tag}$"]))
 
 

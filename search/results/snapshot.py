@@ -14,7 +14,7 @@ from search.study.config import StudyConfig
 from search.study.folder import Study
 from search.study.lock import noted_plan
 from search.study.objective import Objective, objective_of
-from search.system.csv_files import read_csv
+from search.system.csv_files import csv_rows, whole_lines
 from search.system.files import read_json
 from search.trial.progress import PROGRESS_FILE
 
@@ -32,7 +32,7 @@ class Snapshot:
             `images_per_second`, `worker`, `time`.
         epochs_done, epochs_total: over the whole schedule.
         seconds_left: at the measured speed; None before anything is measured.
-        is_over: whether nothing more will be run, even if it is less than planned because the space held no more.
+        is_over: whether no further trials will run, even if there were fewer than planned because the space was small.
     """
 
     name: str
@@ -122,12 +122,17 @@ def snapshot_from_disk(study: Study) -> Snapshot:
 
 
 def trial_rows(study: Study) -> list[dict[str, Any]]:
-    """The rows of a study's `trials.csv`, with numbers; what is no row of it is left out."""
-    return [typed_row(row) for row in read_csv(study.trials_csv) if is_trial_row(row)]
+    """The rows of a study's `trials.csv`, with numbers; damaged lines are left out."""
+    return rows_of_text(whole_lines(study.trials_csv))
+
+
+def rows_of_text(text: str) -> list[dict[str, Any]]:
+    """The rows of the text of a `trials.csv`, as `trial_rows` gives them."""
+    return [typed_row(row) for row in csv_rows(text) if is_trial_row(row)]
 
 
 def snapshot_of_rows(study: Study, rows: Sequence[Mapping[str, Any]]) -> Snapshot:
-    """The state of a search of which these are all trials so far."""
+    """The state of a search whose trials so far are these."""
     config = study.config()
     workers, configurations = noted_plan(study)
     schedule = make_schedule(config.hyperband)
@@ -143,6 +148,7 @@ def _progress(study: Study, row: Mapping[str, Any]) -> dict[str, Any]:
     waiting = {"phase": "start", "epoch": row["first_epoch"], "last_epoch": row["last_epoch"], "step": 0, "steps": 0}
     defaults = {"images_per_second": 0.0, "worker": row.get("worker") or "", "time": time.time(), **waiting}
     told = report if isinstance(report, dict) else {}
+    # The file may be damaged: a value of the wrong type counts as absent.
     told = {name: value for name, value in told.items() if isinstance(value, _kind(defaults.get(name)))}
     return {**defaults, **told, "trial_id": row["trial_id"], "first_epoch": row["first_epoch"]}
 

@@ -91,7 +91,7 @@ class Tally:
         self._left[index] -= 1
         if self._left[index] > 0:
             self._under_way.add(index)
-        elif self._left[index] == 0:
+        elif self._left[index] == 0:  # negative if the schedule has become smaller
             self._under_way.discard(index)
             self._brackets_done += 1
 

@@ -35,7 +35,7 @@ def trained_trial(study: Study, trial_id: str | None) -> TrainedTrial:
     """Find a trial of a study, the best one by default.
 
     Raises:
-        UserError: no such trial, or none has completed.
+        UserError: there is no such trial, or none has completed.
     """
     config = study.config()
     if trial_id is None:
@@ -81,6 +81,7 @@ def load_model(study: Study, trial: TrainedTrial) -> keras.Model:
             "Choose another --trial."
         )
     size = trial.config.data.image_size
+    # As in training, because Keras names the arrays in the file by the layers' classes.
     trained = build_model(trial.architecture, size, trial.outputs, output="logits", atrous="fast")
     try:
         with h5py.File(weights) as file:
@@ -89,6 +90,7 @@ def load_model(study: Study, trial: TrainedTrial) -> keras.Model:
     # h5py and Keras raise errors of many kinds for a damaged file; the user needs the one fact.
     except Exception as error:  # noqa: BLE001
         raise UserError(f"{weights} cannot be read: {error}. Choose another --trial.") from None
+    # Its weights in stock layers, so that exports load without this project.
     model = build_model(trial.architecture, size, trial.outputs, output="probabilities")
     model.set_weights(trained.get_weights())
     return model

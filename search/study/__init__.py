@@ -3,7 +3,7 @@
 from search.study.config import StudyConfig
 from search.study.folder import Study, open_studies, open_study
 from search.study.ids import BASELINE
-from search.study.lock import is_driven, lock_study
+from search.study.lock import is_driven, lock_study, lost_driver
 from search.study.objective import Objective, objective_of
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "StudyConfig",
     "is_driven",
     "lock_study",
+    "lost_driver",
     "objective_of",
     "open_studies",
     "open_study",

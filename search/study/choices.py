@@ -18,7 +18,7 @@ EXECUTORS: dict[str, str] = {"local": "search.executors.local:LocalExecutor"}
 
 
 class OneOf:
-    """A pydantic validator: text must be a name of a table.
+    """A pydantic validator: the text must be a name in a table.
 
     Args:
         table: names and where they are implemented, as `module:Class`.
@@ -34,7 +34,7 @@ class OneOf:
 
 
 def load_choice(table: Mapping[str, str], name: str) -> Any:
-    """The class that a name of a table stands for; imports its module.
+    """The class that a name in a table stands for; imports its module.
 
     Raises:
         UserError: a package that it needs is not installed.

@@ -63,7 +63,7 @@ class DataSection(Section):
 
     format: Annotated[str, AfterValidator(OneOf(FORMATS))]
     path: PathText | None = None
-    image_size: tuple[int, int] = Field(strict=False)
+    image_size: tuple[int, int] = Field(strict=False)  # TOML has only arrays, which strict pydantic refuses
     classes: int | None = Field(default=None, ge=1, le=255)
     ignore_index: int | None = Field(default=None, ge=0, le=255)
     cache: bool | float = Field(default=True, ge=0)  # in GB
@@ -85,7 +85,7 @@ class DataSection(Section):
 
     @property
     def cache_bytes(self) -> float:
-        """Most bytes of decoded images that are kept on disk."""
+        """How many bytes of decoded images may be kept on disk."""
         return (DEFAULT_CACHE_GB if self.cache is True else float(self.cache)) * 2**30
 
     def options(self) -> dict[str, Any]:
@@ -100,7 +100,7 @@ class _DataOfUnknownFormat(DataSection):
 
 
 def data_section(table: Any) -> type[DataSection]:
-    """`[data]` with the keys that the format alone takes which a study file names there.
+    """The model of `[data]` for the format named there, with the keys that this format alone takes.
 
     Raises:
         UserError: a package that the format needs is not installed.
@@ -157,6 +157,7 @@ class StudyConfig(Section):
     """Everything a study is made from. `space` stays as written; `space.Space.parse` reads it."""
 
     study: StudySection
+    # Otherwise pydantic would omit the keys of one format when it writes `study.toml`.
     data: SerializeAsAny[DataSection]
     hyperband: HyperbandSection
     space: dict[str, Any] = Field(default_factory=dict)

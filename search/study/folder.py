@@ -1,4 +1,4 @@
-"""The study folder: where everything lies, and what the study was made from."""
+"""The study folder: where everything is, and what the study was created from."""
 
 from __future__ import annotations
 
@@ -12,12 +12,21 @@ from datasets import Dataset
 from datasets.cache import cache_folder
 from search.errors import UserError
 from search.study.config import StudyConfig
-from search.study.ids import is_trial_id
+from search.study.ids import folder_name, is_trial_id
 from search.study.reading import differences, load_config, to_table
+from search.study.versions import (
+    FORMAT,
+    check_format,
+    is_of_another_version,
+    not_understood,
+    own_version,
+    recorded_version,
+)
 from search.system.files import (
     backup_of,
     cannot_be_written,
     make_folder,
+    write_atomically,
     write_with_backup,
     writing_to,
 )
@@ -48,17 +57,22 @@ class Study:
         self.lock_file = folder / ".lock"
         self.driver_file = folder / "driver.json"
         self.latency_file = folder / "latency.json"
+        self.log_file = folder / "driver.log"
 
     @property
     def name(self) -> str:
-        """The name of the study's folder, which tells studies apart that are looked at together."""
-        return self.folder.resolve().name
+        """The name of the study's folder, which distinguishes studies that are viewed together."""
+        return self.folder.resolve().name  # `.` and `..` have no name
 
     def trial(self, trial_id: str) -> Path:
         """The folder of one trial. Raises UserError if this is not a trial id, such as a path out of the study."""
         if not is_trial_id(trial_id):
             raise UserError(f"{self.folder}: {trial_id!r} is not a trial id; expected one like 0007-0.")
-        return self.folder / f"trial_{trial_id}"
+        return self.folder / folder_name(trial_id)
+
+    def trial_folders(self) -> list[Path]:
+        """The folders of all trials, sorted by name."""
+        return sorted(path for path in self.folder.glob(folder_name("*")) if path.is_dir())
 
     def data_cache(self, config: StudyConfig) -> Path:
         """Where the study's decoded images are, while it runs."""
@@ -70,12 +84,26 @@ class Study:
         return self.config_file.exists() or backup_of(self.config_file).exists()
 
     def config(self) -> StudyConfig:
-        """The configuration that the study was started with. Raises UserError if there is none."""
-        return load_config(self.whole_config_file())
+        """The configuration that the study was started with.
+
+        Raises:
+            UserError: there is none, or another version wrote what this one cannot read.
+        """
+        frozen, file = self.frozen(), self.whole_config_file()
+        try:
+            return load_config(file)
+        except UserError as error:
+            raise not_understood(file, frozen, str(error)) if is_of_another_version(frozen) else error from None
 
     def frozen(self) -> dict[str, Any]:
-        """What was recorded along with the configuration: versions, data fingerprint, class names."""
-        frozen: dict[str, Any] = read_toml(self.whole_config_file(), "study").get("frozen", {})
+        """What was recorded along with the configuration: versions, data fingerprint, class names.
+
+        Raises:
+            UserError: the study has a newer format than this version reads.
+        """
+        file = self.whole_config_file()
+        frozen: dict[str, Any] = read_toml(file, "study").get("frozen", {})
+        check_format(file, frozen)
         return frozen
 
     def whole_config_file(self) -> Path:
@@ -98,14 +126,32 @@ class Study:
         self._write_config(
             config,
             {
+                **own_version(),
                 "created": now(),
                 "data_fingerprint": dataset.fingerprint(),
+                # For commands that show a study without its data.
                 "class_names": list(dataset.class_names),
                 "outputs": dataset.classes,
                 "ignore_index": dataset.ignore_index,
                 "versions": versions(),
             },
         )
+
+    def adopt(self) -> list[str]:
+        """Record that this version drives the study from now on; a note of it where that changes the format.
+
+        The `study.toml` of the other format is kept beside it, as `study.toml.format-1.bak`.
+        """
+        frozen = self.frozen()
+        if not is_of_another_version(frozen):
+            return []
+        before, notes = recorded_version(frozen), []
+        if before["format"] != FORMAT:
+            kept = self.config_file.with_name(f"{self.config_file.name}.format-{before['format']}.bak")
+            write_atomically(kept, self.whole_config_file().read_bytes())
+            notes.append(f"the study is of version {before['project']}; its study.toml is kept as {kept.name}")
+        self._write_config(self.config(), frozen | own_version())
+        return notes
 
     def grow(self, config: StudyConfig) -> None:
         """Adopt a larger number of iterations, the only setting that decides on trials and may change."""
@@ -163,9 +209,11 @@ class Study:
             return None
         stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
         aside = self.folder.with_name(f"{self.folder.name}.{stamp}")
-        while aside.exists():
+        while aside.exists():  # moved aside twice within a second
             aside = aside.with_name(aside.name + "x")
         self.folder.rename(aside)
+        for file in (self.lock_file, self.driver_file):  # of who moves it, and goes on in a new folder
+            (aside / file.name).unlink(missing_ok=True)
         return aside
 
     def _is_remnant(self, name: str) -> bool:
@@ -197,7 +245,7 @@ def open_study(folder: Path) -> Study:
 
 
 def open_studies(folders: Sequence[Path]) -> list[Study]:
-    """The studies in several folders, to be looked at together.
+    """The studies in several folders, to be viewed together.
 
     Raises:
         UserError: a folder holds no study, or two have the same name.
@@ -205,5 +253,5 @@ def open_studies(folders: Sequence[Path]) -> list[Study]:
     studies = [open_study(folder) for folder in folders]
     if len({study.name for study in studies}) < len(studies):
         given = ", ".join(map(str, folders))
-        raise UserError(f"two of these studies have one name: {given}; look at them one by one.")
+        raise UserError(f"two of these studies have the same name: {given}; look at them one by one.")
     return studies

@@ -6,6 +6,8 @@ import re
 from typing import NamedTuple
 
 BASELINE = "baseline"
+_FOLDER = "trial_"
+# Padded to four digits, so that names sort as numbers up to 9999; larger numbers get longer ids.
 _PLACE = re.compile(r"(\d{4,})-(\d{1,3})")
 
 
@@ -25,6 +27,16 @@ def place_of(trial_id: str) -> Place | None:
     """The place that an id names; None for the baseline, which has none, and for text that is not an id."""
     found = _PLACE.fullmatch(trial_id)
     return Place(int(found[1]), int(found[2])) if found else None
+
+
+def folder_name(trial_id: str) -> str:
+    """The name of a trial's folder in the study, which KerasTuner chose."""
+    return f"{_FOLDER}{trial_id}"
+
+
+def id_of_folder(name: str) -> str:
+    """The id of the trial whose folder has this name: the inverse of `folder_name`."""
+    return name.removeprefix(_FOLDER)
 
 
 def is_trial_id(text: str) -> bool:

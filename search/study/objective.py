@@ -29,7 +29,7 @@ class Objective(NamedTuple):
 
     def is_better(self, value: float, than: float | None) -> bool:
         """Whether a value is better than another one, or the first; NaN is never better."""
-        return value == value and (than is None or self.sign * value > self.sign * than)
+        return value == value and (than is None or self.sign * value > self.sign * than)  # NaN differs from itself
 
 
 def direction_of(metric: str) -> Direction:
@@ -41,5 +41,5 @@ def direction_of(metric: str) -> Direction:
 
 
 def objective_of(metric: str) -> Objective:
-    """The objective that a metric is."""
+    """The objective of optimizing this metric."""
     return Objective(metric, direction_of(metric))

@@ -20,7 +20,7 @@ def load_config(path: Path, overrides: Sequence[str] = (), directory: str | None
     """Read and validate a study file.
 
     Args:
-        path: the TOML file. A study's own `study.toml` is one too (what it froze beside the config is left out).
+        path: the TOML file. It may be a study's own `study.toml`; what that froze beside the configuration is left out.
         overrides: `key=value` with a dotted key and a TOML value, as given to `--set`.
         directory: replaces `[study] directory`.
 
@@ -28,6 +28,7 @@ def load_config(path: Path, overrides: Sequence[str] = (), directory: str | None
         UserError: the file is missing or not TOML, or its content is wrong; every mistake in one message.
     """
     table = read_toml(path, "study file")
+    # What was recorded when the study was created is not a setting.
     table.pop("frozen", None)
     for override in overrides:
         _apply_override(table, override)
@@ -56,11 +57,12 @@ def _apply_override(table: dict[str, Any], override: str) -> None:
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
+        # Not TOML: text without its quotes, which a shell removes.
         value = text.strip()
     for part in parts[:-1]:
         table = table.setdefault(part, {})
         if not isinstance(table, dict):
-            raise UserError(f"--set: given {override!r}, but {part} is no table.")
+            raise UserError(f"--set: given {override!r}, but {part} is not a table.")
     table[parts[-1]] = value
 
 
@@ -135,6 +137,7 @@ def differences(old: StudyConfig, new: StudyConfig) -> list[str]:
     found = []
     for key in sorted(before.keys() | after.keys()):
         one, other = before.get(key), after.get(key)
+        # Further iterations leave the trials of earlier ones as they are.
         grown = key == "hyperband.iterations" and int(other or 0) > int(one or 0)
         if one != other and key not in FREE_KEYS and not grown:
             found.append(f"{key}: the study has {_shown(one)}, the file says {_shown(other)}")

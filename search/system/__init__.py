@@ -1,1 +1,1 @@
-"""What has no knowledge of a search: files, TOML, disk, machine, event files, numbers in words."""
+"""Helpers that are independent of the search: files, TOML, disk, machine, event files, numbers in words."""

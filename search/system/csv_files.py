@@ -22,11 +22,12 @@ def append_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, A
 
     With `durable`, the lines survive a power cut once this returns.
     """
+    # Unbuffered, so that a full disk fails here and not when the file is closed.
     with path.open("ab", buffering=0) as file:
         before, data = file.tell(), csv_lines(rows, columns).encode()
         try:
             while data:
-                data = data[file.write(data) :]
+                data = data[file.write(data) :]  # the system may write less than it was given
             if durable:
                 os.fsync(file.fileno())
         except OSError:
@@ -37,17 +38,23 @@ def append_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, A
 def csv_lines(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> str:
     """Rows as CSV text without a header; None and NaN are empty cells."""
     text = io.StringIO()
+    # Rows may contain more than the file shows, such as the time of an epoch.
     writer = csv.DictWriter(text, columns, extrasaction="ignore", restval="", lineterminator="\n")
     writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
     return text.getvalue()
 
 
 def read_csv(path: Path, columns: Sequence[str] | None = None) -> list[dict[str, str]]:
-    """The rows of a CSV file as text; a torn last line is ignored, and so is a missing file.
+    """The rows of a CSV file as text; an incomplete last line is ignored, and a missing file has none.
 
-    With `columns`, a file that has others holds no rows.
+    With `columns`, a file with other columns counts as empty.
     """
-    reader = csv.DictReader(io.StringIO(whole_lines(path)), restkey="", restval=None)
+    return csv_rows(whole_lines(path), columns)
+
+
+def csv_rows(text: str, columns: Sequence[str] | None = None) -> list[dict[str, str]]:
+    """The rows of the text of a CSV file, as `read_csv` gives them."""
+    reader = csv.DictReader(io.StringIO(text), restkey="", restval=None)
     rows = _rows_of(reader)
     if columns is not None and tuple(reader.fieldnames or ()) != tuple(columns):
         return []
@@ -59,7 +66,7 @@ class GrowingCsv:
 
     Args:
         path: the file, which may not exist yet.
-        columns: that it must have; of a file with others nothing is read.
+        columns: those that it must have; nothing is read from a file with others.
     """
 
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
@@ -68,11 +75,12 @@ class GrowingCsv:
         self._inode, self._position, self._rows = 0, 0, 0
 
     def read(self) -> list[dict[str, str]]:
-        """The rows that were not read before. Where the file was replaced, as many rows are skipped as were read."""
+        """The rows that have not been read yet. If the file was replaced, as many are skipped as were read before."""
         try:
             with self._path.open("rb") as file:
                 inode = os.fstat(file.fileno()).st_ino
                 skipped = 0
+                # An atomic write gives the path another inode, and positions in the old file mean nothing there.
                 if inode != self._inode:
                     self._inode, self._position, skipped = inode, 0, self._rows
                 file.seek(self._position)
@@ -84,6 +92,7 @@ class GrowingCsv:
         return rows
 
     def _parse(self, lines: bytes) -> list[dict[str, str]]:
+        # Damaged bytes cost a row, not the search.
         text = lines.decode(errors="replace")
         if self._position == 0:
             if not text.startswith(self._header):
@@ -102,7 +111,7 @@ def _rows_of(reader: csv.DictReader[str]) -> list[dict[str, str]]:
 
 
 def whole_lines(path: Path) -> str:
-    """The text of a file without a torn last line; empty if there is no file."""
+    """The text of a file without an incomplete last line; empty if there is no file."""
     if not path.exists():
         return ""
     text = path.read_text(encoding="utf-8", errors="replace")

@@ -49,19 +49,23 @@ def _scalar(tag: str, value: float) -> summary_pb2.Summary.Value:
 
 
 def write_events(folder: Path, name: str, events: Sequence[event_pb2.Event], order: int = 0) -> None:
-    """Replace an event file."""
+    """Replace an event file, unless it holds these events already."""
+    path, content = folder / file_name(order, name), records([version(), *events])
+    if path.is_file() and path.read_bytes() == content:
+        return
     folder.mkdir(parents=True, exist_ok=True)
     # Not durable: what a study shows follows from its trials and is written anew where it is damaged.
-    write_atomically(folder / file_name(order, name), records([version(), *events]), durable=False)
+    write_atomically(path, content, durable=False)
 
 
 def file_name(order: int, name: str) -> str:
-    """TensorBoard reads a folder's files in the order of their names: a promotion comes behind its parent."""
+    """TensorBoard reads a folder's files in the order of their names: a promotion comes after its parent."""
     return f"events.out.tfevents.{order:010d}.{name}"
 
 
 def version() -> event_pb2.Event:
-    """The event that an event file begins with."""
+    """The first event of every event file."""
+    # A constant time, so that equal events give equal files, which can be compared as bytes.
     return event_pb2.Event(wall_time=0.0, file_version="brain.Event:2")
 
 

@@ -23,6 +23,8 @@ def write_atomically(path: Path, content: str | bytes, *, durable: bool = True) 
     With `durable`, the content survives a power cut once this returns.
     """
     data = content.encode(errors="backslashreplace") if isinstance(content, str) else content
+    # In the same folder, because a rename is atomic only within a file system. The process id keeps two writers apart,
+    # and `is_being_written` reads it from this name.
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with beside.open("wb") as file:
@@ -37,6 +39,20 @@ def write_atomically(path: Path, content: str | bytes, *, durable: bool = True) 
         raise
     if durable:
         sync_directory(path.parent)
+
+
+def is_being_written(beside: Path) -> bool:
+    """Whether the temporary file of `write_atomically` belongs to another process of this machine that still runs."""
+    process = beside.name.removesuffix(".tmp").rpartition(".")[2]
+    if not process.isdecimal() or int(process) in (0, os.getpid()):
+        return False
+    try:
+        os.kill(int(process), 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def sync_directory(path: Path) -> None:
@@ -54,9 +70,10 @@ def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
 
 
 def read_json(path: Path) -> Any | None:
-    """The value in a JSON file; None if the file is missing, torn, empty or anything other than JSON."""
+    """The value in a JSON file; None if the file is missing, empty, cut off or anything other than JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
+    # A damaged or forged file may be nested too deeply to be parsed.
     except (FileNotFoundError, ValueError, RecursionError):
         return None
 

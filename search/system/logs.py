@@ -21,7 +21,7 @@ def log_to(path: Path, show: Callable[[str], None] | None = None) -> Iterator[No
 
     Args:
         path: the file; older ones are kept beside it as `NAME.1` to `NAME.3`.
-        show: also gets each detail, as one line; None where nobody asked for them.
+        show: also called with each detail, as one line; None if nobody asked for them.
     """
     handlers: list[logging.Handler] = [_file_handler(path)]
     if show is not None:

@@ -17,6 +17,14 @@ def versions() -> dict[str, str]:
     return found
 
 
+def project_version() -> str:
+    """The version of this project, as it was installed."""
+    try:
+        return importlib.metadata.version("deeplab-search")
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
+
+
 def now() -> str:
     """The local time with its offset, to the second."""
     return datetime.now().astimezone().isoformat(timespec="seconds")

@@ -14,7 +14,7 @@ from search.errors import UserError
 
 def quiet_environment() -> None:
     """Ask TensorFlow for errors only; the user's own setting wins. Call before anything imports it."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # neither information nor warnings
 
 
 @contextlib.contextmanager
@@ -22,6 +22,7 @@ def quiet_import() -> Iterator[None]:
     """Hold back what C libraries print to stderr while they load; shown after all if loading fails."""
     quiet_environment()
     sys.stderr.flush()
+    # The descriptor itself: C libraries do not write to `sys.stderr`.
     kept = os.dup(2)
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)

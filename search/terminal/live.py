@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -18,6 +19,8 @@ from search.terminal.tables import render, summary_line
 DRAW_INTERVAL = 0.25
 # Plain lines say where the search stands this often, in seconds.
 PLAIN_INTERVAL = 60.0
+
+log = logging.getLogger(__name__)
 
 
 class SearchConsole:
@@ -42,18 +45,27 @@ class SearchConsole:
 
     def say(self, line: str, style: str = "") -> None:
         """Print one line that stays, with the time."""
+        log.info("%s", line)
+        self._print(line, style)
+
+    def detail(self, line: str) -> None:
+        """Print one line of the log, which has it already."""
+        self._print(line, "dim")
+
+    def _print(self, line: str, style: str) -> None:
         stamp = datetime.now().strftime("%H:%M:%S")
         text = Text.assemble((f"{stamp}  ", "dim"), (line, style))
         if self._live is None or not self._live.is_started:
+            # Without a terminal lines stay whole, so that logs can be searched.
             self.console.print(text, soft_wrap=self._live is None)
             return
-        # A line above the live picture draws all of it anew, so lines that come together appear together.
+        # A line above the live picture redraws all of it, so lines that come together are printed together.
         self._unsaid.append(text)
         if self._is_due:
             self._say_all()
 
     def update(self, take: Callable[[], Snapshot]) -> None:
-        """Draw where the search stands (terminal), or say it once a minute (no terminal); taken only where shown."""
+        """Draw where the search stands (terminal), or print it once per minute; `take` is called only then."""
         if self._live is not None:
             if self._is_due:
                 self._say_all()

@@ -39,6 +39,7 @@ def bracket_table(schedule: Schedule) -> Table:
 def networks_line(space: Space, points: Sequence[Point]) -> str:
     """The number of networks, and how much of the space fits the limits."""
     count = space.count_networks()
+    # Training choices do not make another network.
     sizes = {name: dimension.size for name, dimension in space.searched.items() if name not in Recipe.model_fields}
     real = [name for name, size in sizes.items() if size is None]
     line = f"the space holds {plural(count, 'network')}"

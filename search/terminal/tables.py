@@ -93,6 +93,7 @@ def best_line(snapshot: Snapshot) -> str:
 
 def failure_line(snapshot: Snapshot) -> str:
     """How many trials failed, and why."""
+    # Only the last ones: the live picture has one line for all failures.
     reasons = "; ".join(f"{row['trial_id']} {row['status']}: {row['error']}" for row in snapshot.failures[-3:])
     return f"{len(snapshot.failures)} failed: {reasons}"
 

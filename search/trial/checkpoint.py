@@ -73,6 +73,7 @@ def copy_checkpoint(source: Path, folder: Path, state: TrainingState) -> None:
     target = folder / weights
     target.unlink(missing_ok=True)
     try:
+        # A link's bytes are durable already, and cost neither time nor space.
         os.link(source / weights, target)
     except OSError:
         shutil.copyfile(source / weights, target)
@@ -85,6 +86,7 @@ def read_state(folder: Path) -> TrainingState | None:
     """The state of the checkpoint in `folder`, or None if it is missing or incomplete; its weights may be damaged."""
     try:
         state = _STATE.validate_python(_content(folder).get("state"))
+        # A state whose rows do not end at its epoch was damaged or edited.
         is_whole = not state.rows or state.rows[-1]["epoch"] == state.epoch
     except (KeyError, ValidationError):
         return None

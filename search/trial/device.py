@@ -22,6 +22,7 @@ def precision_policy(precision: str) -> str:
     gpus = tf.config.list_physical_devices("GPU")
     if not gpus:
         return "float32"
+    # Only NVIDIA's GPUs have a compute capability.
     capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0))
     if capability >= (8, 0):
         return "mixed_bfloat16"
@@ -40,7 +41,7 @@ def peak_memory_mb() -> float:
 
 def prepare_device(device: Device) -> None:
     """Give this process its GPU, or its share of the cores, before TensorFlow looks for devices."""
-    os.environ["CUDA_VISIBLE_DEVICES"] = device.gpu if device.gpu is not None else "-1"
+    os.environ["CUDA_VISIBLE_DEVICES"] = device.gpu if device.gpu is not None else "-1"  # -1 hides all GPUs
     load_tensorflow()
     import tensorflow as tf
 
@@ -50,6 +51,6 @@ def prepare_device(device: Device) -> None:
     if device.gpu is not None and not gpus:
         raise RuntimeError(f"TensorFlow cannot use GPU {device.gpu}; see deeplab-search doctor")
     for gpu in gpus:
-        tf.config.experimental.set_memory_growth(gpu, True)
+        tf.config.experimental.set_memory_growth(gpu, True)  # several workers may share a GPU
     # On CPUs the graph optimizer takes longer than it saves: half of the time to the first step.
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not gpus})

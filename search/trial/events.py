@@ -38,6 +38,7 @@ class TrialEvents:
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Append the scalars of one epoch; a TensorBoard that is already running shows them."""
+        # Not synced: after a power cut, the file is compared with the checkpoint and rewritten.
         with self._file.open("ab") as file:
             file.write(records([_epoch_event(row)]))
 
@@ -48,6 +49,7 @@ class TrialEvents:
         values = [_image(tag, jpeg) for tag, jpeg in pictures.items()]
         event = event_pb2.Event(wall_time=wall_time, step=epoch, summary=summary_pb2.Summary(value=values))
         content = records([version(), event])
+        # In a file of its own, which can be replaced; the curves' file only grows.
         file = self._file.with_name(f"{self._file.name}.best")
         if not file.exists() or file.read_bytes() != content:
             write_atomically(file, content)

@@ -18,6 +18,7 @@ def status_of(error: BaseException) -> Literal["out_of_memory", "interrupted", "
     A full disk, damaged data and a checkpoint that this machine cannot restore are not the trial's fault: it continues
     once they are fixed.
     """
+    # By name, so that this module does not import TensorFlow.
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         return "out_of_memory"
     # TensorFlow passes on the errors of the input pipeline as text.

@@ -22,6 +22,7 @@ class TrialHistory:
 
         self._spec = spec
         self._file = spec.folder / "epochs.csv"
+        # Whatever a kill left there, the checkpoint decides which epochs count.
         write_csv(self._file, spec.columns, state.rows)
         run = Study(Path(spec.study)).tensorboard / spec.run
         self._events = TrialEvents(run, spec.trial_id, state.rows, spec.first_epoch)
@@ -33,7 +34,7 @@ class TrialHistory:
         self._events.add(row)
 
     def show_best(self, state: TrainingState) -> None:
-        """Show pictures and confusion of the best epoch in TensorBoard; those of earlier ones go."""
+        """Show pictures and confusion of the best epoch in TensorBoard, in place of those of earlier ones."""
         if state.best_epoch is None:
             return
         folder = self._spec.folder / "best"

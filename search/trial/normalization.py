@@ -12,6 +12,7 @@ def adapt_batch_normalization(model: keras.Model, steps: int) -> None:
     the statistics of the initial weights, and a low rung would rank configurations by that. With `1 - 4 / steps` an
     epoch leaves 2 % of the initial values; layers that forget faster already are left as they are.
     """
+    # At least 0.5, because with a few steps the statistics would be those of the last batch alone.
     momentum = max(0.5, 1.0 - 4.0 / steps)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):

@@ -31,6 +31,7 @@ def side_by_side(image: UInt8Array, truth: UInt8Array, predicted: UInt8Array, ig
     """
     panels = {
         "input": _panel(image, Image.Resampling.BILINEAR),
+        # Nearest, because colours between two classes would look like a third.
         "truth": _panel(colorize(truth, ignore_index), Image.Resampling.NEAREST),
         "prediction": _panel(colorize(predicted, ignore_index), Image.Resampling.NEAREST),
         "error": _panel(_error(truth, predicted, ignore_index), Image.Resampling.NEAREST),

@@ -47,6 +47,7 @@ def time_steps(architecture: Architecture, recipe: Recipe, dataset: Dataset, ima
     began = time.perf_counter()
     trainer = Trainer(architecture, recipe, dataset, image_size, max_epochs=1, encoder_weights=None, seed=0)
     images, masks = next(iter(trainer.train_data.epoch(1)))
+    # Keras traces the network in its first step.
     trainer.model.train_on_batch(images, masks)
     start = time.perf_counter() - began
     steps = []

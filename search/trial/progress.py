@@ -1,4 +1,4 @@
-"""The trial's `progress.json`: the step that it is at, for `status`, and for the driver to see that it is alive."""
+"""The trial's `progress.json`: the step that it has reached, for `status`, and for the driver as a sign of life."""
 
 from __future__ import annotations
 

@@ -38,6 +38,7 @@ def run_trial(spec: TrialSpec) -> Outcome:
             traceback.print_exc()
             status = status_of(failure)
             error = one_line(failure)
+    # What counts is what is on disk, however the run ended.
     state = read_state(spec.folder / "last") or TrainingState()
     return Outcome(
         status,
@@ -64,7 +65,7 @@ class TrialRun:
         self._history = TrialHistory(spec, self.state)
 
     def run(self) -> Status:
-        """Train what is left of the trial, unless it diverges or the study is to stop."""
+        """Train the remaining epochs of the trial, unless it diverges or the study is to stop."""
         if self.state.epoch >= self.spec.last_epoch:
             return "completed"
         trainer = self.continued_trainer()
@@ -73,6 +74,7 @@ class TrialRun:
             if stop_file.exists():
                 return "interrupted"
             result = trainer.train_epoch(epoch)
+            # Not kept: the checkpoint remains that of the last finite epoch.
             if result.diverged:
                 return "diverged"
             self.keep(trainer, result)

@@ -75,6 +75,7 @@ class Trainer:
         seed: int,
         progress: Progress = lambda *_: None,
     ) -> None:
+        # Before the model is built, because its initial weights are drawn then.
         keras.utils.set_random_seed(seed)
         keras.config.set_dtype_policy(precision_policy(recipe.precision))
         self.recipe = recipe
@@ -96,15 +97,18 @@ class Trainer:
             ignore_index=dataset.ignore_index,
             total_steps=self.train_data.steps * max_epochs,
         )
+        # Traced once, also for a smaller last batch.
         self._validation_step = tf.function(self._validate_batch, input_signature=self.val_data.element_spec)
 
     def train_epoch(self, epoch: int) -> EpochResult:
         """Train epoch `epoch` (from 1) and validate after it."""
         self._freeze_encoder(epoch <= self.recipe.freeze_encoder_epochs)
         self._seed_layers(epoch)
+        # At the first step of the epoch; it decays with every step.
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         callback = StepProgress(self._report, epoch, "train", self.train_data.steps, self.recipe.batch_size)
         started = time.perf_counter()
+        # The order of the images is the pipeline's, which repeats exactly.
         history = self.model.fit(self.train_data.epoch(epoch), shuffle=False, verbose=0, callbacks=[callback])
         seconds = time.perf_counter() - started
         train = {"loss": history.history["loss"][-1], **self._scores()}
@@ -137,7 +141,7 @@ class Trainer:
         progress = StepProgress(self._report, epoch, "validate", self.val_data.steps, self.recipe.batch_size)
         progress.start()
         gathered = ValidationPass(self.val_data.images)
-        for step, (images, masks) in enumerate(self.val_data.epoch(1), start=1):
+        for step, (images, masks) in enumerate(self.val_data.epoch(1), start=1):  # all epochs are the same
             loss, counts, predictions = self._validation_step(images, masks)
             gathered.add(float(loss), np.asarray(counts, np.int64), np.asarray(predictions))
             progress.step(step)
@@ -167,8 +171,10 @@ class Trainer:
     def _seed_layers(self, epoch: int) -> None:
         """Seed dropout and other random layers each epoch, as checkpoints do not hold the state of their generators."""
         weights = {id(variable) for variable in self.model.weights}
+        # The states of random generators are variables, but not weights.
         states = [variable for variable in self.model.variables if id(variable) not in weights]
         for index, state in enumerate(states):
+            # 31 bits, because some backends keep seeds in signed integers.
             drawn = np.random.SeedSequence([self._seed, epoch, index]).generate_state(2) >> 1
             state.assign(drawn.astype(state.dtype))
 
@@ -183,4 +189,5 @@ class Trainer:
 
 
 def _all_metrics(model: keras.Model) -> list[Any]:
+    # Keras wraps the metrics that a model is compiled with into one.
     return [inner for metric in model.metrics for inner in getattr(metric, "metrics", [metric])]

@@ -31,7 +31,7 @@ class Validation:
     """One pass over the validation split.
 
     Attributes:
-        loss: mean over the images.
+        loss: mean over the labelled pixels.
         matrix: `[C, C]`, pixels of true class (row) predicted as class (column).
         hits, truth, predicted: `[N, C]`, pixels of each image that are correct, labelled and predicted, by class.
     """
@@ -64,9 +64,10 @@ class ValidationPass:
         self._scores: list[float] = []
 
     def add(self, loss: float, counts: Counts, predictions: UInt8Array) -> None:
-        """Add a batch: its mean loss, each image's confusion `[B, C, C]`, and the class ids predicted `[B, H, W]`."""
+        """Add a batch: its mean loss per labelled pixel, each image's confusion `[B, C, C]`, class ids `[B, H, W]`."""
         first = len(self._scores)
-        self._loss += loss * len(counts)
+        # The loss is a mean over labelled pixels, which are exactly those that the confusion counts.
+        self._loss += loss * int(counts.sum())
         self._counts.append(counts)
         self._scores.extend(_image_scores(*_of_images(counts)).tolist())
         # Copied, because a view would keep its whole batch in memory.
@@ -76,7 +77,8 @@ class ValidationPass:
     def result(self) -> Validation:
         """The result over all batches."""
         counts = np.concatenate(self._counts)
-        return Validation(self._loss / len(counts), counts.sum(axis=0), *_of_images(counts))
+        matrix = counts.sum(axis=0)
+        return Validation(self._loss / max(1, int(matrix.sum())), matrix, *_of_images(counts))
 
     def _drop_predictions(self) -> None:
         ranked = _best_first(self.predictions, self._scores)
@@ -111,6 +113,7 @@ def extreme_images(validation: Validation) -> tuple[list[int], list[int]]:
     """Indices of the images with the best and the worst scores; no image is in both."""
     scores = validation.image_scores()
     order = _best_first(range(len(scores)), scores)
+    # At most half of the images each, so that none is both among the best and among the worst.
     count = min(EXTREME_PICTURES, len(order) // 2)
     return order[:count], order[::-1][:count]
 

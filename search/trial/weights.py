@@ -54,6 +54,7 @@ def write_weights(model: keras.Model, path: Path, before: Path | None) -> None:
             file.seek(offset)
             # `numpy` takes half the time of `keras.ops.convert_to_numpy`.
             file.write(np.ascontiguousarray(variable.numpy(), dtype).tobytes())
+    # The copy is another file, with the same arrays in the same places.
     layout.file = _identity(path)
 
 
@@ -112,6 +113,7 @@ def _find_places(model: keras.Model, path: Path) -> list[tuple[int, np.dtype[Any
             if variable is None or offset is None:
                 return []
             stored = content[offset : offset + array.nbytes].view(array.dtype)
+            # The proof that the place is the variable's: it holds the values just saved.
             if not np.array_equal(variable.numpy().ravel(), stored):
                 return []
             places.append((offset, array.dtype, variable))

@@ -17,6 +17,8 @@ from tests.faults.trials import assert_same_results, trial_processes
 from tests.integration.program import Table, deeplab_search, running, write_study
 
 CUTS = int(os.environ.get("DAMAGE_CUTS", "2"))
+# Larger than any process number.
+NOBODY = 2**22 + 1
 # Whatever a finished study has, by name.
 FILES = (
     *("study.toml", "study.toml.bak", "oracle.json", "tuner0.json", "trials.csv", "epochs.csv", "best.toml"),
@@ -75,13 +77,13 @@ def test_doctor_says_what_it_found_and_mended(in_folder: Path, capsys: pytest.Ca
         (in_folder / name).write_bytes((in_folder / name).read_bytes()[:100])
     weights = next(in_folder.glob("trial_*/best/*.weights.h5"))
     weights.write_bytes(weights.read_bytes()[:100])
-    (in_folder / ".best.toml.1.tmp").write_text("half")
+    (in_folder / f".best.toml.{NOBODY}.tmp").write_text("half")
     check_study(in_folder)
     said = capsys.readouterr().out
     for line in (
         "study.toml was damaged; restored from its copy",
         "trial_0000-0/trial.json was damaged; restored from its copy",
-        ".best.toml.1.tmp was half written; removed",
+        f".best.toml.{NOBODY}.tmp was half written; removed",
         f"{weights.parent.name}: the weights damaged; it can't be exported",
         "oracle.json is damaged or missing; the next run writes it anew",
         "trials.csv is damaged or missing; the next run writes it anew",

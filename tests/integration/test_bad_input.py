@@ -194,9 +194,33 @@ def test_many_broken_files_are_counted_and_not_all_listed(folder_data: Path) -> 
             (folder_data / "train" / kind / f"new{number}.png").write_bytes(b"no image")
     data = open_dataset("folder", path=folder_data, image_size=(64, 64), classes=1)
     with pytest.raises(UserError, match="the data have 20 errors") as refused:
-        check_new_data(data, Console(quiet=True))
+        check_new_data(data, "val_loss", Console(quiet=True))
     assert str(refused.value).count("\n  - Cannot read image") == 10
     assert "and 10 more: see deeplab-search data check" in str(refused.value)
+
+
+def relabel(data: Path, value: int) -> None:
+    for path in (data / "val" / "masks").iterdir():
+        Image.fromarray(np.full((40, 48), value, np.uint8)).save(path)
+
+
+@pytest.mark.parametrize(
+    ("label", "objective", "said"),
+    [
+        (0, "val_iou_object", "class 'object' does not occur in the 2 validation masks at 64x64"),
+        (255, "val_mean_iou", "every pixel is ignored in the 2 validation masks at 64x64"),
+        (255, "val_loss", "every pixel is ignored in the 2 validation masks at 64x64"),
+    ],
+)
+def test_an_objective_that_cannot_be_measured(
+    tmp_path: Path, folder_data: Path, folder_study: Path, label: int, objective: str, said: str
+) -> None:
+    relabel(folder_data, label)
+    arguments = (folder_study, "--set", f"study.objective={objective}")
+    refuse(tmp_path, "run", *arguments, said=("[study] objective", objective, said))
+    checked = deeplab_search("data", "check", *arguments, cwd=tmp_path)
+    assert checked.status == 2, checked.all
+    assert f"{objective!r} cannot be measured: {said}" in checked.err
 
 
 def test_encoder_weights_that_are_missing(tmp_path: Path, tiny: Table) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
 import signal
 import urllib.parse
 import urllib.request
@@ -13,9 +14,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
+from tensorboard.compat.proto import event_pb2
 from tensorboard.plugins.hparams import metadata, plugin_data_pb2
+from tensorboard.plugins.hparams import summary_v2 as hparams_summary
 
-from tests.integration.program import running
+from search.system.event_files import write_events
+from tests.hparams_plugin import read_table
+from tests.integration.program import deeplab_search, running
 
 # Tags of TensorBoard and the columns of `epochs.csv` that they show.
 LINES = {"train/loss": "loss", "train/mean_iou": "mean_iou", "validation/mean_iou": "val_mean_iou"}
@@ -65,10 +70,13 @@ def test_hparams_are_trials_csv_row_by_row(study: Path, trials: pd.DataFrame) ->
     searched = [name for name in trials.columns if name.startswith("hp:")]
     places = {name: name for name in ("config_id", "bracket", "rung", "iteration", "parameters", "macs")}
     columns = {**{name.removeprefix("hp:"): name for name in searched}, **places, "epochs": "last_epoch"}
+    fixed = {"study": "tiny", "encoder": "MobileNetV2", "batch_size": 4, "optimizer": "adamw"}
     for _, row in rows.iterrows():
         run = run_of(row["trial_id"])
         expected = {name: row[column] for name, column in columns.items() if pd.notna(row[column])}
-        assert hparams_of(loaded, run) == expected, "what a configuration does not have is absent, not zero"
+        shown = hparams_of(loaded, run)
+        assert {name: shown[name] for name in columns if name in shown} == expected, "what it lacks is absent, not zero"
+        assert {name: shown[name] for name in fixed} == fixed
         metrics = {"best/val_mean_iou": "score", "best/val_loss": "metric:val_loss", "best/seconds": "total_seconds"}
         for tag, column in metrics.items():
             (event,) = loaded.Tensors(run, tag)
@@ -110,6 +118,49 @@ def test_the_searchs_own_curves(study: Path, trials: pd.DataFrame) -> None:
     assert max(curve("workers_busy")) == 2
     assert curve("workers_busy")[-1] == 0
     assert loaded.PluginRunToTagToContent("custom_scalars")["."]
+
+
+@pytest.fixture
+def two_studies(study_copy: Path) -> list[Path]:
+    """Two studies whose paths contain what separates the folders in TensorBoard's `--logdir_spec`."""
+    parent = study_copy.parents[1] / "of today, 10:30"
+    parent.mkdir()
+    study_copy.rename(parent / "one")
+    shutil.copytree(parent / "one", parent / "two")
+    return [parent / "one", parent / "two"]
+
+
+def test_board_shows_every_configuration_of_two_studies_as_it_is(
+    two_studies: list[Path], trials: pd.DataFrame, tmp_path: Path
+) -> None:
+    with running("board", *two_studies, "--port", "0", cwd=tmp_path) as board:
+        board.until(lambda: re.search(r"http://\S+:\d+/", board.output))
+        url = re.search(r"http://\S+:\d+/", board.output)
+        assert url is not None
+        configurations = trials["config_id"].nunique()
+        board.until(lambda: len(session_groups(url[0])) == 2 * configurations)
+        groups = session_groups(url[0])
+        last = trials.sort_values("last_epoch").groupby("config_id").tail(1)
+        for name in ("one", "two"):
+            scores = {group["name"]: best_scores(group) for group in groups if group["name"].startswith(f"{name}/")}
+            expected = {f"{name}/{run_of(row['trial_id'])}": row["score"] for _, row in last.iterrows()}
+            assert scores == {run: [pytest.approx(score, rel=1e-6)] for run, score in expected.items()}
+        board.process.send_signal(signal.SIGINT)
+        assert board.wait() == 0, board.output
+
+
+def test_rows_of_an_earlier_version_are_written_anew(study_copy: Path, tmp_path: Path) -> None:
+    """They were named by their numbers, so that TensorBoard averaged those of two studies."""
+    runs = list((study_copy / "tensorboard").glob("[0b]*"))
+    for run in runs:
+        earlier = hparams_summary.hparams_pb({"epochs": 3}, trial_id=run.name, start_time_secs=1.0)
+        write_events(run, "hparams", [event_pb2.Event(wall_time=1.0, summary=earlier)])
+    shutil.copytree(study_copy, tmp_path / "other" / "tiny")
+    assert len(read_table(tmp_path).rows) == len(runs)
+    for directory in ("results", "other"):
+        again = deeplab_search("run", "tiny.toml", "--directory", directory, cwd=tmp_path)
+        assert again.status == 0, again.all
+    assert len(read_table(tmp_path).rows) == 2 * len(runs)
 
 
 def fetch(url: str, **query: str) -> str:

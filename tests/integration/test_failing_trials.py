@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from tests.integration.program import Table, deeplab_search, running, write_study
 
@@ -80,3 +83,27 @@ def test_data_that_change_during_a_search_stop_it(tmp_path: Path, folder_data: P
         assert search.wait() == 1, search.output
     assert "DataError: the data have changed since the search started: " in search.output
     assert "{'train': 4, 'val': 2} images, now {'train': 3, 'val': 2}" in search.output
+
+
+@pytest.mark.parametrize(("failures", "outcome"), [(5, "failed"), (1, "stopped")])
+def test_the_last_command_knows_that_nothing_completed_and_may_use_the_study(
+    failures: int, outcome: str, tmp_path: Path, tiny: Table
+) -> None:
+    program = (
+        "import os, sys; from pathlib import Path; from search.study import is_driven, open_study; "
+        "said = os.environ['DEEPLAB_SEARCH_OUTCOME'], is_driven(open_study(Path(sys.argv[1]))); "
+        "Path('said.txt').write_text(str(said))"
+    )
+    file = write_study(
+        tmp_path / "s.toml",
+        tiny,
+        study={"name": "tiny", "on_end": shlex.join([sys.executable, "-c", program])},
+        hyperband=ONE_EPOCH,
+        space={"learning_rate": 10.0, "aspp_rate": 1},
+        recipe={"optimizer": "sgd", "weight_decay": 0.9, "schedule": "constant", "batch_size": 1},
+        data={"train_images": 48},
+        limits={"abort_after_failures": failures},
+    )
+    done = deeplab_search("run", file, cwd=tmp_path)
+    assert done.status == 1, done.all
+    assert (tmp_path / "said.txt").read_text() == str((outcome, False)), done.all

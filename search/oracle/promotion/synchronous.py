@@ -15,10 +15,12 @@ class SynchronousPromotion:
 
     def choose(self, rung: RungProgress, *, expected: int, places: int) -> StudyTrial | None:
         """The best trial that was not promoted before, where it is certain; see `Promotion.choose`."""
+        # Certain once fewer trials are unfinished than places are free: expected - ended < places - promoted.
         candidates = len(rung.ended) - len(rung.promoted)
         if len(rung.promoted) >= places or candidates <= expected - places:
             return None
         best = next((trial for trial in rung.ended if trial.trial_id not in rung.promoted), None)
+        # Failed trials rank last: if the best one left has failed, no completed one is left to promote.
         return best if best is not None and best.status == "COMPLETED" else None
 
     def may_choose(self, trial: StudyTrial, rung: RungProgress, *, places: int) -> bool:

@@ -26,6 +26,7 @@ class RandomSampler:
 
 def draw_values(space: keras_tuner.HyperParameters, seed: list[int]) -> Values:
     """A random point of a KerasTuner space, which depends on `seed` alone; only active hyperparameters are in it."""
+    # A seed for each hyperparameter, so that a value does not depend on which other ones are active.
     seeds = np.random.SeedSequence(seed).generate_state(max(len(space.space), 1))
     values: Values = {}
     for hyperparameter, state in zip(space.space, seeds, strict=False):

@@ -50,6 +50,17 @@ def test_pixels_without_a_class_have_no_loss_and_no_gradient(classes: int, ignor
     assert float(loss) == pytest.approx(keras_loss(classes, *kept), rel=1e-5), "they do not count in the mean either"
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_the_gradient_at_undecided_logits_is_half(dtype: str) -> None:
+    """At exactly 0, formulas of a maximum and an absolute value have gradients of their own choice."""
+    logits = tf.Variable(tf.zeros((1, 1, 4, 1), dtype))
+    with tf.GradientTape() as tape:
+        loss = MaskedCrossentropy(1)(np.array([[[0, 1, 1, VOID]]]), logits)
+    gradient = np.asarray(tape.gradient(loss, logits), "float32").ravel()
+    np.testing.assert_allclose(3 * gradient, [0.5, -0.5, -0.5, 0.0], rtol=1e-2)
+    assert float(loss) == pytest.approx(np.log(2), rel=1e-6)
+
+
 @pytest.mark.parametrize("classes", [1, 5])
 def test_it_takes_logits_not_probabilities(classes: int) -> None:
     """A confident, correct answer costs nothing; read as probabilities, it would still cost much."""

@@ -46,11 +46,19 @@ def config_id(values: Values) -> str:
     return json.dumps({name: value for name, value in values.items() if not name.startswith("tuner/")}, sort_keys=True)
 
 
-def make_oracle(folder: Path, *, seed: int = 0, space: Any = None, reject: Any = None, **band: Any) -> StudyOracle:
+def make_oracle(folder: Path, **search: Any) -> StudyOracle:
     """A new oracle that takes over whatever lies in the folder."""
+    oracle = new_oracle(**search)
+    folder.mkdir(parents=True, exist_ok=True)
+    oracle.attach(Study(folder))
+    return oracle
+
+
+def new_oracle(*, seed: int = 0, space: Any = None, reject: Any = None, **band: Any) -> StudyOracle:
+    """An oracle that knows no folder yet."""
     hyperband = HyperbandSection(**({"max_epochs": 9, "baseline": False} | band))
     declared = space or large_space()
-    oracle = StudyOracle(
+    return StudyOracle(
         OBJECTIVE,
         declared,
         make_schedule(hyperband),
@@ -61,9 +69,6 @@ def make_oracle(folder: Path, *, seed: int = 0, space: Any = None, reject: Any =
         configurations=Configurations(RandomSampler(declared, seed), reject or (lambda values: None), config_id),
         promotion=SynchronousPromotion(),
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    oracle.attach(Study(folder))
-    return oracle
 
 
 def score(trial: StudyTrial) -> float:

@@ -50,7 +50,7 @@ def test_mistakes(studies: list[Study], tmp_path: Path) -> None:
     one = studies[0].folder
     with pytest.raises(UserError, match="expected two or more"):
         compare_studies([one], None)
-    with pytest.raises(UserError, match="have one name"):
+    with pytest.raises(UserError, match="have the same name"):
         compare_studies([one, one], None)
     with pytest.raises(UserError, match="holds no study"):
         compare_studies([one, tmp_path], None)

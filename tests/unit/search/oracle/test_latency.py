@@ -11,8 +11,10 @@ import pytest
 
 import deeplab
 from deeplab import Architecture
+from search.driver.mending import mend
 from search.oracle.identity import architecture_id
 from search.oracle.latency import LatencyMeter
+from tests.unit.search.conftest import MakeStudy
 
 SMALL = Architecture(
     encoder="MobileNetV2", output_stride=8, aspp_tap="block_5_add", aspp_rates=(), aspp_filters=4, decoder_depth=0
@@ -54,6 +56,47 @@ def test_what_is_remembered_decides_and_nothing_is_measured_again(tmp_path: Path
     assert meter(SMALL) == 1e6
     assert meter(Architecture()) == math.inf, "it did not run"
     assert said == []
+
+
+DAMAGE = ["", "{", "[]", '{"70d5c601f160": "slow"}', '{"70d5c601f160": true}', '{"70d5c601f160": NaN}', "[" * 100_000]
+
+
+@pytest.mark.parametrize("content", DAMAGE)
+@pytest.mark.parametrize("damaged", ["latency.json", "latency.json.bak"])
+def test_one_damaged_file_changes_no_decision_and_is_mended(make_study: MakeStudy, damaged: str, content: str) -> None:
+    study = make_study()
+    before = LatencyMeter((4, 4), 1)  # smaller than any output stride: the network does not run
+    before.keep_in(study.latency_file, lambda _: None)
+    assert before(SMALL) == math.inf
+    whole = study.latency_file.read_bytes()
+    (study.folder / damaged).write_text(content)
+    again = LatencyMeter((32, 32), 1)
+    again.recall(study.latency_file)
+    assert again(SMALL) == math.inf, "it is not measured again"
+    (line,) = mend(study)
+    assert line.startswith(str(study.folder / damaged))
+    assert "was damaged; " in line
+    for name in ("latency.json", "latency.json.bak"):
+        assert (study.folder / name).read_bytes() == whole
+    assert mend(study) == []
+
+
+def test_what_both_damaged_files_cost_is_said(make_study: MakeStudy) -> None:
+    study = make_study()
+    for name in ("latency.json", "latency.json.bak"):
+        (study.folder / name).write_text("{")
+    (line,) = mend(study)
+    assert "latency.json and its copy are damaged; networks are measured again" in line
+
+
+def test_what_a_study_has_decided_with_is_never_replaced(tmp_path: Path) -> None:
+    file = tmp_path / "latency.json"
+    late = LatencyMeter((4, 4), 1)
+    assert late(SMALL) == math.inf  # measured before the study could be opened
+    file.write_text(json.dumps({architecture_id(SMALL): 7.5}))  # by a run that was faster
+    late.keep_in(file, lambda _: None)
+    assert late(SMALL) == 7.5
+    assert json.loads(file.read_text()) == {architecture_id(SMALL): 7.5}
 
 
 def test_a_network_that_does_not_run_does_not_fit(tmp_path: Path) -> None:

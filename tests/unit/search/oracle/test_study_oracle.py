@@ -20,8 +20,18 @@ from search.oracle.points import Rejection, Values
 from search.oracle.samplers.random import draw_values
 from search.oracle.study_oracle import StudyOracle
 from search.oracle.trials import StudyTrial
+from search.study.folder import Study
 from search.study.ids import BASELINE
-from tests.unit.search.oracles import MEMORY, OBJECTIVE, config_id, large_space, make_oracle, points, score
+from tests.unit.search.oracles import (
+    MEMORY,
+    OBJECTIVE,
+    config_id,
+    large_space,
+    make_oracle,
+    new_oracle,
+    points,
+    score,
+)
 
 
 class Workers:
@@ -259,6 +269,23 @@ def test_a_damaged_trial_is_made_again(tmp_path: Path) -> None:
     assert again.trial_id == "0000-0"
     assert again.hyperparameters.values == before.hyperparameters.values
     assert (path.parent / "trial.json.damaged").exists()
+
+
+def test_trials_that_are_not_understood_are_told_apart_from_damaged_ones(tmp_path: Path) -> None:
+    finished(make_oracle(tmp_path), [0.5, 0.4, 0.3])
+    study = Study(tmp_path)
+    for trial_id in ("0000-0", "0001-0"):
+        path = tmp_path / f"trial_{trial_id}" / "trial.json"
+        content = forged(json.loads(path.read_text()), "record/config_id", "of another version")
+        for file in (path, path.with_name("trial.json.bak")):
+            file.write_text(content if trial_id == "0000-0" else content[:100])
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    oracle = new_oracle()
+    assert oracle.misfits(study) == ["trial_0000-0"]
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    lines = oracle.attach(study)
+    assert [line.partition(" is ")[0] for line in lines] == [str(tmp_path / f"trial_000{n}-0") for n in (0, 1)]
+    assert list(oracle.trials) == ["0002-0"]
 
 
 @pytest.mark.parametrize("damaged", ["trial.json", "trial.json.bak"])

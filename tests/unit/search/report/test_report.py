@@ -6,6 +6,8 @@ import html
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -269,3 +271,33 @@ CELLS: list[tuple[Any, str]] = [
 @pytest.mark.parametrize(("value", "text"), CELLS)
 def test_cells(value: Any, text: str) -> None:
     assert cell(value) == text
+
+
+GROWING = """
+import sys
+from pathlib import Path
+from search.report import write_report
+folder, better = Path(sys.argv[1]), sys.argv[2]
+opened = 0
+def add_the_best_before_a_second_look(event, arguments):
+    global opened
+    if event == "open" and str(arguments[0]) == str(folder / "trials.csv"):
+        opened += 1
+        if opened == 2:
+            with open(folder / "trials.csv", "a") as file:
+                file.write(better)
+sys.addaudithook(add_the_best_before_a_second_look)
+write_report(folder)
+"""
+
+
+def test_a_trial_that_ends_while_the_report_is_written_does_no_harm(tmp_path: Path) -> None:
+    folder = History(tmp_path / "growing").write(5, pictures=False).folder
+    lines = (folder / "trials.csv").read_text().splitlines()
+    header, last = lines[0].split(","), lines[-1].split(",")
+    changed = {"trial_id": "0099-0", "config_id": "new", "status": "completed", "score": "0.99"}
+    better = ",".join(changed.get(name, cell) for name, cell in zip(header, last, strict=True)) + "\n"
+    command = [sys.executable, "-c", GROWING, str(folder), better]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (folder / "report.html").exists()

@@ -98,5 +98,5 @@ def test_mistakes(study: Study, tmp_path: Path) -> None:
         results.load()
     with pytest.raises(UserError, match="holds no study"):
         results.load(tmp_path)
-    with pytest.raises(UserError, match=re.escape("two of these studies have one name")):
+    with pytest.raises(UserError, match=re.escape("two of these studies have the same name")):
         results.load(study.folder, study.folder)

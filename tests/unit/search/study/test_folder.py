@@ -8,6 +8,7 @@ import pytest
 
 from search.errors import UserError
 from search.study.folder import Study, open_study
+from search.study.ids import BASELINE, id_of_folder
 from tests.unit.search.conftest import MakeConfig, MakeStudy
 
 
@@ -92,3 +93,11 @@ def test_every_cut_of_the_configuration_is_noticed_and_its_copy_read(
 def test_no_id_leads_out_of_the_study(tmp_path: Path, trial_id: str) -> None:
     with pytest.raises(UserError, match="is not a trial id"):
         Study(tmp_path).trial(trial_id)
+
+
+def test_the_folders_of_trials_are_found_by_their_ids(tmp_path: Path) -> None:
+    study = Study(tmp_path)
+    for trial_id in ("0001-0", BASELINE, "0000-1"):
+        study.trial(trial_id).mkdir()
+    (tmp_path / "trial_notes.txt").touch()
+    assert [id_of_folder(path.name) for path in study.trial_folders()] == ["0000-1", "0001-0", BASELINE]

@@ -104,11 +104,25 @@ def test_a_pass_keeps_the_predictions_that_are_shown_and_few_others(rights: list
         gathered.add(0.5, counts, ids)
         assert len(gathered.predictions) <= FIXED_PICTURES + 2 * EXTREME_PICTURES
     found = gathered.result()
-    assert found.loss == 0.5
+    assert found.loss == (0.5 if any(right is not None for right in rights) else 0.0)
     assert [int(hits) for hits in found.hits[:, 0]] == [right or 0 for right in rights]
     best, worst = extreme_images(found)
     for index in {*fixed_images(len(rights)), *best, *worst}:
         assert (gathered.predictions[index] == index).all()
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 4, 9])
+def test_the_loss_is_the_mean_over_labelled_pixels_whatever_the_batches(batch: int) -> None:
+    labelled = np.array([100, 0, 4, 0, 30, 1, 0])
+    losses = np.array([0.1, 5.0, 2.0, 9.0, 0.7, 40.0, 1.0])  # an image's mean over its labelled pixels
+    gathered = ValidationPass(len(labelled))
+    for first in range(0, len(labelled), batch):
+        pixels, means = labelled[first : first + batch], losses[first : first + batch]
+        counts = np.zeros((len(pixels), 2, 2), np.int64)
+        counts[:, 0, 0] = pixels
+        of_batch = (means * pixels).sum() / max(1, pixels.sum())
+        gathered.add(of_batch, counts, np.zeros((len(pixels), 2, 2), np.uint8))
+    assert gathered.result().loss == pytest.approx((losses * labelled).sum() / labelled.sum())
 
 
 @pytest.mark.parametrize(("images", "shown"), [(1, [0]), (3, [0, 1, 2]), (4, [0, 1, 2, 3]), (100, [0, 33, 66, 99])])
