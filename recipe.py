@@ -1,4 +1,4 @@
-"""The recipe: the training choices that belong to a configuration beside its architecture."""
+"""The recipe: the training choices that, with the architecture, make up a configuration."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ class Recipe(BaseModel):
     """How a network is trained. Frozen and hashable; every field is a key of a study file's `[recipe]`.
 
     `schedule = "poly"` is DeepLab's decay, `learning_rate * (1 - step / total_steps) ** 0.9` (Chen et al. 2017,
-    "Rethinking Atrous Convolution", section 4.1). `total_steps` is that of the study's `max_epochs` at every rung, so
-    that a configuration follows one curve from its first epoch to its last, however often it is promoted.
+    "Rethinking Atrous Convolution", section 4.1). `total_steps` covers the study's `max_epochs` at every rung, so that
+    a configuration follows a single curve from its first epoch to its last, however often it is promoted.
     `weight_decay` is decoupled (AdamW, and SGD with momentum 0.9); plain `adam` has none.
 
     Raises:
-        pydantic.ValidationError: a value outside what is allowed.
+        pydantic.ValidationError: a value is not allowed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -37,17 +37,17 @@ class Recipe(BaseModel):
     @field_validator("weight_decay")
     @classmethod
     def _adam_has_none(cls, value: float, info: ValidationInfo) -> float:
-        # Adam with decoupled weight decay is AdamW: one name for each, so that no recipe has two.
+        # Adam with decoupled weight decay is AdamW; without it, equal recipes could have different values here.
         return 0.0 if info.data.get("optimizer") == "adam" else value
 
 
 def compile_model(model: keras.Model, recipe: Recipe, *, classes: int, ignore_index: int, total_steps: int) -> None:
-    """Give a network that ends in logits its loss, metric and optimizer, ready for `fit` or for restored weights.
+    """Compile a network that ends in logits with its loss, metric and optimizer, ready to fit or to restore weights.
 
     Args:
         model: maps images to logits `[B, H, W, classes]`.
         recipe: the training choices.
-        classes: outputs of the network, 1 for binary.
+        classes: number of outputs of the network, 1 for binary segmentation.
         ignore_index: label that neither loss nor metric counts.
         total_steps: optimizer steps in the study's `max_epochs`, over which the learning rate decays.
     """
@@ -58,14 +58,14 @@ def compile_model(model: keras.Model, recipe: Recipe, *, classes: int, ignore_in
         optimizer=make_optimizer(recipe, total_steps),
         loss=MaskedCrossentropy(classes, ignore_index),
         metrics=[ConfusionMatrix(classes, ignore_index)],
-        jit_compile=False,
+        jit_compile=False,  # XLA was slower on CPUs and cannot compile the metric's `bincount`
     )
-    # Before the first step: saves Keras a second trace, and lets a restored optimizer keep its state.
+    # Before the first step, so that Keras traces only once and a restored optimizer keeps its state.
     model.optimizer.build(model.trainable_variables)
 
 
 def make_optimizer(recipe: Recipe, total_steps: int) -> keras.optimizers.Optimizer:
-    """The recipe's optimizer on its learning-rate schedule, over `total_steps` optimizer steps."""
+    """The recipe's optimizer with its learning-rate schedule over `total_steps` optimizer steps."""
     import keras
 
     rate: Any = recipe.learning_rate

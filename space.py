@@ -1,7 +1,7 @@
 """The search space: a study's ranges -> KerasTuner hyperparameters -> Architecture and Recipe, and back.
 
-A hyperparameter is *searched* (a list or a range in the study's `[space]`) or *fixed* (a value there, or not named:
-then the tutorial's value or the study's `[recipe]`). Only searched ones become KerasTuner hyperparameters.
+A hyperparameter is *searched* (a list or a range in the study's `[space]`) or *fixed* (a value there; or, if not
+listed, the tutorial's value or that in the study's `[recipe]`). Only searched ones become KerasTuner hyperparameters.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import keras
 
-# Architecture fields that are hyperparameters under their own name.
+# Fields of `Architecture` that are hyperparameters with the same name.
 SAME_NAME = tuple(name for name in Architecture.model_fields if name in CATALOGUE and name not in TAPS)
 
 
@@ -32,11 +32,12 @@ SAME_NAME = tuple(name for name in Architecture.model_fields if name in CATALOGU
 class Space:
     """A validated search space for one image size.
 
-    Make one with `Space.parse`. `fixed` holds the value of every hyperparameter that is not searched; taps that nobody
-    named are absent there and default to the encoder's own. `offers` are the searched ones as KerasTuner has them.
-    `notes` says what was pruned or looks unintended.
+    Create one with `Space.parse`. `fixed` contains the value of every hyperparameter that is not searched; taps that
+    the study file does not mention are absent and default to the encoder's own. `offers` are the searched
+    hyperparameters as KerasTuner sees them. `notes` says what was pruned or looks unintended.
 
-    A *point* is a value for each offer that exists there, by KerasTuner's names. No two points are one configuration.
+    A *point* maps KerasTuner's names to values, for each offer that exists there. No two points are the same
+    configuration.
     """
 
     image_size: tuple[int, int]
@@ -48,13 +49,13 @@ class Space:
 
     @classmethod
     def parse(cls, table: Mapping[str, Any], *, recipe: Recipe, image_size: tuple[int, int]) -> Space:
-        """The space of a study file's `[space]` table (without `encoder_weights`) over its `[recipe]`.
+        """The space of a study file's `[space]` table (without `encoder_weights`), given its `[recipe]`.
 
         Args:
-            table: hyperparameter name -> value, list (choice) or `{min, max, step | sampling}`; of a tap also a table
+            table: hyperparameter name -> value, list (choice) or `{min, max, step | sampling}`; for a tap also a table
                 encoder -> value or list.
-            recipe: supplies the training choices that the table doesn't name.
-            image_size: (height, width) in pixels; rates that no feature map of it can use are dropped.
+            recipe: supplies the training choices that are not in the table.
+            image_size: (height, width) in pixels; rates that are too large for its feature maps are dropped.
 
         Raises:
             SpaceError: unknown names, values that are not allowed, impossible ranges; all of them in one message.
@@ -71,18 +72,18 @@ class Space:
         return cls(image_size, recipe, fixed, ordered, tuple(offers), (*notes, *choices.notes))
 
     def declare(self, hp: keras_tuner.HyperParameters) -> dict[str, Value]:
-        """Register every offer; returns the point that `hp` holds."""
+        """Register every offer; return the point that `hp` describes."""
         values = {offer.key: offer.declare(hp) for offer in self.offers}
         return {key: value for key, value in values.items() if value is not None}
 
     def hyperparameters(self) -> keras_tuner.HyperParameters:
-        """The whole space, at its defaults."""
+        """The whole space, with every hyperparameter at its default."""
         hp = keras_tuner.HyperParameters()
         self.declare(hp)
         return hp
 
     def architecture(self, values: Mapping[str, Value]) -> Architecture:
-        """The network at a point of the space; `values` may hold other keys beside the hyperparameters."""
+        """The network at a point of the space; `values` may contain other keys besides the hyperparameters."""
         point = {**self.fixed, **plain(values)}
         fields: dict[str, Any] = {name: point[name] for name in SAME_NAME if point.get(name) is not None}
         fields["aspp_rates"] = rates_at(point)
@@ -98,9 +99,9 @@ class Space:
         return Recipe(**{**self.recipe.model_dump(), **fixed, **searched})
 
     def values(self, architecture: Architecture, recipe: Recipe) -> dict[str, Value]:
-        """The point of the space where this network and recipe lie: the inverse of `architecture` and `recipe_of`.
+        """The point of the space for this network and recipe: the inverse of `architecture` and `recipe_of`.
 
-        Values outside the ranges are returned as they are, so that a baseline outside the space has a row too.
+        Values outside the ranges are returned unchanged, so that a baseline outside the space can be recorded too.
         """
         configuration = as_space(architecture, recipe)
         point: dict[str, Value] = {}
@@ -116,12 +117,12 @@ class Space:
         return point
 
     def admits(self, values: Mapping[str, Value]) -> bool:
-        """Whether every searched rate of the point reaches the feature map; fixed rates are the user's own choice."""
+        """Whether every searched rate of the point reaches the feature map; fixed rates are up to the user."""
         return self.rates.admit({**self.fixed, **plain(values)})
 
     @property
     def rates(self) -> Rates:
-        """What dilation rates there are."""
+        """The space's dilation rates."""
         return Rates(self.image_size, self.fixed, self.searched)
 
     def baseline(self) -> tuple[Architecture, Recipe]:
@@ -131,13 +132,13 @@ class Space:
         return Architecture(encoder=str(encoder)), self.recipe_of(defaults)
 
     def encoders(self) -> list[str]:
-        """Every encoder of the space."""
+        """All encoders of the space."""
         dimension = self.searched.get("encoder")
         return [str(name) for name in (dimension.values() if dimension else (self.fixed["encoder"],))]
 
 
 class DeepLabHyperModel(keras_tuner.HyperModel):
-    """The space as a `keras_tuner.HyperModel`, for our driver and for any stock KerasTuner tuner alike.
+    """The space as a `keras_tuner.HyperModel`, for our driver and for any stock KerasTuner tuner.
 
     Example:
     ```python
@@ -149,9 +150,9 @@ class DeepLabHyperModel(keras_tuner.HyperModel):
 
     Args:
         space: the search space.
-        classes: outputs of the network, 1 for binary.
-        ignore_index: mask value that is no class.
-        encoder_weights: see `deeplab.build_model`; or a table encoder -> weights.
+        classes: number of outputs of the network, 1 for binary segmentation.
+        ignore_index: mask value that is not a class.
+        encoder_weights: see `deeplab.build_model`; or a mapping encoder -> weights.
         total_steps: optimizer steps of the longest training, over which the learning rate decays.
     """
 
@@ -172,7 +173,7 @@ class DeepLabHyperModel(keras_tuner.HyperModel):
         self.total_steps = total_steps
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        """A compiled network of RGB images (0-255) to logits, at the point that `hp` holds."""
+        """The compiled network at the point that `hp` describes; it maps RGB images (0-255) to logits."""
         values = self.space.declare(hp)
         architecture = self.space.architecture(values)
         weights = self.encoder_weights
@@ -192,7 +193,7 @@ class DeepLabHyperModel(keras_tuner.HyperModel):
 
 
 def as_space(architecture: Architecture, recipe: Recipe) -> dict[str, Any]:
-    """A configuration as a `[space]` table in which everything is fixed."""
+    """A configuration as a `[space]` table in which every hyperparameter is fixed."""
     table: dict[str, Any] = {name: getattr(architecture, name) for name in SAME_NAME}
     table |= {"aspp_tap": architecture.aspp_tap, "aspp_branches": len(architecture.aspp_rates)}
     if architecture.low_level_tap:
@@ -205,7 +206,7 @@ def as_space(architecture: Architecture, recipe: Recipe) -> dict[str, Any]:
 def _read(
     table: Mapping[str, Any], recipe: Recipe
 ) -> tuple[dict[str, Value], dict[str, Dimension], dict[str, Written]]:
-    """What is fixed, what is searched, and what is said of the taps; every mistake at once, as a SpaceError."""
+    """What is fixed, what is searched, and what is given for the taps; raises all mistakes in one SpaceError."""
     problems: list[str] = []
     fixed: dict[str, Value] = {name: entry.tutorial for name, entry in CATALOGUE.items() if entry.tutorial is not None}
     fixed |= {name: value for name, value in recipe.model_dump().items() if name in CATALOGUE}
@@ -232,14 +233,14 @@ def _read(
 
 
 def _tap_value(offer: Offer, architecture: Architecture, layers: Value) -> Value:
-    """The choice that names the architecture's tap (a choice may be a stage's name); the layers themselves if none."""
+    """The choice that refers to the architecture's tap (it may be a stage's name), or else the layers themselves."""
     for choice in offer.dimension.choices:
         try:
             found = tap_layers(
                 offer.name, choice, architecture.encoder, architecture.output_stride, architecture.aspp_tap
             )
         except ValueError:
-            continue  # of another encoder or output stride
+            continue  # the choice belongs to another encoder or output stride
         if found == layers:
             return choice
     return layers

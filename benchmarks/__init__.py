@@ -1,4 +1,4 @@
-"""Programs that measure. TensorFlow loads here, before one of them imports it, so that its start-up stays quiet."""
+"""Benchmark programs. TensorFlow is loaded here, before any of them imports it, so that its start-up stays quiet."""
 
 from search.system.quiet import load_tensorflow
 

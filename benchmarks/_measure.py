@@ -1,4 +1,4 @@
-"""What every benchmark shares: both sides in one run, in turns; medians; a table on stderr and JSON on stdout."""
+"""Shared by all benchmarks: both sides in one run, in turns; medians; a table on stderr and JSON on stdout."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ def arguments(description: str) -> argparse.Namespace:
     """The options that benchmarks share."""
     parser = argparse.ArgumentParser(description=description)
     size = parser.add_mutually_exclusive_group()
-    size.add_argument("--full", action="store_true", help="the whole grid, which takes much longer")
-    size.add_argument("--smoke", action="store_true", help="as little as shows that it runs; its numbers mean nothing")
+    size.add_argument("--full", action="store_true", help="the complete grid, which takes much longer")
+    size.add_argument("--smoke", action="store_true", help="just enough to show that it runs; the numbers mean nothing")
     parser.add_argument(
         "--processor-time",
         action="store_true",
-        help="count the processor's seconds instead of the clock's, where other programs keep the machine busy",
+        help="measure processor time instead of wall-clock time, for machines that are busy with other programs",
     )
     return parser.parse_args()
 
 
 def with_progress(what: str, items: Iterable[Item]) -> Iterable[Item]:
-    """The items, with how many are done and the time left, where people look on."""
-    # Once a second: drawing takes time from what is measured.
+    """The items, with a progress bar and the time left if the output is a terminal."""
+    # Once per second, because drawing the bar takes time from what is measured.
     return track(
         list(items),
         what,
@@ -57,9 +57,9 @@ def with_progress(what: str, items: Iterable[Item]) -> Iterable[Item]:
 def in_turns(
     sides: Mapping[str, Callable[[], object]], repeats: int, clock: Callable[[], float] = time.perf_counter
 ) -> dict[str, float]:
-    """Median seconds of each side's call after a first one; in turns, so that a busy machine slows all of them.
+    """Median seconds per call of each side, after a warm-up call; in turns, so that a busy machine slows all of them.
 
-    Each round has an order of its own: what ran before leaves its mark on caches and memory.
+    Each round has its own random order, because a call affects the caches and memory of the one after it.
     """
     for call in sides.values():
         call()
@@ -90,7 +90,7 @@ def report(name: str, rows: Sequence[Row], **summary: Any) -> None:
 
 
 def describe_machine() -> dict[str, Any]:
-    """What numbers depend on: processor, cores, device and versions."""
+    """What the numbers depend on: processor, cores, device and versions."""
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")

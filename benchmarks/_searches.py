@@ -1,4 +1,4 @@
-"""Searches in processes of their own, with what they took; shared by the benchmarks that compare searches."""
+"""Searches in separate processes, with their time and memory; shared by the benchmarks that compare searches."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class Ran(NamedTuple):
-    """A finished program: its output, its seconds, and its own peak memory in MiB."""
+    """A finished program: its output, its run time in seconds, and its own peak memory in MiB."""
 
     out: str
     seconds: float
@@ -26,11 +26,11 @@ class Ran(NamedTuple):
 
 
 def run(command: Sequence[str | Path], cwd: Path) -> Ran:
-    """Run a program to its end; raises RuntimeError with its output where it fails."""
+    """Run a program to completion; raise a RuntimeError with its output if it fails."""
     started = time.perf_counter()
     with (cwd / "out.txt").open("w+") as out, (cwd / "err.txt").open("w+") as err:
         process = subprocess.Popen([str(part) for part in command], cwd=cwd, stdout=out, stderr=err, env=_environment())
-        _, status, usage = os.wait4(process.pid, 0)  # `wait` tells no usage
+        _, status, usage = os.wait4(process.pid, 0)  # `wait` does not report memory usage
         process.returncode = os.waitstatus_to_exitcode(status)
         seconds = time.perf_counter() - started
         for file in (out, err):
@@ -41,7 +41,7 @@ def run(command: Sequence[str | Path], cwd: Path) -> Ran:
 
 
 def stock_search(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """A search with a stock tuner (see `_stock`); with what its whole process took."""
+    """A search with a stock tuner (see `_stock`), with the time and memory of its whole process."""
     folder.mkdir(parents=True)
     (folder / "settings.json").write_text(json.dumps({**settings, "directory": str(folder)}))
     ran = run([sys.executable, "-m", "benchmarks._stock", folder / "settings.json"], folder)
@@ -65,7 +65,7 @@ def our_search(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     epochs = pd.read_csv(folder / "results/ours/epochs.csv")
     return {
         "seconds": ran.seconds,
-        # Of the driver or of a trial, whichever is larger: they are processes of their own.
+        # Of the driver or of a trial, whichever is larger: they are separate processes.
         "peak_mb": max(ran.peak_mb, float(epochs["peak_memory_mb"].max())),
         "in_steps": float(epochs["seconds"].sum()),
         "epochs": len(epochs),

@@ -1,7 +1,7 @@
-"""A search with stock KerasTuner, in a process of its own: `python -m benchmarks._stock SETTINGS.json` prints JSON.
+"""A search with stock KerasTuner, in a separate process: `python -m benchmarks._stock SETTINGS.json` prints JSON.
 
-The network, data and training choices are those of the settings. What is stock is everything around them: the tuner,
-its loop and, with `"atrous": "stock"`, the layers.
+The network, data and training choices come from the settings. Everything around them is stock: the tuner, its loop and,
+with `"atrous": "stock"`, the layers.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from space import Space
 
 
 class HyperModel(keras_tuner.HyperModel):
-    """The space as a user of stock Keras would write it down."""
+    """The space as a user of stock Keras would write it."""
 
     def __init__(self, settings: dict[str, Any], space: Space) -> None:
         super().__init__()
         self._settings, self._space = settings, space
-        # The study's seed decides the scenes, as `deeplab-search` has it.
+        # The scenes depend on the study's seed, as in `deeplab-search`.
         scenes = {"image_size": tuple(settings["image_size"]), "seed": settings["seed"], **settings["data"]}
         self._data = open_dataset("synthetic", **scenes)
 
@@ -43,7 +43,7 @@ class HyperModel(keras_tuner.HyperModel):
             architecture, self._space.image_size, classes, output="logits", atrous=self._settings["atrous"]
         )
         recipe = self._space.recipe_of(values)
-        # As our trials do, so that the scores can be compared.
+        # The same as in our trials, so that the scores can be compared.
         steps = max(1, self._data.length("train") // recipe.batch_size)
         adapt_batch_normalization(model, steps)
         model.compile(
@@ -62,9 +62,9 @@ class HyperModel(keras_tuner.HyperModel):
 
 
 class Clock(keras.callbacks.Callback):
-    """When each trial's steps began and ended; KerasTuner copies callbacks, so what it notes is the class's."""
+    """Records the times of each trial's steps, in class attributes because KerasTuner copies callbacks."""
 
-    steps: ClassVar[list[float]] = []  # seconds inside training and validation, an entry per epoch
+    steps: ClassVar[list[float]] = []  # seconds in training and validation, one entry per epoch
     first_steps: ClassVar[list[float]] = []  # the clock at the end of each trial's first step
     _begun = 0.0
 
@@ -87,7 +87,7 @@ free: list[float] = []  # the clock at the end of each trial
 
 
 class NotesEnds:
-    """Notes when a slot is free."""
+    """Records when a slot becomes free."""
 
     def on_trial_end(self, trial: Any) -> None:
         super().on_trial_end(trial)  # type: ignore[misc]
@@ -95,15 +95,15 @@ class NotesEnds:
 
 
 class Hyperband(NotesEnds, keras_tuner.Hyperband):
-    """Stock, but for the note."""
+    """Stock, except for recording when trials end."""
 
 
 class RandomSearch(NotesEnds, keras_tuner.RandomSearch):
-    """Stock, but for the note."""
+    """Stock, except for recording when trials end."""
 
 
 def main() -> None:
-    """Run the search of the settings; print how long it took, and where."""
+    """Run the search described by the settings; print how long it took, and where the time went."""
     settings = json.loads(Path(sys.argv[1]).read_text())
     recipe = Recipe(**settings["recipe"])
     space = Space.parse(settings["space"], recipe=recipe, image_size=tuple(settings["image_size"]))
@@ -118,7 +118,7 @@ def main() -> None:
     tuner.search(callbacks=[Clock()], verbose=0)
     seconds = time.perf_counter() - started
     trials = [trial for trial in tuner.oracle.trials.values() if trial.score is not None]
-    # The first trial has no slot that became free before it.
+    # No slot became free before the first trial.
     starts = [step - free for free, step in zip(free, Clock.first_steps[1:], strict=False)]
     print(
         json.dumps(

@@ -1,6 +1,7 @@
 """The dilated convolution alone: every formulation, forward and backward, over a grid of map sizes and rates.
 
-`ours` is what `deeplab.convolution` chooses; `stock` what Keras's layers call; the rest are the formulations there are.
+`ours` is what `deeplab.convolution` chooses, `stock` is what Keras's layers call, and the others are all the available
+formulations.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ Convolve = Callable[[Any, Any], Any]
 
 
 def main() -> None:
-    """Compare, print, and sum up as the worst ratio of ours to the best formulation."""
+    """Compare, print, and summarize as the worst ratio of ours to the best formulation."""
     options = arguments(__doc__ or "")
-    tf.get_logger().setLevel("ERROR")  # it warns of many traces; each formulation has its own
+    tf.get_logger().setLevel("ERROR")  # it would warn about many traces, but each formulation needs its own
     rows = []
     for kind, size, channels, rate in with_progress("conv", grid(options.full, options.smoke)):
         repeats = 1 if options.smoke else 7
@@ -37,7 +38,7 @@ def main() -> None:
 
 
 def grid(full: bool, smoke: bool) -> Iterator[tuple[str, tuple[int, int], tuple[int, int], int]]:
-    """(kind, size, channels, rate): an ASPP's maps of images of 96x128, 160x160 and 256x256."""
+    """(kind, size, channels, rate), for the feature maps of an ASPP on images of 96x128, 160x160 and 256x256."""
     if smoke:
         yield from (("dense", (3, 4), (2, 2), 2), ("depthwise", (3, 4), (2, 2), 2))
         return
@@ -55,7 +56,7 @@ def grid(full: bool, smoke: bool) -> Iterator[tuple[str, tuple[int, int], tuple[
 def compare(
     kind: str, size: tuple[int, int], channels: tuple[int, int], rate: int, measure: Callable[..., dict[str, float]]
 ) -> dict[str, Any]:
-    """Milliseconds of a forward and a backward pass of each formulation at one point of the grid."""
+    """Milliseconds for a forward and a backward pass with each formulation at one point of the grid."""
     inputs, outputs = channels
     x = tf.random.normal((BATCH, *size, inputs))
     kernel = tf.random.normal((3, 3, inputs, outputs if kind == "dense" else 1))
@@ -68,7 +69,7 @@ def compare(
             error = float(tf.reduce_max(tf.abs(found - right)) / tf.reduce_max(tf.abs(right)))
             if error > 1e-5:
                 raise AssertionError(f"{kind} {size} rate {rate}: relative error {error}")
-    # Reading a number waits for the whole step.
+    # Reading a value waits until the whole step is finished.
     seconds = measure({name: lambda s=step: s(x, kernel, direction)[0].numpy() for name, step in steps.items()})
     best = min(seconds.values())
     return {
@@ -106,7 +107,7 @@ def dense(size: tuple[int, int], rate: int) -> dict[str, Convolve]:
 
 
 def depthwise(size: tuple[int, int], rate: int) -> dict[str, Convolve]:
-    """Every formulation of a 3x3 depthwise convolution; oneDNN has no dilated kernel for it."""
+    """Every formulation of a 3x3 depthwise convolution, for which oneDNN has no dilated kernel."""
 
     def stock(x: Any, kernel: Any, rates: Any = (rate, rate)) -> Any:
         return tf.nn.depthwise_conv2d(x, kernel, [1, 1, 1, 1], "SAME", dilations=rates)
@@ -122,7 +123,7 @@ def depthwise(size: tuple[int, int], rate: int) -> dict[str, Convolve]:
 
 
 def step_of(convolve: Convolve) -> Any:
-    """Forward and both gradients, as one graph."""
+    """The forward pass and both gradients, as one graph."""
 
     @tf.function(autograph=False)
     def step(x: Any, kernel: Any, direction: Any) -> Any:

@@ -1,9 +1,9 @@
-"""What it costs that a search survives anything: the demo's epochs, and all that is written of them.
+"""The cost of surviving any fault: the demo's epochs, and everything that is written about them.
 
-The first configurations of the demo study, its baseline among them, are trained by two workers at once, as the demo has
-them, and what makes an epoch durable is written after each: checkpoint, history, events, and the checkpoint of the best
-epoch, all synced. The pictures of a best epoch are for people to look at, and stand apart. The driver's part of a trial
-is timed on its own. The demo's time is reckoned from the means.
+The first configurations of the demo study, including its baseline, are trained by two concurrent workers, as in the
+demo, and everything that makes an epoch durable is written after it: checkpoint, history, events, and the checkpoint of
+the best epoch, all synced. The pictures of a best epoch, which are not needed for durability, are timed separately, and
+so is the driver's part of a trial. The demo's total time is calculated from the means.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ TRIALS = 5
 
 @dataclass(frozen=True)
 class Seconds:
-    """Of one configuration: its start, an epoch, making its first epoch and a later one durable, and its pictures."""
+    """Times of one configuration: start, one epoch, making the first and a later epoch durable, and pictures."""
 
     start: float
     epoch: float
@@ -49,7 +49,7 @@ class Seconds:
 
 
 def main() -> None:
-    """Measure, and print both."""
+    """Measure and print both."""
     from search.oracle.schedule import make_schedule
 
     options = arguments(__doc__ or "")
@@ -63,24 +63,24 @@ def main() -> None:
     mean = Seconds(*np.mean([astuple(each) for each in timed], axis=0).tolist())
     schedule = make_schedule(prepared.config.hyperband)
     trials, epochs = schedule.trials, schedule.epochs
-    # A trial's first checkpoint is Keras's own work, and takes longer.
+    # A trial's first checkpoint is written by Keras itself and takes longer.
     written = trials * (mean.first_writing + driver) + (epochs - trials) * mean.writing
     share = written / (epochs * mean.epoch + trials * mean.start)
     shown = {
-        "an epoch, nothing written": mean.epoch,
+        "one epoch, without writing": mean.epoch,
         "making it durable": mean.writing,
         "making a trial's first epoch durable": mean.first_writing,
         "(pictures of a best epoch)": mean.showing,
-        "the driver's files, a trial": driver,
-        "a trial's start, its process not counted": mean.start,
+        "the driver's files, per trial": driver,
+        "a trial's start, without that of its process": mean.start,
     }
     rows = [{"of": of, "milliseconds": round(1e3 * seconds)} for of, seconds in shown.items()]
     report("durability", rows, percent_of_the_demo=100 * share)
 
 
 def time_configurations(folder: Path, count: int, worker: int) -> list[Seconds]:
-    """Train two epochs of each of the study's first `count` configurations that fall to a worker; its own process."""
-    from search.driver.specification import make_specification
+    """In one worker's process, train two epochs of each of its share of the study's first `count` configurations."""
+    from search.driver.specification import Specifier
     from search.executors.devices import share_devices
     from search.oracle.factory import make_oracle
     from search.oracle.identity import config_id
@@ -99,10 +99,8 @@ def time_configurations(folder: Path, count: int, worker: int) -> list[Seconds]:
     trials = [oracle.create_baseline("baseline", values, config_id(architecture, recipe))]
     while len(trials) < count and (trial := oracle.create_trial(f"slot{len(trials)}")).trial_id:
         trials.append(trial)
-    specs = [
-        make_specification(study, prepared.config, prepared.space, prepared.dataset, trial, device)
-        for trial in trials[worker::WORKERS]
-    ]
+    specify = Specifier(study, prepared.config, prepared.space, prepared.dataset)
+    specs = [specify(trial, device) for trial in trials[worker::WORKERS]]
     return [time_epochs(TrialRun(spec, study.trial(spec.trial_id))) for spec in specs]
 
 
@@ -128,8 +126,8 @@ def time_epochs(run: TrialRun) -> Seconds:
 
 
 def make_durable(run: TrialRun, trainer: Trainer, state: TrainingState, result: EpochResult) -> float:
-    """Seconds of writing an epoch, as the last and as the best one, without the pictures that a best epoch has."""
-    state.best_score = 1.0  # no epoch is better
+    """Seconds for writing an epoch, both as the last and as the best one, without the pictures of a best epoch."""
+    state.best_score = 1.0  # no epoch can be better, so `keep` writes no pictures
     began = time.perf_counter()
     run.keep(trainer, state, result)
     copy_checkpoint(run.folder / "last", run.folder / "best", state)
@@ -137,7 +135,7 @@ def make_durable(run: TrialRun, trainer: Trainer, state: TrainingState, result: 
 
 
 def limits_of(prepared: Prepared) -> Limits:
-    """The limits of the demo: none."""
+    """The demo's limits: there are none."""
     from search.oracle.latency import LatencyMeter
     from search.oracle.limits import Limits
 
@@ -146,7 +144,7 @@ def limits_of(prepared: Prepared) -> Limits:
 
 
 def time_trials(prepared: Prepared, folder: Path) -> float:
-    """Median seconds that the driver spends on the files of a trial, from its creation to its end."""
+    """Median seconds that the driver spends on the files of one trial, from its creation to its end."""
     from search.oracle.factory import make_oracle
     from search.results.publisher import Publisher
     from search.study.columns import metric_names

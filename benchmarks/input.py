@@ -1,6 +1,7 @@
-"""Images a second of the input pipeline alone: decoded in every epoch, against decoded once a study.
+"""Images per second of the input pipeline alone: decoded in every epoch, against decoded once per study.
 
-Beside them, what the fastest network of the `step` benchmark takes: input limits training where it gives less.
+For comparison, the rate at which the fastest network of the `step` benchmark consumes them: input limits training if it
+is slower.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from datasets.cache import build_cache
 from datasets.formats import open_dataset
 from datasets.pipeline import Pipeline
 
-# Of the files, as cameras and aerial tiles have them.
+# Height and width of the image files, typical of cameras and aerial tiles.
 STORED = (480, 640)
 
 
 def main() -> None:
-    """Measure each size and augmentation; print images a second."""
+    """Measure each size and augmentation; print images per second."""
     options = arguments(__doc__ or "")
     sizes = [(32, 32)] if options.smoke else [(128, 128), (256, 256)] if options.full else [(128, 128)]
     images = 4 if options.smoke else 96
@@ -36,7 +37,7 @@ def main() -> None:
 
 
 def measure(folder: Path, size: tuple[int, int], *, smoke: bool) -> Iterator[dict[str, Any]]:
-    """A row for each augmentation."""
+    """One row per augmentation."""
     source = open_dataset("folder", path=folder / "data", image_size=size)
     cached = build_cache(folder / f"cache-{size[0]}", source, 1e9)
     network = network_rate(size, smoke=smoke)
@@ -57,13 +58,13 @@ def measure(folder: Path, size: tuple[int, int], *, smoke: bool) -> Iterator[dic
 
 
 def pipeline(data: Dataset, augment: str) -> Pipeline:
-    """Batches for training."""
+    """The pipeline of training batches."""
     batch = min(BATCH, data.length("train"))
     return Pipeline(data, "train", image_size=data.image_size, batch_size=batch, training=True, augment=augment)
 
 
 def network_rate(size: tuple[int, int], *, smoke: bool) -> float:
-    """Images a second in training steps of the smallest network."""
+    """Images per second in training steps of the smallest network."""
     model = make(TINY if smoke else NETWORKS["small"], size, "ours")
     images, masks = np.zeros((BATCH, *size, 3), np.uint8), np.zeros((BATCH, *size), np.uint8)
     return BATCH / in_turns({"step": lambda: model.train_on_batch(images, masks)}, 1 if smoke else 3)["step"]

@@ -1,7 +1,7 @@
-"""What a study of 1,000 trials costs to look at, and whether a row of `trials.csv` costs more in it than in one of 10.
+"""How long it takes to look at a study of 1,000 trials, and whether a row of `trials.csv` costs more than in one of 10.
 
-The history is made up (`tests.history`). Seconds (and of a processor) and size of the report, seconds of `status` as a
-whole process, and of one change of `trials.csv`.
+The history is synthetic (`tests.history`). Measured are the time, processor time and size of the report, the time of
+`status` as a whole process, and the time of one change to `trials.csv`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from search.results.ledger import Ledger
 from search.study.folder import Study
 from tests.history import History
 
-# 71 trials an iteration.
+# An iteration has 70 trials; the baseline comes on top, once.
 ITERATIONS = 14
 REPEATS = 50
 
@@ -47,8 +47,8 @@ def main() -> None:
     rows = [
         {"what": "report", "seconds": round(report_seconds, 2), "processor_s": round(processor, 2)},
         {"what": "status", "seconds": round(status, 2), "processor_s": ""},
-        {"what": "a change of trials.csv, 10 trials", "seconds": round(small, 6), "processor_s": ""},
-        {"what": "a change of trials.csv, 1,000 trials", "seconds": round(large, 6), "processor_s": ""},
+        {"what": "a change to trials.csv, 10 trials", "seconds": round(small, 6), "processor_s": ""},
+        {"what": "a change to trials.csv, 1,000 trials", "seconds": round(large, 6), "processor_s": ""},
     ]
     report("large_study", rows, trials=1 + 70 * iterations, report_mb=size / 1e6, row_ratio=large / small)
 
@@ -64,7 +64,7 @@ def seconds(work: Callable[[], Any]) -> float:
 
 
 def row_seconds(study: Study, count: int) -> float:
-    """The median time of a change of `trials.csv` in a study of so many trials that have ended and two under way."""
+    """Median time of a change to `trials.csv` in a study with this many finished trials and two under way."""
     trials = {f"{number:04d}-0": _trial(f"{number:04d}-0", finished=number >= 2) for number in range(count + 2)}
     ended = [trial_id for trial_id, trial in trials.items() if trial.finished]
     ongoing = {trial_id: trial for trial_id, trial in trials.items() if not trial.finished}

@@ -1,7 +1,7 @@
-"""How fast a space is sampled: 10,000 points of `studies/folder.toml` drawn, each with the cost of its network.
+"""How fast a space is sampled: 10,000 points of `studies/folder.toml`, each with the cost of its network.
 
-A cost is looked up in milliseconds once its encoder has been built; building the network is what it stands in for.
-Times are of the processor, not of the clock.
+Once the encoder has been built, a cost takes milliseconds; without it, the network itself would have to be built. Times
+are processor times, not wall-clock times.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ OUTPUTS = 11
 
 
 def main() -> None:
-    """Draw, count, and print what it took."""
+    """Draw, count, and print the times."""
     options = arguments(__doc__ or "")
     points = 50 if options.smoke else POINTS
     config = load_config(STUDY)

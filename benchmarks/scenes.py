@@ -1,8 +1,8 @@
-"""What the drawn scenes ask of a network: mean IoU against dilation rates and decoder depth.
+"""What the synthetic scenes demand of a network: mean IoU against dilation rates and decoder depth.
 
-Trains networks that differ in one choice alone on the same scenes, in turns. A data set for trying out searches is
-worth something only if the architecture matters on it. Three networks and one seed take about 5 minutes on 2 cores;
-`--full` trains seven networks from two seeds.
+Trains networks that differ in a single choice on the same scenes, in turns. A data set for trying out searches is
+useful only if the architecture matters on it. Three networks and one seed take about 5 minutes on 2 cores; `--full`
+trains seven networks from two seeds.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from search.trial.device import prepare_device
 
 IMAGE_SIZE = (96, 128)
 EPOCHS, IMAGES = 25, 192
-# An encoder that sees little by itself, so that context has to come from the head.
+# An encoder with a small receptive field, so that context has to come from the head.
 NETWORK: dict[str, Any] = {
     "encoder": "MobileNetV2",
     "output_stride": 8,
@@ -45,7 +45,7 @@ SHORT = 3
 
 
 def main() -> None:
-    """Train, and print what each network reaches; the first is what the others are compared with."""
+    """Train, and print the score of each network; the others are compared with the first."""
     options = arguments(__doc__ or "")
     epochs, images = (1, 8) if options.smoke else (EPOCHS, IMAGES)
     (device,) = share_devices(1, list_gpus()[:1], usable_cores())
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def train(dataset: Dataset, network: dict[str, Any], epochs: int, seed: int) -> dict[str, float]:
-    """Mean IoU, and each class's, on the validation scenes after the last epoch."""
+    """Mean IoU and the IoU of each class on the validation scenes after the last epoch."""
     from search.trial.training import Trainer
 
     trainer = Trainer(

@@ -1,7 +1,7 @@
-"""Do both find equally good networks? The same Hyperband study from several seeds, by stock KerasTuner and by ours.
+"""Do both searches find equally good networks? The same Hyperband study from several seeds, by stock KerasTuner and us.
 
-What makes ours faster must not cost accuracy. Both search the same space on the same images, with equal trials and
-epochs; what the best scores differ by is set against how much they vary from seed to seed.
+Being faster must not cost accuracy. Both search the same space on the same images, with equal numbers of trials and
+epochs; the difference of the best scores is compared with their variation from seed to seed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SCENES: dict[str, Any] = {
     "image_size": [64, 96],
     "data": {"train_images": 192, "val_images": 64, "test_images": 1},
     "space": {
-        # The encoder sees little by itself, so that these scenes ask something of the head.
+        # The encoder has a small receptive field, so that these scenes make demands on the head.
         "encoder": "MobileNetV2",
         "output_stride": 8,
         "aspp_tap": "stage3",
@@ -33,7 +33,7 @@ SCENES: dict[str, Any] = {
 
 
 def main() -> None:
-    """Search in turns, a seed after the other; print each side's scores and what they differ by."""
+    """Search in turns, one seed after the other; print each side's scores and their difference."""
     options = arguments(__doc__ or "")
     settings = SETTINGS | (SMOKE if options.smoke else SCENES)
     seeds = range(1, 1 + (10 if options.full else 2 if options.smoke else 3))
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def row(side: str, searches: list[dict[str, Any]]) -> dict[str, Any]:
-    """A side's line of the table: the best validation mean IoU of each search."""
+    """One side's row of the table: the best validation mean IoU of each search."""
     scores = [search["best"] for search in searches]
     return {
         "search": side,

@@ -1,8 +1,9 @@
-"""The same small Hyperband study by stock KerasTuner and by `deeplab-search run`: time, memory, what comes from what.
+"""The same small Hyperband study with stock KerasTuner and `deeplab-search run`: time, memory, and sources of gains.
 
-Three sides: stock KerasTuner with stock Keras layers; stock KerasTuner with our layers; ours. What the first two differ
-in comes from the layers, what the last two differ in from the driver: trials that start fast, in fresh processes. How
-long an epoch is decides how much either counts. Every side trains alike, with one worker; scores differ by seed.
+There are three sides: stock KerasTuner with stock Keras layers; stock KerasTuner with our layers; ours. The difference
+between the first two comes from the layers, that between the last two from the driver: trials that start fast, in fresh
+processes. The length of an epoch determines how much each of them matters. All sides train in the same way, with one
+worker; scores differ because of randomness.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ SMOKE: dict[str, Any] = {
 
 
 def main() -> None:
-    """Run the searches one after the other; print them, and the ratios."""
+    """Run the searches one after the other; print the results and the ratios."""
     options = arguments(__doc__ or "")
     settings = SETTINGS | (FULL if options.full else SMOKE if options.smoke else {})
     if options.full:
@@ -68,7 +69,7 @@ def main() -> None:
 
 
 def row(name: str, found: dict[str, Any]) -> dict[str, Any]:
-    """A search's line of the table."""
+    """One search's row of the table."""
     return {
         "search": name,
         "trials": found["trials"],

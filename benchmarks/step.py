@@ -1,6 +1,6 @@
-"""A forward pass and a whole training step: stock Keras layers against ours, for the tutorial's network and others.
+"""A forward pass and a complete training step: stock Keras layers against ours, for the tutorial's network and others.
 
-`flat` is the stock network with every dilation rate set to 1: what the step would cost if dilation cost nothing.
+`flat` is the stock network with every dilation rate set to 1: the cost of a step if dilation were free.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def grid(full: bool, smoke: bool) -> Iterator[tuple[str, Architecture, tuple[int
 def compare(
     name: str, architecture: Architecture, size: tuple[int, int], measure: Callable[..., dict[str, float]]
 ) -> dict[str, Any]:
-    """Forward pass and whole step of the three networks, at one size."""
+    """Forward pass and complete step of the three networks, at one size."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (BATCH, *size, 3)).astype(np.uint8)
     masks = rng.integers(0, CLASSES, (BATCH, *size)).astype(np.uint8)
@@ -84,11 +84,11 @@ def make(architecture: Architecture, size: tuple[int, int], side: str) -> keras.
 
 
 def flatten(model: keras.Model) -> None:
-    """Set every dilation rate to 1; read when a step is traced."""
+    """Set every dilation rate to 1; the rates are read when a step is traced."""
     for layer in model.layers:
         if hasattr(layer, "dilation_rate") and max(layer.dilation_rate) > 1:
             if layer.padding != "same":
-                raise AssertionError(f"{layer.name}: a map of another size without its dilation")
+                raise AssertionError(f"{layer.name}: without dilation its map would have another size")
             layer.dilation_rate = (1, 1)
 
 

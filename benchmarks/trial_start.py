@@ -1,8 +1,8 @@
 """From a free slot to the end of a trial's first step, for the tutorial's network: stock KerasTuner against ours.
 
-KerasTuner starts its next trial in the process that ran the one before: it builds, traces and takes its first step.
-Ours starts in a fresh process. Each side runs several trials of one step; the first is left out, which also starts the
-tuner, and the server that our trials are forked from.
+KerasTuner starts its next trial in the process that ran the previous one: it builds the network, traces it and takes
+its first step. Ours starts in a fresh process. Each side runs several trials of one step; the first is left out,
+because it also starts the tuner, or the server from which our trials are forked.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def our_starts(settings: dict[str, Any], folder: Path, trials: int) -> list[float]:
-    """Seconds from handing a trial to the executor until it reports its first step; without the first trial."""
+    """Seconds from submitting a trial to the executor until it reports its first step; without the first trial."""
     config = make_study(settings, folder)
     study = Study(config.folder)
     dataset = open_data(config)
@@ -101,7 +101,7 @@ def has_stepped(folder: Path) -> bool:
 
 
 def make_study(settings: dict[str, Any], folder: Path) -> StudyConfig:
-    """A study file of the settings."""
+    """The configuration of a study with these settings."""
     folder.mkdir()
     table = {
         "study": {"name": "ours", "directory": str(folder)},

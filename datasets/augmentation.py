@@ -1,4 +1,4 @@
-"""Random changes of images and their masks together, decided by a seed alone."""
+"""Random transformations of images together with their masks, determined only by a seed."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import tensorflow as tf
 
 AUGMENTATIONS = ("none", "flip", "standard", "strong")
 
-# What lies outside an image is mid-grey, near the mean of most data, and ignored in the mask.
+# The area outside an image is filled with mid-grey, close to the mean of most data, and ignored in the mask.
 _OUTSIDE = 128.0
 
 
 class _BatchSeeds(keras.random.SeedGenerator):
-    """Seeds for Keras's layers, derived from one seed of the batch rather than from a state that calls advance."""
+    """Seeds for Keras's layers, derived from the seed of a batch instead of a state that advances with each call."""
 
     def __init__(self, seed: tf.Tensor) -> None:
-        # The base class would make the variable that this class exists to avoid.
+        # No super().__init__(): it would create the state variable that this class exists to avoid.
         self._seed = seed
         self._drawn = 0
 
@@ -29,9 +29,9 @@ class _BatchSeeds(keras.random.SeedGenerator):
 class Augmentation:
     """One of `AUGMENTATIONS`, as a function of a batch and a seed.
 
-    "flip" mirrors left and right; "standard" adds a zoom (0.6 to 1.3 of what is seen) and a shift (up to 10 %);
-    "strong" adds brightness, contrast and saturation. Images are interpolated, masks take the nearest pixel; what
-    comes from outside the image becomes `ignore_index`.
+    "flip" mirrors left and right; "standard" adds a zoom (0.6 to 1.3 of the field of view) and a shift (up to 10 %);
+    "strong" adds brightness, contrast and saturation. Images are interpolated, masks use the nearest pixel; pixels from
+    outside the image become `ignore_index`.
     """
 
     def __init__(self, name: str, ignore_index: int) -> None:
@@ -39,13 +39,13 @@ class Augmentation:
             raise ValueError(f"Augmentation {name!r} is not known; expected one of: {', '.join(AUGMENTATIONS)}.")
         level = AUGMENTATIONS.index(name)
         shape_layers = _shape_layers(_OUTSIDE)[: (0, 1, 3, 3)[level]]
-        # The same transformations for the masks: layers that differ in what they fill in alone.
+        # The same transformations for the masks: these layers differ only in their fill value.
         mask_layers = _shape_layers(float(ignore_index))[: len(shape_layers)]
         self._shape_layers = list(zip(shape_layers, mask_layers, strict=True))
         self._color_layers = _color_layers() if name == "strong" else []
 
     def __call__(self, images: tf.Tensor, masks: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Images uint8 [B, H, W, 3] and masks uint8 [B, H, W], changed as `seed` (int32 [2]) says; types are kept."""
+        """Transform images (uint8 [B, H, W, 3]) and masks (uint8 [B, H, W]) by `seed` (int32 [2]); types are kept."""
         if not self._shape_layers:
             return images, masks
         seeds = _BatchSeeds(seed)
@@ -72,8 +72,9 @@ def _shape_layers(fill: float) -> list[Any]:
 def _color_layers() -> list[Any]:
     return [
         keras.layers.RandomBrightness(0.15, value_range=(0, 255), dtype="float32"),
-        # Two numbers: one alone would only ever raise the contrast.
+        # A pair, because a single number would only ever raise the contrast.
         keras.layers.RandomContrast((0.3, 0.3), value_range=(0, 255), dtype="float32"),
-        # Saturation f/(1-f) lies between 0.54 and 1.86. It is clipped to `value_range`, and is itself at most 1.
+        # These factors f scale the saturation by f / (1 - f), that is, by 0.54 to 1.86. The result is clipped to
+        # `value_range`, which is 0 to 1 because saturation is at most 1.
         keras.layers.RandomSaturation((0.35, 0.65), value_range=(0, 1), dtype="float32"),
     ]

@@ -1,8 +1,8 @@
 """Images and masks that are decoded and resized once: memory-mapped bytes, shared by every process that opens them.
 
-A cache is a folder of `SPLIT.images.npy` (uint8 [N, H, W, 3]) and `SPLIT.masks.npy` (uint8 [N, H, W]), the first N
-images of each split. Its name says what data at what size it holds. It is built under another name and renamed when it
-is whole, so a folder of the right name is never half a cache.
+A cache is a folder of `SPLIT.images.npy` (uint8 [N, H, W, 3]) and `SPLIT.masks.npy` (uint8 [N, H, W]), with the first N
+images of each split. Its name identifies the data and their size. It is built under another name and renamed when it is
+complete, so a folder with the final name is never a partial cache.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ class _Arrays(NamedTuple):
 
 
 class CachedDataset(Dataset):
-    """A dataset whose first images come resized from a cache; those beyond it are read from their source and resized.
+    """A dataset whose first images come resized from a cache; all others are read from the source and resized.
 
     Args:
-        source: the dataset that the cache was built from.
-        arrays: of each cached split, images [N, H, W, 3] and masks [N, H, W] at the source's `image_size`.
+        source: the dataset from which the cache was built.
+        arrays: images [N, H, W, 3] and masks [N, H, W] of each cached split, at the source's `image_size`.
     """
 
     format = "cached"
@@ -61,7 +61,7 @@ class CachedDataset(Dataset):
         return self._source.length(split)
 
     def read(self, split: str, index: int) -> Sample:
-        """The image and mask at `index` of `split`, at `image_size`. Raises what the source raises."""
+        """The image and mask at `index` of `split`, at `image_size`. Raises the same errors as the source."""
         if split in self._arrays and 0 <= index < len(self._arrays[split].images):
             images, masks = self._arrays[split]
             return Sample(images[index], masks[index], f"{split}_{index}")
@@ -70,38 +70,38 @@ class CachedDataset(Dataset):
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many images of each split are cached."""
+        """Number of cached images in each split."""
         return {split: len(arrays.images) for split, arrays in self._arrays.items()}
 
     def fingerprint(self) -> str:
-        """The source's."""
+        """The source's fingerprint."""
         return self._source.fingerprint()
 
 
 def cache_folder(parent: Path, fingerprint: str, image_size: tuple[int, int]) -> Path:
-    """Where below `parent` the cache of the data of this fingerprint at this size lies."""
+    """The folder in `parent` for the cache of the data with this fingerprint at this size."""
     height, width = image_size
     return parent / f"{fingerprint}-{height}x{width}"
 
 
 def open_cache(folder: Path, source: Dataset) -> CachedDataset | None:
-    """`source` with the images of the cache in `folder`; None where there is none, or it does not fit `source`."""
+    """`source` with the images of the cache in `folder`; None if there is none or it does not match `source`."""
     try:
         arrays = {split: _load(folder, split) for split in _SPLITS if _file(folder, split, "images").exists()}
-    except (OSError, ValueError):  # torn by a full disk or a careless hand
+    except (OSError, ValueError):  # damaged by a full disk or by hand
         return None
     fits = all(_fits(found, source.length(split), source.image_size) for split, found in arrays.items())
     return CachedDataset(source, arrays) if arrays and fits else None
 
 
 def build_cache(folder: Path, source: Dataset, max_bytes: float, progress: Progress | None = None) -> Dataset:
-    """`source` with the cache in `folder`, built on all cores where it is not there yet, or is of another extent.
+    """`source` with the cache in `folder`, which is built on all cores if it is missing or has another extent.
 
     Args:
-        folder: of `cache_folder`.
-        source: where images come from.
-        max_bytes: images beyond this are left out, and are read from `source` whenever they are wanted.
-        progress: called with (images done, images in all).
+        folder: from `cache_folder`.
+        source: the dataset to cache.
+        max_bytes: images beyond this size are left out, and read from `source` whenever they are needed.
+        progress: called with (images done, images in total).
 
     Raises:
         DataError: an image cannot be read.
@@ -129,7 +129,7 @@ def build_cache(folder: Path, source: Dataset, max_bytes: float, progress: Progr
 
 
 def cached_counts(source: Dataset, max_bytes: float) -> dict[str, int]:
-    """How many images of each split a cache of `max_bytes` holds, those for training first."""
+    """Number of images of each split that fit into a cache of `max_bytes`, training images first."""
     room = int(max_bytes // bytes_an_image(source))
     counts = {}
     for split in _SPLITS:
@@ -139,13 +139,13 @@ def cached_counts(source: Dataset, max_bytes: float) -> dict[str, int]:
 
 
 def bytes_an_image(source: Dataset) -> int:
-    """What an image and its mask take in a cache."""
+    """Size of an image and its mask in a cache."""
     height, width = source.image_size
     return height * width * _BYTES_A_PIXEL
 
 
 def _fill(folder: Path, source: Dataset, split: str, count: int) -> Iterator[None]:
-    """Write a split's arrays; yields after each image."""
+    """Write a split's arrays; yield after each image."""
     size = source.image_size
     images = open_memmap(_file(folder, split, "images"), "w+", np.uint8, (count, *size, 3))
     masks = open_memmap(_file(folder, split, "masks"), "w+", np.uint8, (count, *size))
@@ -154,7 +154,7 @@ def _fill(folder: Path, source: Dataset, split: str, count: int) -> Iterator[Non
         images[index], masks[index], _ = _resized(source.read(split, index), size)
 
     with ThreadPoolExecutor(usable_cores()) as pool:
-        # In chunks, so that an interruption does not wait for all that is queued.
+        # In chunks, so that an interruption does not have to wait for everything in the queue.
         for start in range(0, count, _CHUNK):
             yield from pool.map(read, range(start, min(count, start + _CHUNK)))
     for array in (images, masks):

@@ -1,4 +1,4 @@
-"""One pass over a dataset: its statistics, and what in it would break or bias training."""
+"""One pass over a dataset: its statistics, and anything that would break or bias training."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ _DOMINANT_SHARE = 0.9
 _MUCH_IGNORED = 0.5
 _FAR_SMALLER = 0.5
 _ASPECT_CHANGE = 1.5
-# A few odd sizes among many images bias nothing.
+# A few images of odd sizes among many do not bias training.
 _ODD_SHARE = 0.05
 _CHUNK = 64
 
 
 class Inspection(NamedTuple):
-    """What one pass found."""
+    """The results of one pass."""
 
     problems: list[Problem]
     statistics: DataStatistics
 
 
 class _Look(NamedTuple):
-    """What is kept of one image: how often its mask holds each value [256], its size, and a hash of its pixels."""
+    """What is kept of one image: counts of each value in its mask [256], its size, and a hash of its pixels."""
 
     name: str
     counts: npt.NDArray[np.int64]
@@ -43,7 +43,7 @@ class _Look(NamedTuple):
 
 
 def inspect_dataset(dataset: Dataset, progress: Progress | None = None) -> Inspection:
-    """Reads every image and mask once, in threads, and judges them. Errors come first, then warnings."""
+    """Read every image and mask once, in threads, and check them. Errors come first, then warnings."""
     problems = dataset.layout_problems()
     looks: dict[str, list[_Look]] = {}
     for split, look in _look_at_all(dataset, progress):
@@ -63,7 +63,7 @@ def inspect_dataset(dataset: Dataset, progress: Progress | None = None) -> Inspe
 def _look_at_all(dataset: Dataset, progress: Progress | None) -> Iterator[tuple[str, _Look | Problem]]:
     places = [(split, index) for split in dataset.splits for index in range(dataset.length(split))]
     with ThreadPoolExecutor(usable_cores()) as pool:
-        # In chunks, so that an interruption does not wait for all that is queued.
+        # In chunks, so that an interruption does not have to wait for everything in the queue.
         for start in range(0, len(places), _CHUNK):
             chunk = places[start : start + _CHUNK]
             looks = pool.map(lambda place: _look(dataset, *place), chunk)
@@ -104,7 +104,8 @@ def _judge_amount(split: SplitStatistics) -> Iterator[Problem]:
     if split.images < few:
         why = {
             "train": "expect overfitting; label more, or augment strongly.",
-            "val": "scores will hang on single images, and a search may pick by chance; move some from train.",
+            "val": "scores will depend on single images, and a search may choose by chance; move some images from "
+            "train.",
         }
         count = f"{split.images} image{'s' if split.images > 1 else ''}"
         yield Problem("warning", f"{split.split} has only {count}: {why[split.split]}")
@@ -112,7 +113,7 @@ def _judge_amount(split: SplitStatistics) -> Iterator[Problem]:
         yield Problem(
             "warning",
             f"{split.ignored_share:.0%} of the pixels of {split.split} are ignored: little is learned from each image. "
-            "Check that ignore_index is right.",
+            "Check that ignore_index is correct.",
         )
 
 
@@ -122,22 +123,22 @@ def _judge_classes(split: SplitStatistics) -> Iterator[Problem]:
         effect = {"train": "it can't be learned", "val": "its score can't be measured"}.get(
             split.split, "its score can't be measured"
         )
-        yield Problem("warning", f"{split.split} holds no pixel of {_listed(missing)}: {effect}.")
+        yield Problem("warning", f"{split.split} contains no pixels of {_listed(missing)}: {effect}.")
     rare = [label for label in split.classes if 0 < label.share < _RARE_SHARE]
     if rare and split.split == "train":
         shares = _listed([f"{label.name} ({label.share:.2%}, in {label.images} images)" for label in rare])
         yield Problem(
             "warning",
-            f"Rare classes in train: {shares}. Plain pixel accuracy will hide them; compare by mean IoU, and expect "
-            "them to need a loss that weighs classes.",
+            f"Rare classes in train: {shares}. Pixel accuracy will hide them; compare by mean IoU, and expect that "
+            "they need a class-weighted loss.",
         )
 
     dominant = next((label for label in split.classes if label.share > _DOMINANT_SHARE), None)
     if dominant and split.split == "train":
         yield Problem(
             "warning",
-            f"{dominant.share:.0%} of the pixels of train are {dominant.name}: a network that answers nothing else has "
-            f"that pixel accuracy. Compare by mean IoU.",
+            f"{dominant.share:.0%} of the pixels of train are {dominant.name}: a network that predicts nothing else "
+            f"reaches that pixel accuracy. Compare by mean IoU.",
         )
 
 
@@ -149,20 +150,20 @@ def _judge_sizes(split: SplitStatistics, image_size: tuple[int, int]) -> Iterato
         yield Problem(
             "warning",
             f"{_count(small)} of {split.images} images of {split.split} are less than half of image_size "
-            f"{height}x{width} (such as {small[0][0][0]}x{small[0][0][1]}): they are blown up, at the cost of a larger "
+            f"{height}x{width} (such as {small[0][0][0]}x{small[0][0][1]}): they are enlarged, at the cost of a larger "
             "network input. Consider a smaller image_size.",
         )
     if _count(stretched) > _ODD_SHARE * split.images:
         yield Problem(
             "warning",
             f"{_count(stretched)} of {split.images} images of {split.split} are stretched {_ASPECT_CHANGE} times or "
-            f"more by the resize to {height}x{width} (such as {stretched[0][0][0]}x{stretched[0][0][1]}, height x "
-            "width). Consider an image_size of their shape.",
+            f"more by resizing to {height}x{width} (such as {stretched[0][0][0]}x{stretched[0][0][1]}, height x "
+            "width). Consider an image_size with their aspect ratio.",
         )
 
 
 def _find_leaks(looks: dict[str, list[_Look]]) -> Iterator[Problem]:
-    """Images that two splits share, pixel by pixel."""
+    """Images that occur in two splits with identical pixels."""
     names: dict[bytes, dict[str, str]] = defaultdict(dict)
     for split, split_looks in looks.items():
         for look in split_looks:
@@ -174,7 +175,7 @@ def _find_leaks(looks: dict[str, list[_Look]]) -> Iterator[Problem]:
             yield Problem(
                 "warning",
                 f"{len(both)} image{'s are' if len(both) > 1 else ' is'} in both {first} and {second} (such as "
-                f"{both[0][first]} = {both[0][second]}): scores on {second} will be too good. Remove one of each.",
+                f"{both[0][first]} = {both[0][second]}): scores on {second} will be too good. Remove one of each pair.",
             )
 
 

@@ -1,4 +1,4 @@
-"""Colours of classes, for predictions and pictures."""
+"""Class colours, for predictions and visualizations."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 
 from datasets.dataset import DEFAULT_IGNORE_INDEX, UInt8Array
 
-# Okabe & Ito (2008), distinguishable under the common colour blindnesses; from the ninth on chosen to differ.
+# The first eight are from Okabe & Ito (2008), distinguishable with the common forms of colour blindness; the others
+# were chosen to differ from them.
 _PALETTE = (
     (0, 0, 0), (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0),
     (204, 121, 167), (148, 148, 148), (128, 62, 117), (163, 200, 58), (127, 24, 13), (244, 200, 227), (35, 44, 22),
@@ -22,14 +23,14 @@ def _colors(count: int) -> UInt8Array:
     colors = np.empty((count, 3), np.uint8)
     colors[: len(_PALETTE)] = _PALETTE[:count]
     for index in range(len(_PALETTE), count):
-        # PASCAL VOC's map: the bits of the id, spread over the high bits of the channels.
+        # PASCAL VOC's colour map: the bits of the id, spread over the high bits of the channels.
         colors[index] = [_spread_bits(index >> channel) for channel in range(3)]
     colors.setflags(write=False)
     return colors
 
 
 def class_colors(n: int) -> UInt8Array:
-    """Colours of the classes 0..n-1, RGB uint8 [n, 3]. Class 0 is black; a class has the same colour for every `n`."""
+    """RGB colours of the classes 0..n-1, uint8 [n, 3]. Class 0 is black; a class's colour does not depend on `n`."""
     return _colors(n).copy()
 
 
@@ -43,7 +44,7 @@ def colorize(mask: UInt8Array, ignore_index: int = DEFAULT_IGNORE_INDEX) -> UInt
 def overlay(
     image: UInt8Array, mask: UInt8Array, *, ignore_index: int = DEFAULT_IGNORE_INDEX, opacity: float = 0.5
 ) -> UInt8Array:
-    """`image` [H, W, 3] tinted with the colours of `mask` [H, W]; class 0 and ignored pixels stay as they are."""
+    """`image` [H, W, 3] tinted with the colours of `mask` [H, W]; class 0 and ignored pixels are left unchanged."""
     blended = image + (colorize(mask, ignore_index) - image.astype(np.float32)) * opacity
     shown = (mask != 0) & (mask != ignore_index)
     return np.where(shown[..., None], blended.round().astype(np.uint8), image)

@@ -1,4 +1,4 @@
-"""What every format offers: named splits of images with canonical masks."""
+"""The interface of every format: named splits of images with canonical masks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UInt8Array = npt.NDArray[np.uint8]
 
 
 class DataError(ValueError):
-    """The user's data or data settings are wrong; `path` is the file at fault where there is one."""
+    """The user's data or data settings are wrong; `path` is the file at fault, if there is one."""
 
     def __init__(self, message: str, path: Path | None = None) -> None:
         super().__init__(message)
@@ -30,9 +30,9 @@ class DataError(ValueError):
 
 
 class Sample(NamedTuple):
-    """One image with its mask, at the size it is stored in.
+    """One image with its mask, at its stored size.
 
-    `image` is RGB uint8 [H, W, 3]; `mask` is uint8 [H, W] of class ids 0..C-1 and the dataset's `ignore_index`.
+    `image` is RGB uint8 [H, W, 3]; `mask` is uint8 [H, W] with class ids 0..C-1 and the dataset's `ignore_index`.
     """
 
     image: UInt8Array
@@ -44,8 +44,8 @@ class Dataset(ABC):
     """Images and masks in splits.
 
     `class_names` are in id order; for binary data they are the background's and the object's. `classes` is the number
-    of outputs a network needs: 1 for binary data, else `len(class_names)`. `image_size` (height, width) is what the
-    images will be resized to for training; `read` gives them at their own size.
+    of outputs a network needs: 1 for binary data, otherwise `len(class_names)`. `image_size` (height, width) is the
+    size to which images will be resized for training; `read` returns them at their own size.
     """
 
     format: ClassVar[str]
@@ -62,38 +62,38 @@ class Dataset(ABC):
     @property
     @abstractmethod
     def splits(self) -> tuple[str, ...]:
-        """The splits that hold images, in the order train, val, test."""
+        """The splits that contain images, in the order train, val, test."""
 
     @abstractmethod
     def length(self, split: str) -> int:
-        """Number of images in `split`; 0 where there is no such split."""
+        """Number of images in `split`; 0 if there is no such split."""
 
     @abstractmethod
     def read(self, split: str, index: int) -> Sample:
         """The image and mask at `index` of `split`. Safe to call from several threads.
 
         Raises:
-            DataError: a file is missing or unreadable, or the mask does not fit the image or the classes.
+            DataError: a file is missing or unreadable, or the mask does not match the image or the classes.
             IndexError: `split` has no image at `index`.
         """
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """A short hash that changes when the data does."""
+        """A short hash that changes when the data change."""
 
     def layout_problems(self) -> list[Problem]:
-        """Problems that show without opening an image."""
+        """Problems that can be found without opening an image."""
         return []
 
     def check(self, progress: Progress | None = None) -> list[Problem]:
         """Everything that would break or bias training; reads all files once.
 
-        `progress` is called with (images done, images in all). A second call, or `statistics`, reads nothing again.
+        `progress` is called with (images done, images in total). A second call, or `statistics`, does not read again.
         """
         return self._inspect(progress).problems
 
     def statistics(self, progress: Progress | None = None) -> DataStatistics:
-        """Images, sizes and pixels of each class, a split each; shares its one pass over the files with `check`."""
+        """Images, sizes and pixels of each class, per split; shares a single pass over the files with `check`."""
         return self._inspect(progress).statistics
 
     def _inspect(self, progress: Progress | None) -> Inspection:

@@ -1,4 +1,4 @@
-"""Reading and resizing of image and mask files."""
+"""Reading and resizing image and mask files."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _MASK_MODES = ("1", "L", "P")
 
 
 def read_image(path: Path) -> UInt8Array:
-    """The image at `path` as RGB uint8 [H, W, 3], turned the way viewers show it (EXIF orientation).
+    """The image at `path` as RGB uint8 [H, W, 3], rotated as viewers show it (EXIF orientation).
 
-    Greyscale, palette and CMYK images become RGB; an alpha channel is dropped, the colours under it stay.
+    Greyscale, palette and CMYK images become RGB; an alpha channel is dropped, but the colours under it are kept.
 
     Raises:
-        DataError: missing, not a JPEG or PNG, damaged, over Pillow's pixel limit, or of more than 8 bits a channel.
+        DataError: missing, not a JPEG or PNG, damaged, above Pillow's pixel limit, or more than 8 bits per channel.
     """
     return _decode(path, "image", _to_rgb)
 
@@ -32,7 +32,7 @@ def read_mask(path: Path) -> UInt8Array:
     """The values of the mask at `path`, uint8 [H, W]: grey values, palette indices, or 0 and 1 of a 1-bit PNG.
 
     Raises:
-        DataError: missing, not a PNG, damaged, over Pillow's pixel limit, or not 8-bit single-channel or palette.
+        DataError: missing, not a PNG, damaged, above Pillow's pixel limit, or not 8-bit single-channel or palette.
     """
     return _decode(path, "mask", _to_ids)
 
@@ -43,7 +43,7 @@ def resize_image(image: UInt8Array, size: tuple[int, int]) -> UInt8Array:
 
 
 def resize_mask(mask: UInt8Array, size: tuple[int, int]) -> UInt8Array:
-    """`mask` [H, W] resized to `size` (height, width) by nearest neighbour: no value arises that was not there."""
+    """`mask` [H, W] resized to `size` (height, width) by nearest neighbour, which creates no new values."""
     return _resize(mask, size, Image.Resampling.NEAREST)
 
 
@@ -69,7 +69,7 @@ def _decode(path: Path, kind: str, convert: Callable[[Image.Image, Path], UInt8A
     except Exception as error:
         expected = " or ".join(formats)
         raise DataError(
-            f"Cannot read {kind} {path}: {error}. Expected a whole {expected} file; replace or remove it.", path
+            f"Cannot read {kind} {path}: {error}. Expected an intact {expected} file; replace or remove it.", path
         ) from error
 
 
@@ -82,18 +82,19 @@ def _refuse_bomb(opened: Image.Image, path: Path) -> None:
 def _bomb_message(path: Path) -> str:
     return (
         f"{path} has more pixels than the limit of {Image.MAX_IMAGE_PIXELS:,} that guards against decompression "
-        "bombs; cut or shrink it."
+        "bombs; crop or shrink it."
     )
 
 
 def _to_rgb(opened: Image.Image, path: Path) -> UInt8Array:
     if opened.mode not in _COLOR_MODES:
         raise DataError(
-            f"Image {path} has pixels of mode {opened.mode}; expected 8 bits a channel (grey, palette or RGB). "
-            "Convert it, choosing yourself how its range maps to 0-255.",
+            f"Image {path} has pixels of mode {opened.mode}; expected 8 bits per channel (grey, palette or RGB). "
+            "Convert it, and decide how its range should map to 0-255.",
             path,
         )
     image: Image.Image = opened
+    # Pillow warns about palette images with transparency unless they go through RGBA.
     if "transparency" in image.info and image.mode == "P":
         image = image.convert("RGBA")
     return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))

@@ -1,4 +1,4 @@
-"""Batches for training and validation, the same ones whenever an epoch is run again."""
+"""Batches for training and validation, identical whenever an epoch is repeated."""
 
 from __future__ import annotations
 
@@ -11,23 +11,22 @@ from datasets.cores import usable_cores
 from datasets.dataset import DataError, Dataset, UInt8Array, check_image_size
 from datasets.images import resize_image, resize_mask
 
-# Each batch in the making holds several copies of itself, so many cores do not mean as many batches.
+# Each batch in preparation needs memory for several copies of itself, so there is a limit even with many cores.
 _MOST_PARALLEL_BATCHES = 16
 
 
 class Pipeline:
     """Batches of one split of a dataset.
 
-    Training: each epoch has exactly `steps` whole batches in an order of its own, and what is left over is another part
-    of the split each epoch (a split smaller than one batch is one smaller batch). Validation (`training=False`): all
-    images in file order, the last batch as small as it comes, never augmented. Order and augmentation depend on `seed`
-    and the epoch alone.
+    Training: each epoch has exactly `steps` full batches in its own order, and the images left over differ from epoch
+    to epoch (a split smaller than one batch is one smaller batch). Validation (`training=False`): all images in file
+    order, never augmented; the last batch may be smaller. Order and augmentation depend only on `seed` and the epoch.
 
     Args:
-        dataset: where images come from; each is read once an epoch (see `datasets.cache`).
+        dataset: the source of the images; each is read once per epoch (see `datasets.cache`).
         split: one of `dataset.splits`.
         image_size: (height, width) of the batches; images are resized bilinearly, masks by nearest neighbour.
-        batch_size: images a batch.
+        batch_size: images per batch.
         training: see above.
         augment: "none", "flip", "standard" or "strong" (see `datasets.augmentation.Augmentation`); training only.
         seed: not negative.
@@ -58,7 +57,7 @@ class Pipeline:
         self._dataset = dataset
         self._split = split
         self._augmentation = Augmentation(augment if training else "none", dataset.ignore_index)
-        # Traced once, here; each epoch's dataset only calls it.
+        # Traced only once, here; the dataset of each epoch just calls it.
         self._load = tf.function(self._load_batch).get_concrete_function(
             tf.TensorSpec([None], tf.int64), tf.TensorSpec([2], tf.int32)
         )
@@ -66,9 +65,9 @@ class Pipeline:
     def epoch(self, n: int) -> tf.data.Dataset[tuple[tf.Tensor, tf.Tensor]]:
         """Epoch `n` as a finite dataset of `steps` batches.
 
-        Each is (images uint8 [B, H, W, 3] of RGB 0-255, masks uint8 [B, H, W] of class ids and the ignore index), with
-        B unknown to the element spec, so that a partial batch traces nothing anew. Bytes, because they are a quarter
-        of what would otherwise be copied to the device; cast them there.
+        Each batch is (images uint8 [B, H, W, 3] in RGB 0-255, masks uint8 [B, H, W] of class ids and the ignore index).
+        B is unknown in the element spec, so that a partial batch does not cause another trace. The type is uint8,
+        because that is a quarter of what would otherwise be copied to the device; cast it there.
         """
         indices, seeds = self._plan(n)
         source = tf.data.Dataset.from_tensor_slices((tf.ragged.constant(indices, dtype=tf.int64), seeds))
@@ -77,12 +76,12 @@ class Pipeline:
 
     @property
     def element_spec(self) -> tuple[tf.TensorSpec, tf.TensorSpec]:
-        """What `epoch` yields: shapes and types of a batch of images and of masks."""
+        """Shapes and types of the batches of images and masks that `epoch` yields."""
         height, width = self.image_size
         return tf.TensorSpec([None, height, width, 3], tf.uint8), tf.TensorSpec([None, height, width], tf.uint8)
 
     def read(self, index: int) -> tuple[UInt8Array, UInt8Array]:
-        """One image `[H, W, 3]` and its mask `[H, W]` at `image_size`, as the split has them, never augmented."""
+        """One image `[H, W, 3]` and its mask `[H, W]` at `image_size`, never augmented."""
         image, mask, _ = self._dataset.read(self._split, index)
         return resize_image(image, self.image_size), resize_mask(mask, self.image_size)
 
@@ -112,7 +111,8 @@ class Pipeline:
 
 def _check_arguments(dataset: Dataset, split: str, batch_size: int, augment: str, seed: int) -> None:
     if not dataset.length(split):
-        raise DataError(f"The data have no images in split {split!r}; there is: {', '.join(dataset.splits) or 'none'}.")
+        available = ", ".join(dataset.splits) or "none"
+        raise DataError(f"The data have no images in split {split!r}; available splits: {available}.")
     if batch_size < 1:
         raise DataError(f"batch_size must be at least 1; got {batch_size}.")
     if augment not in AUGMENTATIONS:

@@ -1,4 +1,4 @@
-"""Plain results of looking a dataset over: problems, and what each split holds."""
+"""Results of checking a dataset as plain data: problems, and the contents of each split."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Severity = Literal["error", "warning"]
 
 
 class Problem(NamedTuple):
-    """One thing that would break (error) or bias (warning) training; `path` where one file or folder is at fault."""
+    """Something that would break (error) or bias (warning) training; `path` if one file or folder is at fault."""
 
     severity: Severity
     message: str
@@ -19,7 +19,7 @@ class Problem(NamedTuple):
 
 @dataclass(frozen=True)
 class ClassStatistics:
-    """One class in one split; `share` is of the pixels not ignored, `images` counts those that contain the class."""
+    """One class in one split; `share` is its fraction of the labelled pixels, `images` how many images contain it."""
 
     name: str
     pixels: int
@@ -29,7 +29,7 @@ class ClassStatistics:
 
 @dataclass(frozen=True)
 class SplitStatistics:
-    """What a split holds; `sizes` counts the images of each (height, width), the commonest first."""
+    """The contents of a split; `sizes` counts the images of each (height, width), the most common first."""
 
     split: str
     images: int
@@ -40,10 +40,10 @@ class SplitStatistics:
 
 @dataclass(frozen=True)
 class DataStatistics:
-    """Statistics of each split that holds images, in the order train, val, test. Unreadable images are left out."""
+    """Statistics of each split that contains images, in the order train, val, test. Omits unreadable images."""
 
     splits: tuple[SplitStatistics, ...]
 
     def split(self, name: str) -> SplitStatistics | None:
-        """The statistics of split `name`, or None where it holds no images."""
+        """The statistics of split `name`, or None if it contains no images."""
         return next((split for split in self.splits if split.split == name), None)

@@ -1,6 +1,6 @@
-"""DeepLabV3+ networks for Keras: one `Architecture`, its model, its cost.
+"""DeepLabV3+ networks for Keras: an `Architecture`, its model and its cost.
 
-Importing this package imports no Keras; what needs it does on first use.
+Importing this package does not import Keras; functions that need it import it on first use.
 """
 
 from __future__ import annotations

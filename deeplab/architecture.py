@@ -1,4 +1,4 @@
-"""`Architecture`: one DeepLabV3+ network as plain data, from TOML and back."""
+"""`Architecture`: one DeepLabV3+ network as plain data, convertible to and from TOML."""
 
 from __future__ import annotations
 
@@ -16,32 +16,33 @@ Filters = Annotated[int, Field(ge=1, strict=True)]
 
 
 class Architecture(BaseModel):
-    """The choices that make one network. Frozen and hashable; the defaults are the tutorial's network.
+    """The choices that define one network. Frozen and hashable; the defaults are the tutorial's network.
 
-    Two architectures are equal exactly where their networks are: taps are resolved to layer names, and a field without
-    effect takes its default (`low_level_tap` without skip connections; `aspp_separable` without dilated branches; the
-    `decoder_*` fields at depth 0).
+    Two architectures are equal if and only if their networks are: taps are resolved to layer names, and a field without
+    effect is set to its default (`low_level_tap` without skip connections; `aspp_separable` without dilated branches;
+    the `decoder_*` fields at depth 0).
 
     Attributes:
         encoder: a name in `ENCODERS`.
-        output_stride: input pixels per cell of the map that the ASPP reads: 8, 16 or 32.
+        output_stride: input pixels per cell of the ASPP's input feature map: 8, 16 or 32.
         aspp_tap: encoder layer that feeds the ASPP: a layer's name, `stage4`, `stage5`; empty: the encoder's own.
-        low_level_filters: channels each low-level tap is projected to; 0: no skip connection, and the decoder's
+        low_level_filters: channels to which each low-level tap is projected; 0: no skip connection, and the decoder's
             convolutions run at the output stride.
         low_level_tap: encoder layers that the decoder fuses, deepest first; empty: the encoder's own.
-        aspp_filters: channels of each ASPP branch and of their projection.
-        aspp_rates: dilations of the 3x3 branches, ascending, in cells of the tapped map.
+        aspp_filters: channels of each ASPP branch and of the projection that follows them.
+        aspp_rates: dilation rates of the 3x3 branches, ascending, in cells of the tapped feature map.
         aspp_pooling: whether there is an image-pooling branch.
-        aspp_separable: depthwise-separable convolutions in the dilated branches.
+        aspp_separable: whether the dilated branches use depthwise-separable convolutions.
         aspp_dropout: dropout rate after the projection.
-        decoder_depth: 3x3 convolutions after each fusion.
+        decoder_depth: number of 3x3 convolutions after each fusion.
         decoder_filters: their channels.
         decoder_separable: whether they are depthwise-separable.
-        decoder_double_relu: a ReLU before the normalisation as well as after it, as in the tutorial.
-        normalization: of the head: "batch", or "group" for batches too small for batch statistics.
+        decoder_double_relu: whether there is a ReLU before the normalisation as well as after it, as in the tutorial.
+        normalization: normalisation in the head: "batch", or "group" for batches too small for batch statistics.
 
     Raises:
-        pydantic.ValidationError: a field out of its range, an unknown encoder or layer, taps in the wrong order.
+        pydantic.ValidationError: a field is out of range, an encoder or layer is unknown, or taps are in the wrong
+            order.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
@@ -105,15 +106,15 @@ class Architecture(BaseModel):
         return cls.model_fields[str(info.field_name)].default
 
     def to_toml(self) -> str:
-        """A document with one table, `[architecture]`."""
+        """A TOML document with one table, `[architecture]`."""
         return tomli_w.dumps({"architecture": self.model_dump(mode="json")})
 
     @classmethod
     def from_toml(cls, source: str | Path) -> Architecture:
-        """Reads a document, or the file at a path: an `[architecture]` table among others, or the fields at top level.
+        """Read a TOML document or file, with the fields in an `[architecture]` table or at top level.
 
         Raises:
-            ValueError: the file is missing or is not TOML; `architecture` is no table; a field is wrong.
+            ValueError: the file is missing or is not TOML, `architecture` is not a table, or a field is wrong.
         """
         text = _read(source)
         try:

@@ -1,4 +1,4 @@
-"""How much a weights file may unfold to: one that a stranger made may claim far more than it is."""
+"""Size limits for weights files, because an untrusted one may decompress to far more than its own size."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 import h5py
 
-# Several times the largest network here, with its optimizer.
+# Several times the size of the largest network here, including its optimizer state.
 MOST_BYTES = 8 * 2**30
 
 
 def check_archive(archive: zipfile.ZipFile) -> None:
-    """Refuse an archive, such as a `.keras` file, before anything of it is unpacked.
+    """Refuse an archive, such as a `.keras` file, before anything in it is unpacked.
 
     Raises:
         ValueError: its files are larger than `MOST_BYTES` when unpacked.
@@ -21,7 +21,7 @@ def check_archive(archive: zipfile.ZipFile) -> None:
 
 
 def check_arrays(file: h5py.Group) -> None:
-    """Refuse an HDF5 file before any of its arrays is read.
+    """Refuse an HDF5 file before any of its arrays are read.
 
     Raises:
         ValueError: its arrays are larger than `MOST_BYTES` when read.
@@ -37,4 +37,4 @@ def check_arrays(file: h5py.Group) -> None:
 
 def _check(size: int) -> None:
     if size > MOST_BYTES:
-        raise ValueError(f"it unfolds to {size / 2**30:.0f} GB, over the limit of {MOST_BYTES / 2**30:.0f} GB")
+        raise ValueError(f"it decompresses to {size / 2**30:.0f} GB, over the limit of {MOST_BYTES / 2**30:.0f} GB")

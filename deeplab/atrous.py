@@ -1,8 +1,8 @@
-"""Output stride: strides of late stages become dilation, with the same layers' names and weights.
+"""Output stride: strides of late stages become dilation, while layer names and weights stay the same.
 
-Chen et al. 2017, "Rethinking Atrous Convolution", section 3.1. Where a stride is removed, each kept position computes
-exactly what it computed before; the convolutions after it are dilated by that stride. Paddings are scaled along, so
-that position `i` of the strided map is position `i * dilation` of the dense one.
+Chen et al. 2017, "Rethinking Atrous Convolution", section 3.1. Where a stride is removed, each remaining position
+computes exactly what it computed before; the convolutions after it are dilated by that stride. Paddings are scaled
+accordingly, so that position `i` of the strided map is position `i * dilation` of the dense one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ _POOLINGS = (keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)
 
 @dataclass(frozen=True)
 class _Grid:
-    """Where a tensor lives: its stride in input pixels, and the steps between two cells of the original network."""
+    """A tensor's sampling grid: its stride in input pixels, and the step between cells of the original network.
+
+    `unpadded` and `padding` are the input and the layer of an explicit padding that produced the tensor, if any.
+    """
 
     stride: int
     dilation: int
@@ -30,10 +33,10 @@ class _Grid:
 class AtrousRewriter:
     """Calls copies of a network's layers on new tensors, with no stride beyond `output_stride`.
 
-    Used as the walker of a functional model's graph: `rewriter(layer, *inputs)` for each layer in topological order.
+    Used for walking a functional model's graph: `rewriter(layer, *inputs)` for each layer in topological order.
 
     Args:
-        image: where the copy starts.
+        image: the tensor on which the copy is built.
         output_stride: the largest stride of the copy.
         dilated_layers: the class to use for a dilated layer of each class; see `convolution.dilated_layers`.
 
@@ -48,7 +51,7 @@ class AtrousRewriter:
         self._grids: dict[int, tuple[keras.KerasTensor, _Grid]] = {id(image): (image, _Grid(1, 1))}
 
     def __call__(self, layer: Any, *args: Any, **kwargs: Any) -> keras.KerasTensor:
-        """Calls the copy of `layer`, dilated where its input is denser than it was."""
+        """Call the copy of `layer`, dilated if its input is denser than in the original network."""
         if isinstance(layer, keras.Sequential):
             (output,) = args
             for inner in layer.layers:
@@ -81,7 +84,7 @@ class AtrousRewriter:
             return _copy(layer)(x), _Grid(grid.stride * stride, 1)
         after = _Grid(grid.stride, grid.dilation * stride) if dense else _Grid(grid.stride * stride, grid.dilation)
         changes: dict[str, Any] = {"strides": 1} if dense else {}
-        if window == 1:
+        if window == 1:  # nothing to dilate
             return _copy(layer, **changes)(x), after
         before = _padding_before(layer, grid, window, stride)
         if isinstance(layer, _POOLINGS):
@@ -89,6 +92,7 @@ class AtrousRewriter:
             return _pool(layer, source, before * grid.dilation, grid.dilation), after
         if grid.dilation > 1:
             changes["dilation_rate"] = grid.dilation
+        # A strided "same" layer may pad unevenly, which a dilated one with stride 1 would not.
         if layer.padding == "same" and 2 * before != window - 1:
             changes["padding"] = "valid"
         if layer.padding == "valid" or "padding" in changes:
@@ -108,13 +112,13 @@ class AtrousRewriter:
 
 
 def _pool(layer: Any, x: keras.KerasTensor, before: int, dilation: int) -> keras.KerasTensor:
-    """Pooling over a window whose cells lie `dilation` apart: of as many shifted maps, for Keras has no such layer."""
+    """Pool over a window whose cells lie `dilation` apart, by combining shifted maps: Keras has no such layer."""
     name, window = layer.name, layer.pool_size[0]
     if isinstance(layer, keras.layers.MaxPooling2D):
-        # Padding of the layer's own is never the maximum; that of a padding layer before it may be.
+        # The layer's own padding is never the maximum; zeros from a padding layer before it may be.
         outside = float("-inf") if layer.padding == "same" else 0.0
         return keras.layers.Maximum(name=name)(_shifted(x, window, before, dilation, outside, name))
-    excludes_padding = layer.padding == "same"  # as the layer does of its own, not of a padding layer's before it
+    excludes_padding = layer.padding == "same"  # Keras's mean leaves out the layer's own padding only
     mean = keras.layers.Average(name=f"{name}_sum" if excludes_padding else name)(
         _shifted(x, window, before, dilation, 0.0, name)
     )
@@ -128,7 +132,7 @@ def _pool(layer: Any, x: keras.KerasTensor, before: int, dilation: int) -> keras
 def _shifted(
     x: keras.KerasTensor, window: int, before: int, dilation: int, outside: float, name: str
 ) -> list[keras.KerasTensor]:
-    """The map as each cell of a window sees it, `outside` beyond its borders; of the map's own size."""
+    """The map shifted for each cell of a window, at the map's own size, with `outside` beyond its borders."""
     reach = (window - 1) * dilation
     sides = (before, reach - before)
     padded = keras.ops.pad(x, ((0, 0), sides, sides, (0, 0)), constant_values=outside)
@@ -149,7 +153,7 @@ def _copy(layer: Any, **changes: Any) -> Any:
 
 
 def _window(layer: Any) -> tuple[int, int] | None:
-    """Side and stride of a sliding window; `None` of a layer that has none."""
+    """Side and stride of a layer's sliding window; `None` if it has none."""
     if isinstance(layer, _CONVOLUTIONS):
         return layer.kernel_size[0], layer.strides[0]
     if isinstance(layer, _POOLINGS):
@@ -158,7 +162,7 @@ def _window(layer: Any) -> tuple[int, int] | None:
 
 
 def _padding_before(layer: Any, grid: _Grid, window: int, stride: int) -> int:
-    """Zeros the original layer saw at the top and left of a map whose sides are multiples of its stride."""
+    """Rows of zeros the original layer saw at the top and left of a map whose sides are multiples of its stride."""
     if layer.padding == "same":
         return max(window - stride, 0) // 2
     return grid.padding.padding[0][0] if grid.padding is not None else 0

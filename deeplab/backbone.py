@@ -16,14 +16,14 @@ from .encoders import Encoder
 
 
 def application(entry: Encoder, **arguments: Any) -> keras.Model:
-    """The network as keras.applications builds it: any image size, no top and no weights unless asked for."""
+    """The network as built by keras.applications: any image size, without top, and without weights by default."""
     constructor = getattr(keras.applications, entry.name)
     options = {"include_top": False, "weights": None, "input_shape": (None, None, 3), **entry.arguments, **arguments}
     if any(entry.stem_padding):
         image = keras.Input(options["input_shape"])
         options["input_tensor"] = keras.layers.ZeroPadding2D((entry.stem_padding,) * 2, name="stem_pad")(image)
     with warnings.catch_warnings():
-        # MobileNets warn that ImageNet weights of 224x224 are taken for other sizes; they are the ones wanted.
+        # MobileNets warn that ImageNet weights for 224x224 are used for other sizes, which is intended here.
         warnings.filterwarnings("ignore", message=".*input_shape. is undefined or non-square")
         network = constructor(**options)
     if entry.start is not None:
@@ -33,13 +33,13 @@ def application(entry: Encoder, **arguments: Any) -> keras.Model:
 
 
 def leaves(model: keras.Model) -> list[Any]:
-    """A model's layers, those of nested sequential ones in their place."""
+    """A model's layers, with nested sequential models replaced by their layers."""
     nested = [leaves(layer) if isinstance(layer, keras.Sequential) else [layer] for layer in model.layers]
     return [layer for layers in nested for layer in layers]
 
 
 def automatic_name(name: str, kind: str) -> int | None:
-    """The number in a name that Keras gave a layer by itself (`conv2d_7`: 7, `conv2d`: 0); `None` of any other name."""
+    """The number in a layer name that Keras generated (`conv2d_7`: 7, `conv2d`: 0); `None` for any other name."""
     match = re.fullmatch(rf"{kind}(?:_(\d+))?", name)
     return int(match[1] or 0) if match else None
 
@@ -52,7 +52,7 @@ def _from_layer(network: keras.Model, start: str) -> keras.Model:
 
 
 def _give_stable_names(network: keras.Model) -> None:
-    """Renames what Keras numbers through a whole process: the network's first may be `conv2d_7`."""
+    """Rename automatically named layers: Keras numbers them per process, so the first may be `conv2d_7`."""
     numbered: dict[str, list[tuple[int, Any]]] = defaultdict(list)
     for operation in network.operations:
         kind = _snake_case(type(operation).__name__)
@@ -65,7 +65,7 @@ def _give_stable_names(network: keras.Model) -> None:
 
 
 def _snake_case(name: str) -> str:
-    """As Keras makes a layer's name of its class's."""
+    """Convert a class name as Keras does for layer names."""
     return re.sub("([a-z])([A-Z])", r"\1_\2", re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)).lower()
 
 
@@ -76,21 +76,21 @@ def feature_maps(
     output_stride: int,
     dilated_layers: Mapping[type, Any] = STOCK,
 ) -> list[keras.KerasTensor]:
-    """Copies `network` onto `image` as far as the named layers need it, late strides turned into dilation.
+    """Copy `network` onto `image`, up to the named layers, with late strides turned into dilation.
 
     Args:
-        network: from `application`; it is not changed.
+        network: from `application`; it is not modified.
         image: `[B, H, W, 3]`, H and W multiples of `output_stride`, in the encoder's own scale.
-        layers: names of the layers whose outputs are wanted.
-        output_stride: no returned map has a larger stride.
+        layers: names of the layers whose outputs are returned.
+        output_stride: the largest stride of a returned map.
         dilated_layers: see `AtrousRewriter`.
 
     Returns:
-        One tensor `[B, H/stride, W/stride, C]` for each name.
+        One tensor `[B, H/stride, W/stride, C]` per name.
     """
     known = {operation.name: operation for operation in network.operations}
     part = keras.Model(network.inputs, [known[name].output for name in layers])
     rewriter = AtrousRewriter(image, output_stride, dilated_layers)
-    # `keras.models.clone_model` walks the graph the same way, but only from input layers.
+    # `keras.models.clone_model` walks the graph in the same way, but only from input layers.
     part._run_through_graph([image], operation_fn=lambda layer: layer, call_fn=rewriter)
     return [rewriter.outputs[name] for name in layers]

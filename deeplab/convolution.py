@@ -1,16 +1,18 @@
-"""Dilated convolutions that are fast on TensorFlow's CPUs, with the numbers, weights and configuration of Keras's own.
+"""Dilated convolutions that are fast in TensorFlow on CPUs, with the results, weights and configuration of Keras's own.
 
 On CPUs Keras's dilated convolutions go through `tf.nn.convolution`, which cuts the map into `rate * rate` sub-maps,
-each with a margin of padding: on the small maps of an ASPP nearly all that it computes is padding. Here, in this order:
+each with a margin of padding: on the small maps of an ASPP, nearly everything it computes is padding. The steps here:
 
-1. **Cut the kernel** to the taps that reach the map at all: where the rate is the side or more, they see padding alone.
-2. **Taps**: where they see a quarter of the map or less on average, a sum of 1x1 convolutions, each of the rectangle
-   that its tap sees.
-3. **Sub-maps without a margin**: a "same" convolution of each sub-map is the whole map's. Best where sub-maps are large
-   (sides above 10 cells), and for depthwise convolutions (2 and more).
-4. Else **oneDNN's own dilated kernel**, which `tf.nn.conv2d` reaches; Keras's way for depthwise ones, which have none.
+1. **Cut the kernel** to the taps that reach the map at all: at a rate equal to the side or larger, they see only
+   padding.
+2. **Taps**: if they see a quarter of the map or less on average, compute a sum of 1x1 convolutions, each over the
+   rectangle that its tap sees.
+3. **Sub-maps without a margin**: "same" convolutions of the sub-maps give that of the whole map. Best if the sub-maps
+   are large (sides above 10 cells), and for depthwise convolutions (2 or more).
+4. Otherwise **oneDNN's own dilated kernel**, which `tf.nn.conv2d` uses; depthwise convolutions, which have none, are
+   computed as in Keras.
 
-`benchmarks/conv.py` compares all of these, and the rule, over a grid of maps and rates.
+`benchmarks/conv.py` compares all of these, and this rule, over a grid of map sizes and rates.
 """
 
 from __future__ import annotations
@@ -24,14 +26,14 @@ import keras
 Atrous = Literal["stock", "fast"]
 Convolve = Callable[[Any, Any], Any]
 
-# Sides of a sub-map above which, and for depthwise ones from which on, sub-maps pay.
+# Measured by `benchmarks/conv.py`: sub-maps are fastest if their sides are above (depthwise: at least) this.
 DENSE_SUBMAP, DEPTHWISE_SUBMAP = 10, 2
-# Share of the map that the taps see, on average, up to which a sum over them pays.
+# A sum over taps is fastest up to this average fraction of the map seen by a tap.
 SPARSE = 1 / 4
 
 
 class Axis(NamedTuple):
-    """A map's axis under a dilated "same" kernel of an odd number of taps."""
+    """One axis of a map under a dilated "same" kernel with an odd number of taps."""
 
     side: int
     taps: int
@@ -39,21 +41,21 @@ class Axis(NamedTuple):
 
     @property
     def reach(self) -> int:
-        """Taps on each side of the centre that see any of the map."""
+        """Number of taps on each side of the centre that see any part of the map."""
         return min(self.taps // 2, (self.side - 1) // self.rate)
 
     @property
     def offsets(self) -> range:
-        """Distances, in cells, between an output and the inputs of its taps that reach the map."""
+        """Distances, in cells, from an output to the inputs of those of its taps that reach the map."""
         return range(-self.reach * self.rate, self.reach * self.rate + 1, self.rate)
 
     @property
     def seen(self) -> int:
-        """Cells of the map that the reaching taps see, all together."""
+        """Number of cells seen by the taps that reach the map, in total."""
         return sum(self.side - abs(offset) for offset in self.offsets)
 
     def cut(self) -> slice:
-        """The reaching taps."""
+        """The slice of the taps that reach the map."""
         return slice(self.taps // 2 - self.reach, self.taps // 2 + self.reach + 1)
 
 
@@ -88,7 +90,7 @@ def dilated_depthwise_conv2d(x: Any, kernel: Any, rates: tuple[int, int]) -> Any
 
 
 def sum_of_taps(x: Any, kernel: Any, rows: Axis, columns: Axis) -> Any:
-    """Of each tap of a cut kernel, a 1x1 convolution of the rectangle of the map that it sees."""
+    """The sum, over the taps of a cut kernel, of 1x1 convolutions of the rectangle that each tap sees."""
     import tensorflow as tf
 
     parts = []
@@ -101,7 +103,7 @@ def sum_of_taps(x: Any, kernel: Any, rows: Axis, columns: Axis) -> Any:
 
 
 def over_submaps(x: Any, kernel: Any, rates: tuple[int, int], convolve: Callable[..., Any]) -> Any:
-    """A plain "same" convolution of each sub-map of cells that lie `rates` apart."""
+    """A plain "same" convolution of each sub-map, which consists of the cells that lie `rates` apart."""
     import tensorflow as tf
 
     missing = [[0, -side % rate] for side, rate in zip(x.shape[1:3], rates, strict=True)]
@@ -138,7 +140,7 @@ def _margin(offset: int) -> list[int]:
 
 
 def _is_ours(layer: Any, x: Any) -> bool:
-    """Whether the formulations above are those of a layer on `x`; else it stays as Keras has it."""
+    """Whether the formulations above can compute a layer on `x`; if not, Keras's own code does."""
     # oneDNN has no dilated gradients in half precision.
     return (
         layer.compute_dtype == "float32"
@@ -152,7 +154,7 @@ def _is_ours(layer: Any, x: Any) -> bool:
 
 @keras.saving.register_keras_serializable(package="deeplab")
 class FastDilatedConv2D(keras.layers.Conv2D):
-    """`keras.layers.Conv2D`, its dilated convolution by `dilated_conv2d`."""
+    """`keras.layers.Conv2D` with its dilated convolution computed by `dilated_conv2d`."""
 
     def convolution_op(self, inputs: Any, kernel: Any) -> Any:
         if not _is_ours(self, inputs):
@@ -164,7 +166,7 @@ class FastDilatedConv2D(keras.layers.Conv2D):
 
 @keras.saving.register_keras_serializable(package="deeplab")
 class FastDilatedDepthwiseConv2D(keras.layers.DepthwiseConv2D):
-    """`keras.layers.DepthwiseConv2D`, its dilated convolution by `dilated_depthwise_conv2d`."""
+    """`keras.layers.DepthwiseConv2D` with its dilated convolution computed by `dilated_depthwise_conv2d`."""
 
     def call(self, inputs: Any) -> Any:
         if not _is_ours(self, inputs):
@@ -185,13 +187,13 @@ FAST: Mapping[type, Any] = {
 
 
 def dilated_layers(atrous: Atrous) -> Mapping[type, Any]:
-    """The class to use for a dilated layer of each stock class: stock, unless fast ones are wanted and faster here."""
+    """The class to use for a dilated layer of each stock class: stock, unless fast ones are requested and help here."""
     return FAST if atrous == "fast" and is_faster_here() else STOCK
 
 
 @functools.cache
 def is_faster_here() -> bool:
-    """Whether this is TensorFlow on CPUs alone, with oneDNN's dilated kernels and channels last."""
+    """Whether this is TensorFlow without a GPU, with oneDNN's dilated kernels and channels last."""
     if keras.backend.backend() != "tensorflow" or keras.config.image_data_format() != "channels_last":
         return False
     import tensorflow as tf

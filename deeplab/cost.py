@@ -1,4 +1,4 @@
-"""What a network costs, layer by layer and without building it: parameters, multiply-accumulates, activation memory."""
+"""A network's cost, layer by layer and without building it: parameters, multiply-accumulates, activation memory."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _FLOAT32_BYTES = 4
 
 @dataclass(frozen=True)
 class Cost:
-    """What one network costs at one image size.
+    """The cost of one network at one image size.
 
     Attributes:
-        parameters: all weights, as `keras.Model.count_params` has them.
+        parameters: all weights, as counted by `keras.Model.count_params`.
         trainable_parameters: those that training changes.
-        macs: multiply-accumulates of the convolutions and dense layers for one image; half of what TensorFlow's
-            profiler counts as float operations of these. The rest (normalisation, interpolation) is 1-4 %.
-        peak_activation_bytes: outputs of all layers for one image in float32, which a training step holds at the end of
-            its forward pass. An upper bound: frameworks keep less where they compute in place.
+        macs: multiply-accumulates of the convolutions and dense layers for one image; half of the float operations that
+            TensorFlow's profiler counts for these. The rest (normalisation, interpolation) is 1-4 %.
+        peak_activation_bytes: size of all layers' outputs for one image in float32, which a training step holds at the
+            end of its forward pass. An upper bound: frameworks keep less where they compute in place.
     """
 
     parameters: int
@@ -43,8 +43,8 @@ class LayerCost(NamedTuple):
     Attributes:
         name: as in the built model.
         part: what it belongs to: `image`, a stage of the encoder (`stem`, `stage2`, ...), or a block of the head, which
-            is called after its convolution (`aspp_rate6_conv` with its normalisation and ReLU).
-        kind: what the block of the head is, in words; empty in the encoder.
+            is named after its convolution (`aspp_rate6_conv` with its normalisation and ReLU).
+        kind: description of the block of the head; empty in the encoder.
         shape: (height, width, channels) of its output.
         parameters, trainable, macs: as in `Cost`.
     """
@@ -61,7 +61,7 @@ class LayerCost(NamedTuple):
 def cost(architecture: Architecture, image_size: tuple[int, int], classes: int) -> Cost:
     """Cost of `build_model(architecture, image_size, classes)`.
 
-    The first call for an encoder and output stride builds that encoder (a second or two); later ones take under a
+    The first call for an encoder and output stride builds that encoder (a second or two); later calls take less than a
     millisecond.
 
     Raises:
@@ -79,9 +79,9 @@ def cost(architecture: Architecture, image_size: tuple[int, int], classes: int) 
 
 
 def layer_costs(architecture: Architecture, image_size: tuple[int, int], classes: int) -> list[LayerCost]:
-    """The layers of `build_model(architecture, image_size, classes)` in order; their sums are its `cost`.
+    """The layers of `build_model(architecture, image_size, classes)` in order; their values add up to its `cost`.
 
-    Preprocessing, padding to a multiple of the output stride and cropping are left out: they have no weights.
+    Preprocessing, padding to a multiple of the output stride and cropping are left out, because they have no weights.
 
     Raises:
         ValueError: as `cost`.
@@ -155,7 +155,7 @@ class _Map(NamedTuple):
 
 
 class _CostHead:
-    """`head.HeadOps` on shapes: lists what each operation costs."""
+    """`head.HeadOps` on shapes: records the cost of each operation."""
 
     def __init__(self, normalization: str) -> None:
         self._statistics = 2 if normalization == "batch" else 0

@@ -1,7 +1,7 @@
-"""The encoder table: what this package knows of each keras.applications network. Importing it imports no Keras.
+"""The encoder table: what this package knows about each keras.applications network. Does not import Keras.
 
-A new encoder is one entry. Its contract is tested entry by entry: the taps exist with the strides given here, ImageNet
-weights fit at every output stride, and the dilated network computes what the strided one did.
+A new encoder needs only one entry. Tests check for each entry that the taps exist with the strides given here, that
+ImageNet weights load at every output stride, and that the dilated network computes the same as the strided one.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ class Encoder:
 
     Attributes:
         name: constructor in `keras.applications`.
-        taps: well-known tap layers and their natural strides, shallowest first. The last one of each stride is a stage:
+        taps: common tap layers and their natural strides, shallowest first. The last one at each stride is a stage:
             `stage1` has stride 2, `stage5` stride 32.
         low_level: default low-level taps, deepest first.
         preprocessing: how an RGB image in 0-255 is scaled, in the terms of keras.applications: "caffe" (BGR, mean
             subtracted), "tf" (x / 127.5 - 1), "tf128" (x / 128 - 1), "torch" (0..1, mean and deviation normalised).
-        arguments: further arguments of the constructor. Networks that could scale images by themselves are told not to:
-            the zeros that fill an image up must come after the scaling.
-        start: the first layer used, where the constructor cannot be told so.
-        stem_padding: rows and columns of zeros before and after the (scaled) image, for a stem that pads none of its
-            own and whose maps would otherwise come out smaller than side / stride: as "same" padding would have it.
+        arguments: further arguments of the constructor. Networks that can scale images themselves are told not to,
+            because the zeros that pad an image must be added after the scaling.
+        start: the first layer used, if the constructor has no option to leave out those before it.
+        stem_padding: rows and columns of zeros before and after the (scaled) image, as "same" padding would add them,
+            for a stem without padding, whose maps would otherwise be smaller than side / stride.
     """
 
     name: str
@@ -44,12 +44,12 @@ class Encoder:
 
     @property
     def stages(self) -> dict[str, str]:
-        """`stage1` .. `stage5` -> the last layer at stride 2, 4, 8, 16, 32, as far as the network has these strides."""
+        """`stage1` .. `stage5` -> the last layer at stride 2, 4, 8, 16, 32, for those strides that the network has."""
         last = {stride: layer for layer, stride in self.taps.items()}
         return {f"stage{index}": last[2**index] for index in range(1, 6) if 2**index in last}
 
     def default_aspp_tap(self, output_stride: int) -> str:
-        """The end of stage 4, as in the tutorial; of stage 5 where the output stride is 32."""
+        """The last layer of stage 4, as in the tutorial; of stage 5 if the output stride is 32."""
         return self.stages["stage5" if output_stride == 32 else "stage4"]
 
 
@@ -61,7 +61,7 @@ def _entry(
     stem_padding: tuple[int, int] = (0, 0),
     **arguments: Any,
 ) -> Encoder:
-    """An entry from its last layers at strides .., 4, 8, 16, 32."""
+    """An entry from the encoder's last layers at strides .., 4, 8, 16, 32."""
     taps = {layer: 2 ** (5 - place) for place, layer in enumerate(reversed(stages))}
     return Encoder(
         name=name,
@@ -75,21 +75,21 @@ def _entry(
 
 
 def _resnet(depth: int, stage3: int, stage4: int) -> Encoder:
-    """He et al. 2016. The tutorial's low-level tap is not the end of stage 2 but the block before."""
+    """He et al. 2016. The tutorial's low-level tap is not the last block of stage 2 but the one before it."""
     taps = {"conv1_relu": 2, "conv2_block2_out": 4, "conv2_block3_out": 4, f"conv3_block{stage3}_out": 8}
     taps |= {f"conv4_block{stage4}_out": 16, "conv5_block3_out": 32}
     return Encoder(f"ResNet{depth}", MappingProxyType(taps), ("conv2_block2_out",), "caffe")
 
 
 def _resnet_v2(depth: int, stage3: int, stage4: int) -> Encoder:
-    """Keras strides in a stage's last block, so a stage's map is that block's pre-activation."""
+    """In Keras, a stage's last block has the stride, so the stage's feature map is that block's pre-activation."""
     last = [f"conv{stage}_block{block}_preact_relu" for stage, block in ((2, 3), (3, stage3), (4, stage4))]
     return _entry(f"ResNet{depth}V2", "tf", "conv1_conv", *last, "post_relu")
 
 
 def _efficientnet(name: str, *blocks: str) -> Encoder:
-    # Keras adds a scaling layer where ImageNet weights are asked for, and only there: the same weights from a file
-    # would belong to another network. Its normalisation is left out instead, and done as preprocessing.
+    # Keras adds a scaling layer if and only if ImageNet weights are requested, so the same weights from a file would
+    # belong to another network. The layers before the stem are therefore left out, and scaling is preprocessing.
     return _entry(name, "torch", *blocks, "top_activation", start="stem_conv_pad")
 
 
@@ -165,7 +165,7 @@ _ENTRIES = (
         "normal_concat_8",
         "encoder_activation_187",
         stem_padding=(0, 1),
-        input_shape=(64, 64, 3),  # any: its wiring asks where maps differ in size
+        input_shape=(64, 64, 3),  # any known size: the constructor compares the sizes of maps
     ),
 )
 
@@ -174,10 +174,10 @@ ENCODERS: tuple[str, ...] = tuple(ENCODER_TABLE)
 
 
 def encoder_entry(name: str) -> Encoder:
-    """The table's entry of an encoder.
+    """The table's entry for an encoder.
 
     Raises:
-        ValueError: there is none of that name; the message lists those there are.
+        ValueError: there is no encoder with that name; the message lists those available.
     """
     if name not in ENCODER_TABLE:
         raise ValueError(f"unknown encoder {name!r}; available: {', '.join(ENCODERS)}")

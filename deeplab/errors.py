@@ -1,5 +1,5 @@
-"""Errors of this package that callers tell apart."""
+"""Errors of this package that callers need to distinguish."""
 
 
 class EncoderWeightsError(ValueError):
-    """Weights of an encoder cannot be had or do not fit it. The message says which file or layer, and what to do."""
+    """Encoder weights are unavailable or do not match. The message says which file or layer, and what to do."""

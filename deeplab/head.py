@@ -1,6 +1,6 @@
 """The wiring of the DeepLabV3+ head: atrous spatial pyramid pooling, fusion with low-level features, decoder.
 
-Written once over abstract operations: `layers.KerasHead` builds it, `cost` counts it, so that the two cannot disagree.
+Written only once, over abstract operations: `layers.KerasHead` builds it and `cost` counts it, so they cannot disagree.
 
 Chen et al. 2018, "Encoder-Decoder with Atrous Separable Convolution", section 3.1; image pooling from Chen et al. 2017,
 "Rethinking Atrous Convolution", section 3.3.
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class HeadOps(Protocol[T]):
-    """What the head is made of. `T` stands for a feature map `[B, H, W, C]`, or for its shape alone."""
+    """The operations of the head. `T` is a feature map `[B, H, W, C]`, or just its shape."""
 
     def conv_norm_relu(
         self,
@@ -56,10 +56,10 @@ def wire_head(
     """Encoder features to logits at full (padded) resolution.
 
     Args:
-        ops: what the head is made of.
-        architecture: its choices.
+        ops: the operations to use.
+        architecture: the choices that define the network.
         features: `[B, H/s, W/s, C]` at the ASPP tap.
-        low_level: feature maps of the low-level taps, deepest first.
+        low_level: feature maps at the low-level taps, deepest first.
         strides: of `features`, then of each of `low_level`.
         classes: channels of the logits.
 
@@ -83,7 +83,7 @@ def wire_head(
 
 
 def aspp(ops: HeadOps[T], architecture: Architecture, x: T) -> T:
-    """Parallel branches over one feature map, joined and projected: `[B, h, w, C]` -> `[B, h, w, aspp_filters]`."""
+    """Parallel branches over a feature map, joined and projected: `[B, h, w, C]` -> `[B, h, w, aspp_filters]`."""
 
     def branch(x: T, kernel: int, rate: int, name: str) -> T:
         separable = architecture.aspp_separable and kernel > 1

@@ -1,4 +1,4 @@
-"""How long a network takes, measured on the device of this process."""
+"""The latency of a network, measured on the device of this process."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 def latency(
     architecture: Architecture, image_size: tuple[int, int], classes: int, *, repeats: int = 20, warm_up: int = 3
 ) -> float:
-    """Milliseconds that the network takes for one image: the median of `repeats` forward passes after `warm_up` ones.
+    """Milliseconds per image: the median of `repeats` forward passes after `warm_up` unmeasured ones.
 
-    Measured is the network as it is exported: float32, from an RGB image in main memory to probabilities there, as a
-    graph. Weights are random. Building and tracing take seconds, and a process keeps some of their memory: measure many
-    networks in processes of their own.
+    The network is measured as it is exported: in float32, as a graph, from an RGB image in main memory to probabilities
+    in main memory. Its weights are random. Building and tracing take seconds, and a process does not release all of
+    their memory: measure many networks in separate processes.
 
     Raises:
-        ValueError: as `build_model`; `repeats` below 1 or `warm_up` below 0.
+        ValueError: as `build_model`, or `repeats` is below 1, or `warm_up` is below 0.
     """
     import keras
 
@@ -37,6 +37,6 @@ def latency(
     times = []
     for _ in range(warm_up + repeats):
         before = time.perf_counter()
-        model.predict_on_batch(image)  # waits for the result, which it copies to main memory
+        model.predict_on_batch(image)  # waits for the result, because it copies it to main memory
         times.append(time.perf_counter() - before)
     return 1000 * statistics.median(times[warm_up:])

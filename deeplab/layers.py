@@ -1,6 +1,6 @@
-"""The layers the network is made of: stock Keras layers and operations, one block of convolution, norm and ReLU.
+"""The layers of the network: only stock Keras layers and operations, in blocks of convolution, normalisation and ReLU.
 
-The one exception are the dilated convolutions of `convolution`, which `build_model(..., atrous="fast")` asks for.
+The only exception is the dilated convolutions in `convolution`, which `build_model(..., atrous="fast")` uses.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ Normalization = Literal["batch", "group"]
 Size = tuple[int | None, int | None]
 
 MAX_GROUPS = 32  # Wu & He 2018, "Group Normalization", section 4
-MIN_GROUP = 8  # a group of one channel is all zeros after it, on the 1x1 map of the image pooling
+MIN_GROUP = 8  # on the image pooling's 1x1 map, normalising a group of one channel would give only zeros
 
 
 def groups_of(filters: int) -> int:
-    """Groups of a group normalisation: a power of two up to 32 that leaves each group 8 channels if it can."""
+    """Number of groups of a group normalisation: a power of two up to 32, with at least 8 channels each if possible."""
     groups = math.gcd(filters, MAX_GROUPS)
     while groups > 1 and filters // groups < MIN_GROUP:
         groups //= 2
@@ -46,7 +46,7 @@ class KerasHead:
         relu_before_norm: bool,
         name: str,
     ) -> keras.KerasTensor:
-        """Convolution without bias, normalisation, ReLU. `name` holds a `{}` for the layer's role."""
+        """Convolution without bias, normalisation, ReLU. `name` contains a `{}` for the role of each layer."""
         if separable:
             x = self._depthwise(x, kernel, rate, name)
             kernel, rate = 1, 1
@@ -63,7 +63,8 @@ class KerasHead:
         return self._norm_relu(x, name)
 
     def _depthwise(self, x: keras.KerasTensor, kernel: int, rate: int, name: str) -> keras.KerasTensor:
-        # Keras counts all channels as a depthwise kernel's fan-in; each output sees kernel**2 values only.
+        # Not "he_normal": Keras includes all channels in a depthwise kernel's fan-in, but each output sees only
+        # kernel**2 values.
         he_normal = keras.initializers.RandomNormal(stddev=math.sqrt(2.0) / kernel)
         x = self._layer_class(keras.layers.DepthwiseConv2D, rate)(
             kernel,
@@ -94,30 +95,30 @@ class KerasHead:
         height, width = like.shape[1:3]
         if height is not None and width is not None:
             return keras.layers.UpSampling2D((height, width), interpolation="nearest", name=name)(x)
-        # Not zeros + x: Keras's `add` takes [1, 1, 1, C] for a bias and, where H == C, for one of channels-first maps.
+        # Not zeros + x: Keras's `add` mistakes [1, 1, 1, C] for a bias and, if H == C, for that of channels-first maps.
         return keras.ops.multiply(keras.ops.ones_like(keras.ops.max(like, axis=-1, keepdims=True)), x)
 
     def concatenate(self, xs: Sequence[keras.KerasTensor], name: str) -> keras.KerasTensor:
-        """Joins along the channels."""
+        """Concatenation along the channels."""
         return keras.layers.Concatenate(name=name)(list(xs))
 
     def upsample(self, x: keras.KerasTensor, factor: int, name: str) -> keras.KerasTensor:
-        """Bilinear, by a whole factor."""
+        """Bilinear upsampling by an integer factor."""
         if None in x.shape[1:3]:
             return _upsample_any_size(x, factor, name)
         return keras.layers.UpSampling2D(factor, interpolation="bilinear", name=name)(x)
 
     def dropout(self, x: keras.KerasTensor, rate: float, name: str) -> keras.KerasTensor:
-        """Dropout of single activations."""
+        """Dropout of individual activations."""
         return keras.layers.Dropout(rate, name=name)(x)
 
     def conv_bias(self, x: keras.KerasTensor, filters: int, name: str) -> keras.KerasTensor:
-        """A 1x1 convolution with bias and nothing after it."""
+        """A 1x1 convolution with bias, without normalisation or activation."""
         return keras.layers.Conv2D(filters, 1, name=name)(x)
 
 
 def preprocess(x: keras.KerasTensor, mode: str) -> keras.KerasTensor:
-    """RGB 0-255 `[B, H, W, 3]` to what an encoder expects; the terms are keras.applications' own."""
+    """Convert RGB 0-255 `[B, H, W, 3]` to what an encoder expects; modes are named as in keras.applications."""
     scale: float | list[float]
     offset: float | list[float]
     if mode == "tf":
@@ -138,13 +139,14 @@ def preprocess(x: keras.KerasTensor, mode: str) -> keras.KerasTensor:
 
 
 def pad_to_multiple(x: keras.KerasTensor, multiple: int) -> keras.KerasTensor:
-    """Zeros at the bottom and right, up to the next multiple of `multiple` in height and width."""
+    """Pad with zeros at the bottom and right, up to the next multiple of `multiple` in height and width."""
     height, width = x.shape[1:3]
     if height is not None and width is not None:
         missing = (-height % multiple, -width % multiple)
         if missing == (0, 0):
             return x
         return keras.layers.ZeroPadding2D(((0, missing[0]), (0, missing[1])), name="size_pad")(x)
+    # Unknown size: pad by the largest amount ever needed, then keep as many rows and columns as there are whole cells.
     most = multiple - 1
     padded = keras.layers.ZeroPadding2D(((0, most), (0, most)), name="size_pad")(x)
     cells = keras.layers.MaxPooling2D(multiple, name="size_cells")(padded)
@@ -152,7 +154,7 @@ def pad_to_multiple(x: keras.KerasTensor, multiple: int) -> keras.KerasTensor:
 
 
 def crop_to(x: keras.KerasTensor, like: keras.KerasTensor) -> keras.KerasTensor:
-    """The top left of `x`, in the height and width of `like`."""
+    """The top left part of `x`, with the height and width of `like`."""
     (height, width), (full_height, full_width) = like.shape[1:3], x.shape[1:3]
     if None in (height, width, full_height, full_width):
         return _first(x, like)
@@ -162,10 +164,11 @@ def crop_to(x: keras.KerasTensor, like: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def _upsample_any_size(x: keras.KerasTensor, factor: int, name: str) -> keras.KerasTensor:
-    """Bilinear interpolation, by an even factor, of a map whose size is not known when the graph is built.
+    """Bilinear interpolation, by an even factor, of a map whose size is unknown when the graph is built.
 
-    Keras resizes bilinearly to known sizes only. Repeated cells under a moving mean of `factor` and then of 2 give the
-    same: a cell's weight falls off linearly, in steps at the centres of pixels.
+    Keras can resize bilinearly only to known sizes. Repeating cells and then taking a moving average over `factor`
+    cells and another over 2 gives the same result: a cell's weight falls off linearly, in steps at the centres of
+    pixels.
     """
     half = factor // 2
     x = keras.ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="symmetric")
@@ -177,8 +180,8 @@ def _upsample_any_size(x: keras.KerasTensor, factor: int, name: str) -> keras.Ke
 
 
 def _first(x: keras.KerasTensor, like: keras.KerasTensor) -> keras.KerasTensor:
-    # Sizes are unknown while the graph is built and a layer of ours would not load elsewhere: indices 0..n-1 come from
-    # counting along `like`.
+    # Sizes are unknown while the graph is built, and a custom layer would not load elsewhere, so the indices 0..n-1 are
+    # obtained by counting along `like`.
     for axis in (1, 2):
         rest = tuple(a for a in range(4) if a != axis)
         ones = keras.ops.ones_like(keras.ops.max(like, axis=rest), dtype="int32")

@@ -1,4 +1,4 @@
-"""The training loss: cross-entropy over the pixels that carry a class."""
+"""The training loss: cross-entropy over the labelled pixels."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from keras import ops
 class MaskedCrossentropy(keras.losses.Loss):
     """Mean cross-entropy of logits over all labelled pixels of a batch.
 
-    Softmax cross-entropy for several classes, sigmoid cross-entropy for one. Pixels whose label is no class
-    (`ignore_index`, or any other value outside `0..C-1`) have neither loss nor gradient, and don't count in the mean.
+    Softmax cross-entropy for several classes, sigmoid cross-entropy for one. Pixels whose label is not a class
+    (`ignore_index`, or any other value outside `0..C-1`) contribute neither loss nor gradient, nor to the mean.
 
     Args:
-        classes: outputs of the network; 1 for binary segmentation (labels 0 and 1).
+        classes: number of outputs of the network; 1 for binary segmentation (labels 0 and 1).
         ignore_index: label of pixels to leave out.
 
     Call arguments:
@@ -34,10 +34,10 @@ class MaskedCrossentropy(keras.losses.Loss):
     def call(self, y_true: Any, y_pred: Any) -> Any:
         labels = ops.cast(y_true, "int32")
         valid = labelled(labels, self.classes, self.ignore_index)
-        labels = ops.where(valid, labels, 0)
+        labels = ops.where(valid, labels, 0)  # any class will do: these pixels get weight 0 below
         if self.classes == 1:
             logits = ops.squeeze(y_pred, axis=-1)
-            # The stable form of -log sigmoid: max(x, 0) - x * z + log(1 + exp(-|x|)).
+            # The numerically stable form of -log sigmoid: max(x, 0) - x * z + log(1 + exp(-|x|)).
             losses = ops.relu(logits) - logits * ops.cast(labels, logits.dtype) + ops.log1p(ops.exp(-ops.abs(logits)))
         else:
             losses = ops.sparse_categorical_crossentropy(labels, y_pred, from_logits=True)
@@ -49,6 +49,6 @@ class MaskedCrossentropy(keras.losses.Loss):
 
 
 def labelled(labels: Any, classes: int, ignore_index: int) -> Any:
-    """Boolean tensor like `labels` (integers): where the label is one of the classes."""
+    """Boolean tensor with the shape of `labels` (integers): whether the label is one of the classes."""
     count = max(classes, 2)
     return ops.logical_and(ops.logical_and(labels >= 0, labels < count), labels != ignore_index)

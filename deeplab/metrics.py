@@ -1,4 +1,4 @@
-"""Segmentation quality from one confusion matrix."""
+"""Segmentation metrics from a single confusion matrix."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from deeplab.losses import labelled
 
 
 class ConfusionMatrix(keras.metrics.Metric):
-    """Counts of (true class, predicted class) over every labelled pixel seen since the last reset.
+    """Counts of (true class, predicted class) over all labelled pixels since the last reset.
 
-    Keras reports its `result()`, the mean IoU; `matrix()` holds all there is to know, and `scores` reads it.
-    Labels that are no class (void, out of range) are left out, where `keras.metrics.MeanIoU` fails on them.
+    Keras reports its `result()`, the mean IoU; `matrix()` returns the complete counts, from which `scores` computes all
+    metrics. Labels that are not a class (void, out of range) are left out; `keras.metrics.MeanIoU` fails on them.
 
     Args:
-        classes: outputs of the network; 1 for binary segmentation, which counts the two classes 0 and 1.
+        classes: number of outputs of the network; 1 for binary segmentation, which counts the two classes 0 and 1.
         ignore_index: label of pixels to leave out.
 
     Call arguments of `update_state`:
@@ -32,7 +32,7 @@ class ConfusionMatrix(keras.metrics.Metric):
         self.outputs = classes
         self.ignore_index = ignore_index
         self.count = max(classes, 2)
-        # Integers: a float32 count stops growing at 16.7 million pixels.
+        # Integers, because a float32 count stops growing at 16.7 million pixels.
         self._matrix = self.add_weight(
             shape=(self.count, self.count), initializer="zeros", dtype="int64", name="confusion_matrix"
         )
@@ -55,7 +55,7 @@ class ConfusionMatrix(keras.metrics.Metric):
         return ops.sum(iou * occurs) / ops.maximum(ops.sum(occurs), 1.0)
 
     def matrix(self) -> np.ndarray:
-        """int64 `[C, C]`: pixels of true class (row) predicted as class (column); C is 2 for binary."""
+        """int64 `[C, C]`: number of pixels of a true class (row) predicted as a class (column); C is 2 for binary."""
         return np.asarray(ops.convert_to_numpy(self._matrix))
 
     def get_config(self) -> dict[str, Any]:
@@ -63,9 +63,9 @@ class ConfusionMatrix(keras.metrics.Metric):
 
 
 def confusion_bins(y_true: Any, y_pred: Any, classes: int, ignore_index: int) -> Any:
-    """Which cell of the flattened confusion matrix each pixel counts in, int32 `[B, H, W]`; void pixels: one behind it.
+    """Each pixel's cell in the flattened confusion matrix, int32 `[B, H, W]`; void pixels get the index after the last.
 
-    Arguments as in `ConfusionMatrix`.
+    The arguments are as in `ConfusionMatrix`.
     """
     labels, count = ops.cast(y_true, "int32"), max(classes, 2)
     valid = labelled(labels, classes, ignore_index)
@@ -73,14 +73,14 @@ def confusion_bins(y_true: Any, y_pred: Any, classes: int, ignore_index: int) ->
 
 
 def predicted_classes(logits: Any, classes: int) -> Any:
-    """Class ids int32 `[B, H, W]` of logits `[B, H, W, classes]`; with one class, those above 0 are 1."""
+    """Class ids int32 `[B, H, W]` of logits `[B, H, W, classes]`; with one output, logits above 0 mean class 1."""
     if classes == 1:
         return ops.cast(ops.squeeze(logits, axis=-1) > 0, "int32")
     return ops.cast(ops.argmax(logits, axis=-1), "int32")
 
 
 def confusion_of_images(y_true: Any, y_pred: Any, classes: int, ignore_index: int) -> Any:
-    """The confusion matrix of each image, integers `[B, C, C]`, C at least 2. Arguments as in `ConfusionMatrix`."""
+    """One confusion matrix per image, integers `[B, C, C]`, C at least 2. Arguments as in `ConfusionMatrix`."""
     index, count = confusion_bins(y_true, y_pred, classes, ignore_index), max(classes, 2)
     flat = ops.reshape(index, (-1, index.shape[1] * index.shape[2]))
     counts = ops.bincount(flat, minlength=count * count + 1)[:, : count * count]
@@ -88,15 +88,15 @@ def confusion_of_images(y_true: Any, y_pred: Any, classes: int, ignore_index: in
 
 
 def scores(matrix: np.ndarray, class_names: Sequence[str]) -> dict[str, float]:
-    """The numbers people compare, from a confusion matrix.
+    """The usual metrics, computed from a confusion matrix.
 
     Args:
-        matrix: integer `[C, C]`, rows the true class, columns the predicted one.
+        matrix: integer `[C, C]`; rows are true classes, columns predicted ones.
         class_names: C names, in id order.
 
     Returns:
-        `mean_iou` (over the classes that occur in the truth), `pixel_accuracy`, and `iou_<name>` of each class;
-        NaN for the IoU of a class that does not occur, and for everything where nothing is labelled.
+        `mean_iou` (over the classes that occur in the ground truth), `pixel_accuracy`, and `iou_<name>` for each class;
+        NaN for the IoU of a class that does not occur, and for all metrics if nothing is labelled.
     """
     counts = matrix.astype(np.float64)
     truth, hits = counts.sum(axis=1), np.diagonal(counts)

@@ -1,4 +1,4 @@
-"""`build_model`: an `Architecture` as a Keras model."""
+"""`build_model`: turn an `Architecture` into a Keras model."""
 
 from __future__ import annotations
 
@@ -32,27 +32,27 @@ def build_model(
     preprocessing: bool = True,
     atrous: Atrous = "stock",
 ) -> keras.Model:
-    """Builds the network (Chen et al. 2018, "Encoder-Decoder with Atrous Separable Convolution").
+    """Build the network (Chen et al. 2018, "Encoder-Decoder with Atrous Separable Convolution").
 
-    Images whose sides are no multiples of the output stride are padded with zeros at the bottom and right, after the
-    preprocessing, and the result is cropped. Layers keep the names they have in keras.applications; the head's say what
-    they are (`aspp_rate6_conv`, `decoder_conv1`).
+    Images whose sides are not multiples of the output stride are padded with zeros at the bottom and right, after the
+    preprocessing, and the result is cropped. Encoder layers keep their names from keras.applications; layers of the
+    head have descriptive names (`aspp_rate6_conv`, `decoder_conv1`).
 
     Args:
-        architecture: the choices that make the network.
-        image_size: (height, width), or (None, None) for any size; LiteRT needs it known.
-        classes: 1 for binary segmentation (sigmoid), else the number of classes (softmax).
-        encoder_weights: "imagenet", a file (`.h5`, `.weights.h5`, `.keras`), or `None` for random ones.
+        architecture: the choices that define the network.
+        image_size: (height, width), or (None, None) for any size; LiteRT requires a known size.
+        classes: 1 for binary segmentation (sigmoid), otherwise the number of classes (softmax).
+        encoder_weights: "imagenet", a file (`.h5`, `.weights.h5`, `.keras`), or `None` for random weights.
         output: "logits" or "probabilities": float32 `[B, H, W, classes]`; "class_ids": int32 `[B, H, W]`, the most
-            probable class, or for one class 1 where its probability is above 0.5.
-        preprocessing: with it the model takes RGB 0-255 `[B, H, W, 3]`; without it, what the encoder takes.
-        atrous: "stock": stock Keras alone, so that the saved model loads without this package. "fast": on TensorFlow
-            without a GPU, dilated convolutions by subclasses that are several times faster (see `convolution`); the
-            weights of the two are interchangeable.
+            probable class, or for one class, 1 where its probability is above 0.5.
+        preprocessing: whether the model takes RGB 0-255 `[B, H, W, 3]`; if not, it takes what the encoder expects.
+        atrous: "stock": only stock Keras layers, so that the saved model loads without this package. "fast": in
+            TensorFlow without a GPU, dilated convolutions use subclasses that are several times faster (see
+            `convolution`). Weights are interchangeable between the two.
 
     Raises:
-        ValueError: `image_size`, `classes`, `output` or `atrous` out of range.
-        EncoderWeightsError: the weights cannot be had, or are not of this encoder.
+        ValueError: `image_size`, `classes`, `output` or `atrous` is invalid.
+        EncoderWeightsError: the weights are unavailable or do not match this encoder.
     """
     check_image_size(image_size, architecture.output_stride)
     if isinstance(classes, bool) or not isinstance(classes, int) or classes < 1:
@@ -76,12 +76,12 @@ def build_model(
 
 
 def encoder_layers(model: keras.Model) -> list[keras.layers.Layer]:
-    """The layers of a built (or loaded) model's encoder that hold weights, to freeze them for instance."""
+    """The encoder layers with weights of a built (or loaded) model, for example to freeze them."""
     return [layer for layer in model.layers if layer.weights and not layer.name.startswith(HEAD_PREFIXES)]
 
 
 def _finish(x: keras.KerasTensor, output: Output) -> keras.KerasTensor:
-    # In float32 also where the policy is mixed: losses and thresholds need the range.
+    # In float32 even under a mixed-precision policy, because losses and thresholds need the range.
     if output == "logits":
         return keras.layers.Activation("linear", dtype="float32", name="logits")(x)
     binary = x.shape[-1] == 1
@@ -89,7 +89,7 @@ def _finish(x: keras.KerasTensor, output: Output) -> keras.KerasTensor:
         return keras.layers.Activation("sigmoid" if binary else "softmax", dtype="float32", name="probabilities")(x)
     if binary:
         return keras.ops.cast(keras.ops.greater(keras.ops.squeeze(x, axis=-1), 0.0), "int32")
-    # Not `argmax`: on TensorFlow, Keras's reads sign bits by an operation that LiteRT does not have.
+    # Not `argmax`: on TensorFlow, Keras's reads sign bits with an operation that LiteRT does not support.
     return keras.ops.squeeze(keras.ops.top_k(x, 1)[1], axis=-1)
 
 

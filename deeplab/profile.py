@@ -1,6 +1,6 @@
-"""An encoder's graph as plain data: each layer's stride, inputs, parameters and work. Built once, then kept.
+"""An encoder's graph as plain data: each layer's stride, inputs, parameters and work. Built once, then cached.
 
-Taken from a symbolic build of the network; no image passes through it.
+It is read from a symbolic build of the network; no image passes through it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import keras
 from .backbone import application, feature_maps
 from .encoders import encoder_entry
 
-# Large, so that a layer's padding is small against its size and its stride can be read off it. Nothing is computed.
+# Large, so that a layer's padding is small compared with its size and its stride follows from it. Nothing is computed.
 _SIDE = 4096
 
 
@@ -25,13 +25,14 @@ class LayerProfile:
     """One layer of an encoder.
 
     Attributes:
-        inputs: names of the layers it reads, empty where it reads the image.
-        stride: input pixels per cell of its output; 0 where the output has no spatial extent.
-        margin: rows and columns its output has beyond image side / stride (a padding layer's).
+        name: its name in the encoder.
+        inputs: names of its input layers; empty if it reads the image.
+        stride: input pixels per cell of its output; 0 if the output has no spatial extent.
+        margin: rows and columns of its output beyond image side / stride (of a padding layer).
         channels: of its output.
-        parameters, trainable: weights it holds, and how many of them training changes.
-        macs_per_cell: multiply-accumulates for each cell of its output.
-        passes: its output is its input, as ConvNeXt's `identity` layers have it.
+        parameters, trainable: number of its weights, and how many of them training changes.
+        macs_per_cell: multiply-accumulates per cell of its output.
+        passes: whether its output equals its input, as for ConvNeXt's `identity` layers.
     """
 
     name: str
@@ -50,7 +51,7 @@ class LayerProfile:
         return self.stride > 0 and self.margin == 0
 
     def size(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width of its output for an image of this size, a multiple of its stride."""
+        """Height and width of its output for an image of this size, which is a multiple of its stride."""
         if self.stride == 0:
             return 1, 1
         return height // self.stride + self.margin, width // self.stride + self.margin
@@ -58,7 +59,7 @@ class LayerProfile:
 
 @functools.cache
 def encoder_profile(encoder: str, output_stride: int) -> Mapping[str, LayerProfile]:
-    """Layer name -> profile, in topological order, of the whole encoder at an output stride."""
+    """Layer name -> profile, in topological order, for the whole encoder at an output stride."""
     network = application(encoder_entry(encoder))
     image = keras.Input((_SIDE, _SIDE, 3))
     last = network.layers[-1].name
@@ -68,7 +69,7 @@ def encoder_profile(encoder: str, output_stride: int) -> Mapping[str, LayerProfi
 
 
 def ancestors(profile: Mapping[str, LayerProfile], layers: Iterable[str]) -> list[str]:
-    """The named layers and all they depend on, in topological order."""
+    """The named layers and everything they depend on, in topological order."""
     needed: set[str] = set()
     stack = list(layers)
     while stack:
@@ -80,7 +81,7 @@ def ancestors(profile: Mapping[str, LayerProfile], layers: Iterable[str]) -> lis
 
 
 def natural_strides(encoder: str) -> dict[str, int]:
-    """Every layer of an encoder that can be tapped and its stride in keras.applications' own network, shallow first."""
+    """Every tappable layer of an encoder, with its stride in keras.applications' own network, shallowest first."""
     return {layer.name: layer.stride for layer in encoder_profile(encoder, 32).values() if layer.tappable}
 
 

@@ -1,6 +1,6 @@
-"""Names of encoder layers: stage names and real ones, their strides and their order.
+"""Names of encoder layers (stage names and real ones), their strides and their order.
 
-The table answers for its own taps. Only other names need the encoder's graph, and with it Keras.
+The encoder table is enough for its own taps. Only other names require the encoder's graph, and with it Keras.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ _COUNTED = re.compile(r"\d+|(?<=\d)[a-z](?=_)")  # `block2b_add` counts with let
 
 
 def resolve_aspp_tap(encoder: str, output_stride: int, tap: str) -> str:
-    """The layer an ASPP tap names; the encoder's default where it is empty.
+    """The layer that an ASPP tap refers to; the encoder's default if it is empty.
 
     Raises:
-        ValueError: no such layer, or one that does not reach the output stride.
+        ValueError: there is no such layer, or it does not reach the output stride.
     """
     entry = encoder_entry(encoder)
     layer = _resolve(encoder, tap) if tap else entry.default_aspp_tap(output_stride)
@@ -33,10 +33,11 @@ def resolve_aspp_tap(encoder: str, output_stride: int, tap: str) -> str:
 
 
 def resolve_low_level_tap(encoder: str, aspp_tap: str, taps: Sequence[str]) -> tuple[str, ...]:
-    """The layers that low-level taps name, checked to be ever shallower.
+    """The layers that low-level taps refer to, checked to be in order, from deep to shallow.
 
     Raises:
-        ValueError: no such layer, or not each shallower than the one before it, the ASPP tap the first of all.
+        ValueError: there is no such layer, or one is not shallower than the one before it; the first must be shallower
+            than the ASPP tap.
     """
     layers = tuple(_resolve(encoder, tap) for tap in taps)
     deeper = aspp_tap
@@ -52,7 +53,7 @@ def resolve_low_level_tap(encoder: str, aspp_tap: str, taps: Sequence[str]) -> t
 
 
 def natural_stride(encoder: str, layer: str) -> int:
-    """Stride of a layer in keras.applications' own network, that is, before any output stride is applied."""
+    """Stride of a layer in keras.applications' own network, before any output stride is applied."""
     taps = encoder_entry(encoder).taps
     return taps[layer] if layer in taps else _graph_strides(encoder)[layer]
 
@@ -98,7 +99,7 @@ def _unknown_layer(encoder: str, tap: str) -> str:
 
 
 def _compact(names: Iterable[str]) -> list[str]:
-    """Names that differ in one number or letter alone, as one: `conv4_block{1..6}_out`."""
+    """Abbreviate names that differ only in one number or letter: `conv4_block{1..6}_out`."""
     splits = {name: [(name[: m.start()], name[m.end() :], m[0]) for m in _COUNTED.finditer(name)] for name in names}
     alike = Counter((head, tail) for split in splits.values() for head, tail, _ in split)
     rows: dict[tuple[str, str], list[str]] = {}

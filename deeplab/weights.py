@@ -1,4 +1,4 @@
-"""Weights of encoders: ImageNet's from keras.applications, or a file's."""
+"""Encoder weights: ImageNet weights from keras.applications, or weights from a file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LayerWeights = dict[str, list[np.ndarray]]
 
 
 def check_encoder_weights(encoder: str, weights: str | Path | None) -> None:
-    """Makes sure that weights can be had and fit, before a search starts.
+    """Make sure that weights are available and match, before a search starts.
 
     ImageNet weights are downloaded here if they are not in Keras's cache yet, so that later calls only read them.
 
@@ -35,8 +35,8 @@ def check_encoder_weights(encoder: str, weights: str | Path | None) -> None:
         weights: "imagenet", `None`, or the path of a `.h5`, `.weights.h5` or `.keras` file.
 
     Raises:
-        EncoderWeightsError: file missing, unreadable or of another encoder; download impossible.
-        ValueError: unknown encoder.
+        EncoderWeightsError: the file is missing, unreadable or for another encoder, or the download failed.
+        ValueError: the encoder is unknown.
     """
     entry = encoder_entry(encoder)
     if weights is not None:
@@ -44,10 +44,10 @@ def check_encoder_weights(encoder: str, weights: str | Path | None) -> None:
 
 
 def load_encoder(entry: Encoder, weights: str | Path | None) -> keras.Model:
-    """keras.applications' network, without top, with the weights asked for.
+    """keras.applications' network, without top, with the requested weights.
 
-    Files are read layer by layer, by name: one saved with the classifier on top serves as well. A `.h5` file may also
-    hold the same layers under other names: Keras's own are older than some of its layers' names.
+    Files are read layer by layer, by name, so a file that includes the classifier works as well. A `.h5` file may also
+    contain the same layers under other names, because Keras's own files are older than some of its layer names.
 
     Raises:
         EncoderWeightsError: as `check_encoder_weights`.
@@ -72,7 +72,7 @@ def load_encoder(entry: Encoder, weights: str | Path | None) -> keras.Model:
 
 
 def copy_weights(source: keras.Model, target: keras.Model) -> None:
-    """Copies the weights of each layer that both models have by name."""
+    """Copy the weights of all layers whose names occur in both models."""
     known = {layer.name: layer for layer in leaves(source)}
     for layer in target.layers:
         if layer.weights and layer.name in known:
@@ -85,13 +85,13 @@ def _imagenet(entry: Encoder) -> keras.Model:
             return application(entry, weights="imagenet")
     except Exception as error:  # Keras raises a bare Exception where a download fails
         raise EncoderWeightsError(
-            f"ImageNet weights of {entry.name} could not be had: {error}. Fetch that file by other means and give its "
-            f"path as the encoder's weights, or put it into {_cache()}"
+            f"ImageNet weights of {entry.name} could not be obtained: {error}. Download that file by other means and "
+            f"give its path as the encoder's weights, or put it into {_cache()}"
         ) from error
 
 
 def _cache() -> Path:
-    """Where Keras keeps downloads: its home, or, where that cannot be written, a folder for temporary files."""
+    """The folder where Keras keeps downloads: in its home or, if that is not writable, in the temporary folder."""
     home = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
     with suppress(OSError):
         home.mkdir(parents=True, exist_ok=True)
@@ -99,14 +99,14 @@ def _cache() -> Path:
 
 
 def _download_lock(name: str) -> FileLock:
-    """Of two processes that ask at once, one downloads; the other then finds the file."""
+    """A lock so that of two concurrent processes only one downloads; the other then finds the file."""
     cache = _cache()
     cache.mkdir(parents=True, exist_ok=True)
     return FileLock(cache / f"{name}.lock")
 
 
 def _read(path: Path) -> LayerWeights:
-    """Layer name -> its arrays, trainable ones first, as each of the formats has them."""
+    """Layer name -> its arrays, trainable ones first, in any of the file formats."""
     try:
         if path.name.endswith(".weights.h5"):
             with h5py.File(path) as file:
@@ -154,6 +154,7 @@ def _assign(network: keras.Model, found: LayerWeights, encoder: str, path: Path)
             continue
         name = _name_in_file(layer.name, found)
         if name is None:
+            # A few names are enough to recognize the network that the file belongs to.
             held = ", ".join([name for name, arrays in found.items() if arrays][:5]) or "none"
             raise EncoderWeightsError(f"{wrong}: layer {layer.name!r} is missing; the file's first layers: {held}")
         expected = [tuple(variable.shape) for variable in variables]
@@ -165,7 +166,7 @@ def _assign(network: keras.Model, found: LayerWeights, encoder: str, path: Path)
 
 
 def _assign_in_order(network: keras.Model, path: Path) -> bool:
-    """Assigns a `.h5` file that holds these layers and no others under whatever names; False where it does not fit."""
+    """Assign a `.h5` file that contains exactly these layers, under any names; False if it does not match."""
     if path.name.endswith(".weights.h5") or path.suffix != ".h5":
         return False
     try:
@@ -176,7 +177,7 @@ def _assign_in_order(network: keras.Model, path: Path) -> bool:
 
 
 def _name_in_file(name: str, found: LayerWeights) -> str | None:
-    """The file's name of a layer: its own, or, for one that Keras named, that of the same rank among its kind."""
+    """A layer's name in the file: its own or, for an automatic name, the one with the same rank among its kind."""
     if not name.startswith("encoder_"):
         return name if name in found else None
     kind, rank = name.removeprefix("encoder_").rsplit("_", 1)

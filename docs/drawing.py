@@ -1,6 +1,6 @@
-"""Draw the network as a picture for the docs, from a model that was built: `python docs/drawing.py`.
+"""Draw the network for the documentation, from a built model: `python docs/drawing.py`.
 
-Boxes, names and shapes are read off the model's layers; only their places are decided here.
+Boxes, names and shapes are read from the model's layers; only their positions are chosen here.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ STYLE = """
 
 
 def drawing(architecture: Architecture, image_size: tuple[int, int], classes: int) -> str:
-    """A network with one low-level tap as SVG: encoder, ASPP and decoder, with the shapes of their maps."""
+    """An SVG of a network with one low-level tap: encoder, ASPP and decoder, with the shapes of their feature maps."""
     model = build_model(architecture, image_size, classes)
     title = f"DeepLabV3+ on {architecture.encoder}, built at {image_size[0]}x{image_size[1]}"
     parts = [
@@ -74,7 +74,7 @@ def _encoder(model: Any, architecture: Architecture) -> list[str]:
 
 
 def _stages(architecture: Architecture) -> list[tuple[str, int]]:
-    """The tapped layers and the ends of the stages that have none, with their strides, as far as the ASPP's tap."""
+    """The tapped layers, and the last layers of untapped stages, with their strides, up to the ASPP's tap."""
     entry = encoder_entry(architecture.encoder)
     tapped = {entry.taps[tap]: tap for tap in (*architecture.low_level_tap, architecture.aspp_tap)}
     ends = {entry.taps[layer]: layer for layer in entry.stages.values()}
@@ -107,7 +107,7 @@ def _branch(model: Any, branch: str, x: float, y: float, width: float, height: f
 
 
 def _reach(convolution: Any, x: float, y: float, side: float) -> list[str]:
-    """The map, and the cells of it that the convolution reads for the middle one; hollow ones lie in the padding."""
+    """The feature map with the cells that the convolution reads for the centre cell; hollow ones lie in the padding."""
     cells, rate, kernel = convolution.input.shape[1], convolution.dilation_rate[0], convolution.kernel_size[0]
     parts = [f'<rect class="map" x="{x:g}" y="{y:g}" width="{side:g}" height="{side:g}"/>']
     offsets = [index * rate for index in range(-(kernel // 2), kernel // 2 + 1)]
@@ -186,12 +186,12 @@ def _path(steps: str) -> str:
 
 
 def current() -> str:
-    """The picture that the docs hold."""
+    """The drawing in the documentation."""
     return drawing(TUTORIAL, IMAGE_SIZE, 1)
 
 
 def main() -> int:
-    """Write the picture."""
+    """Write the drawing."""
     PICTURE.write_text(current(), encoding="utf-8")
     return 0
 

@@ -1,6 +1,6 @@
-"""Take the documentation's pictures of a study's report: light, dark, and on a phone.
+"""Take the documentation's screenshots of a study's report: light, dark, and on a phone.
 
-`python -m docs.screenshots results/demo` needs Chromium and the extra [dev].
+`python -m docs.screenshots results/demo` requires Chromium and the extra [dev].
 """
 
 from __future__ import annotations

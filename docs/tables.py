@@ -1,8 +1,8 @@
-"""Keep the tables of docs/study-files.md equal to the code: `python docs/tables.py --write` brings them up to date.
+"""Keep the tables in docs/study-files.md consistent with the code: `python docs/tables.py --write` updates them.
 
-A table lies between `<!-- table: NAME -->` and `<!-- end -->`. Types, defaults and bounds come from the pydantic models
-and from `hyperparameters.dimensions.CATALOGUE`; what a key means is said here, and
-`tests/unit/test_docs.py` wants every key explained.
+A table is enclosed in `<!-- table: NAME -->` and `<!-- end -->`. Types, defaults and bounds come from the pydantic
+models and from `hyperparameters.dimensions.CATALOGUE`; the meaning of each key is written here, and
+`tests/unit/test_docs.py` requires every key to be explained.
 """
 
 from __future__ import annotations
@@ -40,70 +40,71 @@ SECTIONS: dict[str, type[BaseModel]] = {
 
 MEANINGS: dict[str, str] = {
     "study.name": "Name of the study and of its folder.",
-    "study.directory": "Where study folders are kept, from the working directory. `--directory` replaces it.",
-    "study.seed": "Decides what is drawn, the initial weights, the order of the images, the augmentation and the "
-    "synthetic scenes.",
-    "study.objective": "What is compared. `val_loss` is minimised, everything else maximised.",
+    "study.directory": "Where study folders are kept, relative to the working directory. `--directory` overrides it.",
+    "study.seed": "Random seed. Determines the configurations drawn, the initial weights, the order of the images, the "
+    "augmentation and the synthetic scenes.",
+    "study.objective": "The metric by which trials are compared. `val_loss` is minimised, all others are maximised.",
     "study.on_end": "Command to run when the search has ended, with the study's folder as its last argument; "
     "see [At the end](#at-the-end).",
     "data.format": "Kind of data set, see [Data](#data).",
-    "data.path": "The data's folder, from the working directory. Format `folder` needs it.",
-    "data.image_size": "Size to train at. Images are resized to it: bilinear, masks nearest neighbour.",
-    "data.classes": "Outputs of the network; 1 is binary. None: what the data say.",
-    "data.ignore_index": "Mask value that neither loss nor metric counts. None: what the data say, else 255.",
-    "data.cache": "GB of disk for images that are decoded and resized once, see [below](#decoded-images). `true`: 8, "
-    "`false`: none.",
-    "data.train_images": "Scenes to draw, format `synthetic` alone. None: 64.",
+    "data.path": "The data folder, relative to the working directory. Required for format `folder`.",
+    "data.image_size": "Size at which to train. Images are resized bilinearly, masks by nearest neighbour.",
+    "data.classes": "Number of outputs of the network; 1 means binary. None: the value from the data.",
+    "data.ignore_index": "Mask value that neither loss nor metrics count. None: the value from the data, or else 255.",
+    "data.cache": "GB of disk space for images that are decoded and resized once, see [below](#decoded-images). "
+    "`true`: 8, `false`: none.",
+    "data.train_images": "Number of scenes to generate, only for format `synthetic`. None: 64.",
     "data.val_images": "The same for validation. None: 16.",
     "data.test_images": "The same for the test split. None: 16.",
-    "hyperband.max_epochs": "Epochs of the configurations that get to the end.",
-    "hyperband.factor": "One of so many configurations goes on to the next rung.",
-    "hyperband.iterations": "Times that the whole schedule runs, each with new configurations.",
-    "hyperband.min_epochs": "Brackets whose first rung would train less than this are left out.",
+    "hyperband.max_epochs": "Number of epochs for the configurations that reach the last rung.",
+    "hyperband.factor": "One in this many configurations is promoted to the next rung.",
+    "hyperband.iterations": "How often the whole schedule runs, each time with new configurations.",
+    "hyperband.min_epochs": "Brackets whose first rung would train for fewer epochs are left out.",
     "hyperband.sampler": "How configurations are drawn.",
-    "hyperband.baseline": "Train the tutorial's choices too, straight to `max_epochs`, to compare with.",
+    "hyperband.baseline": "Also train the tutorial's choices, straight to `max_epochs`, for comparison.",
     "recipe.optimizer": "Optimizer; `sgd` has momentum 0.9.",
-    "recipe.learning_rate": "At the first step.",
-    "recipe.weight_decay": "Decoupled: each step takes `learning_rate * weight_decay` of every trainable weight.",
-    "recipe.schedule": "`poly`: falls to 0 over `max_epochs` as `(1 - step / steps) ** 0.9`; `constant`: stays.",
-    "recipe.loss": "Softmax cross-entropy, sigmoid for one class; ignored pixels are left out.",
-    "recipe.batch_size": "Images a step.",
-    "recipe.freeze_encoder_epochs": "The encoder's weights stay as they are in so many first epochs.",
-    "recipe.augment": "`flip`: left-right. `standard`: and zoom and shift. `strong`: and brightness, contrast, "
-    "saturation.",
-    "recipe.precision": "`auto`: bfloat16 on GPUs of compute capability 8.0 on, float16 from 7.0 on, else float32.",
+    "recipe.learning_rate": "Initial learning rate.",
+    "recipe.weight_decay": "Decoupled: each step shrinks weights by the fraction `learning_rate * weight_decay`.",
+    "recipe.schedule": "`poly`: decays to 0 over `max_epochs` as `(1 - step / steps) ** 0.9`; `constant`: no decay.",
+    "recipe.loss": "Softmax cross-entropy, or sigmoid for one class; ignored pixels are left out.",
+    "recipe.batch_size": "Images per step.",
+    "recipe.freeze_encoder_epochs": "Number of initial epochs during which the encoder's weights are frozen.",
+    "recipe.augment": "`flip`: left-right flips. `standard`: also zoom and shift. `strong`: also brightness, contrast "
+    "and saturation.",
+    "recipe.precision": "`auto`: bfloat16 on GPUs with compute capability 8.0 or higher, float16 from 7.0, otherwise "
+    "float32.",
     "limits.max_parameters": "Larger networks are not drawn.",
-    "limits.max_macs": "Networks with more multiply-accumulates for one image are not drawn.",
-    "limits.max_latency_ms": "Networks that take longer for one image, on this machine, are not drawn.",
-    "limits.trial_minutes": "An attempt at a trial is ended after this time, and counts as lost.",
-    "limits.epoch_stall_minutes": "An attempt without a step in this time is ended, and counts as lost.",
-    "limits.retries": "Times that a lost trial is tried again, from its last whole epoch. The next loss ends "
-    "its configuration.",
-    "limits.abort_after_failures": "The search stops where none has completed and so many trials failed.",
-    "workers.executor": "Where trials run: processes on this machine.",
-    "workers.count": "Trials at a time; `--workers` replaces it. None: one per GPU, or one.",
-    "workers.threads": "Threads of a trial on CPUs. None: as many as there are cores, whatever `count` is.",
-    "workers.gpus_per_trial": "GPUs a trial owns, where there are any.",
+    "limits.max_macs": "Networks with more multiply-accumulates per image are not drawn.",
+    "limits.max_latency_ms": "Networks that take longer per image, on this machine, are not drawn.",
+    "limits.trial_minutes": "An attempt at a trial is ended after this time and counts as lost.",
+    "limits.epoch_stall_minutes": "An attempt that takes no step for this long is ended and counts as lost.",
+    "limits.retries": "How often a lost trial is retried, from its last complete epoch. If it is lost once more, its "
+    "configuration is given up.",
+    "limits.abort_after_failures": "The search stops when this many trials have failed and none has completed.",
+    "workers.executor": "Where trials run: `local` means processes on this machine.",
+    "workers.count": "Number of concurrent trials; `--workers` overrides it. None: one per GPU; without a GPU, one.",
+    "workers.threads": "Threads per trial on CPUs. None: as many as there are cores, regardless of `count`.",
+    "workers.gpus_per_trial": "GPUs per trial, if there are any.",
     "space.encoder": "The encoder, see [Encoders](#encoders).",
-    "space.output_stride": "Image pixels per cell of the map that the ASPP reads; late strides become dilation.",
+    "space.output_stride": "Image pixels per cell of the ASPP's input feature map; later strides become dilation.",
     "space.aspp_tap": "Encoder layer that feeds the ASPP: `stage4`, `stage5` or a layer's name, see [Taps](#taps).",
-    "space.aspp_filters": "Channels of each ASPP branch and of their projection.",
+    "space.aspp_filters": "Channels of each ASPP branch and of the projection that follows them.",
     "space.aspp_branches": "Number of dilated 3x3 branches.",
-    "space.aspp_rate": "Smallest dilation rate, in cells of the map.",
-    "space.aspp_pooling": "Image-pooling branch or none.",
+    "space.aspp_rate": "Smallest dilation rate, in cells of the feature map.",
+    "space.aspp_pooling": "Whether there is an image-pooling branch.",
     "space.aspp_separable": "Depthwise-separable convolutions in the dilated branches.",
     "space.aspp_dropout": "Dropout rate after the ASPP's projection.",
-    "space.low_level_filters": "Channels that each low-level tap is projected to; 0: no skip connection.",
+    "space.low_level_filters": "Channels to which each low-level tap is projected; 0: no skip connection.",
     "space.low_level_tap": "Encoder layers that the decoder fuses, deepest first: `stage2`, or `stage3+stage2`, see "
     "[Taps](#taps).",
-    "space.decoder_depth": "3x3 convolutions after each fusion.",
-    "space.decoder_filters": "Their channels.",
+    "space.decoder_depth": "Number of 3x3 convolutions after each fusion.",
+    "space.decoder_filters": "Channels of the decoder's convolutions.",
     "space.decoder_separable": "Depthwise-separable convolutions in the decoder.",
     "space.decoder_double_relu": "A ReLU before the decoder's normalisations as well as after them.",
-    "space.normalization": "Of the head: `batch`, or `group` for batches too small for batch statistics.",
+    "space.normalization": "Normalisation in the head: `batch`, or `group` for batches too small for batch statistics.",
     **{f"space.aspp_gap_{branch}": f"Step from rate {branch - 1} to rate {branch}." for branch in range(2, 6)},
 }
-# What validators check beyond types and bounds.
+# What validators check in addition to types and bounds.
 ALLOWED_BY_HAND = {
     "study.name": "letters, digits, `.`, `_`, `-`; a letter or digit first; at most 100",
     "study.directory": "a folder",
@@ -120,7 +121,7 @@ DEFAULTS_BY_HAND = {
 
 
 def section_table(section: str) -> str:
-    """The keys of one table of the study file."""
+    """The keys in one table of the study file."""
     rows = []
     for name, field in SECTIONS[section].model_fields.items():
         key = f"{section}.{name}"
@@ -129,7 +130,7 @@ def section_table(section: str) -> str:
 
 
 def hyperparameter_table() -> str:
-    """What `[space]` may name."""
+    """The hyperparameters that `[space]` may contain."""
     rows = []
     for name, entry in CATALOGUE.items():
         meaning = MEANINGS.get(f"space.{name}") or f"See [recipe](#recipe). {MEANINGS[f'recipe.{name}']}"
@@ -142,7 +143,7 @@ def hyperparameter_table() -> str:
 
 
 def encoder_table() -> str:
-    """The encoders with the layers that their stages and default taps name."""
+    """The encoders, with the layers that their stages and default taps refer to."""
     rows = []
     for name in ENCODERS:
         entry = encoder_entry(name)
@@ -153,18 +154,18 @@ def encoder_table() -> str:
 
 
 def refused_table() -> str:
-    """What is planned, named in the design, and refused for now."""
+    """What is planned, part of the design, and refused for now."""
     rows = [(f"`[{key.partition('.')[0]}] {key.partition('.')[2]}`", what) for key, what in NOT_AVAILABLE.items()]
     for (key, value), instead in NOT_AVAILABLE_VALUES.items():
         section, _, name = key.partition(".")
         rows.append((f'`[{section}] {name} = "{value}"`', f"available: {instead}"))
     rows += [(f"command `{command}`", "") for command in PLANNED_COMMANDS]
     rows += [(f"`export --format {name}`", "available: keras, savedmodel") for name in PLANNED_FORMATS]
-    return _table(("not available", "what it is, or what there is instead"), rows)
+    return _table(("not available", "what it is, or what is available instead"), rows)
 
 
 def free_keys() -> str:
-    """The keys that may change while a study goes on."""
+    """The keys that may change when a study is continued."""
     return "".join(f"- `[{key.partition('.')[0]}] {key.partition('.')[2]}`\n" for key in sorted(FREE_KEYS))
 
 
@@ -178,12 +179,12 @@ TABLES: dict[str, Callable[[], str]] = {
 
 
 def updated(text: str) -> str:
-    """The page with every table as the code has it."""
+    """The page, with every table regenerated from the code."""
     return BLOCK.sub(lambda block: f"{block[1]}{TABLES[block['name']]()}{block[3]}", text)
 
 
 def main() -> int:
-    """Write the page, or say whether it agrees with the code."""
+    """Write the page, or check that it agrees with the code."""
     text = PAGE.read_text(encoding="utf-8")
     if "--write" in sys.argv[1:]:
         PAGE.write_text(updated(text), encoding="utf-8")

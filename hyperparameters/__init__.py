@@ -1,1 +1,1 @@
-"""What can be searched, one hyperparameter at a time: how it is written, where it exists, which values are offered."""
+"""The searchable hyperparameters: how each is written, under which condition it exists, which values are offered."""

@@ -1,4 +1,4 @@
-"""What a study file may say of each hyperparameter, and the reading of it."""
+"""What a study file may specify for each hyperparameter, and how it is parsed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_STEPS = 1000
 
 
 class SpaceError(ValueError):
-    """The `[space]` table is wrong; `problems` holds one sentence a mistake."""
+    """The `[space]` table is wrong; `problems` contains one sentence per mistake."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))
@@ -23,7 +23,7 @@ class SpaceError(ValueError):
 
 @dataclass(frozen=True)
 class Entry:
-    """A hyperparameter's type, what it may be, and the tutorial's value (None: the encoder's own)."""
+    """A hyperparameter's type, its allowed values, and the tutorial's value (None: the encoder's own)."""
 
     kind: Literal["int", "float", "bool", "str"]
     tutorial: Value | None = None
@@ -59,7 +59,7 @@ CATALOGUE: dict[str, Entry] = {
     "augment": Entry("str", "flip", allowed=("none", "flip", "standard", "strong")),
 }
 
-# What is easily taken for a hyperparameter, since `Architecture` has it.
+# Names that are easily mistaken for hyperparameters, because they are fields of `Architecture`.
 HINTS = {
     "aspp_rates": "rates are given by aspp_branches, aspp_rate (the smallest) and aspp_gap_2, ... (the step to each "
     "next one), so that they ascend"
@@ -79,7 +79,7 @@ class Dimension:
     log: bool = False
 
     def hyperparameter(self, name: str, conditions: Sequence[Any] = ()) -> Any:
-        """The KerasTuner hyperparameter of this name, active under these of its conditions."""
+        """The KerasTuner hyperparameter with this name, active under these KerasTuner conditions."""
         from keras_tuner.engine import hyperparameters as kinds
 
         arguments: dict[str, Any] = {"name": name, "default": self.default, "conditions": list(conditions)}
@@ -95,7 +95,7 @@ class Dimension:
 
     @property
     def size(self) -> int | None:
-        """How many values there are; None for a range of real numbers."""
+        """The number of values; None for a range of real numbers."""
         return None if self.kind == "float" and not self.choices else len(self.values())
 
     def values(self) -> tuple[Any, ...]:
@@ -107,7 +107,7 @@ class Dimension:
         return (self.low, self.high)
 
     def below(self, limit: int) -> Dimension | None:
-        """What is left of a whole-number dimension under `limit`, or None for nothing."""
+        """The part of a whole-number dimension below `limit`, or None if nothing is left."""
         kept = tuple(value for value in self.values() if value < limit)
         if not kept:
             return None
@@ -124,7 +124,7 @@ class Dimension:
 
 
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """A trial's values under the names that people know, without KerasTuner's own (`tuner/...`)."""
+    """A trial's values under their user-facing names, without KerasTuner's own (`tuner/...`)."""
     return {name.rpartition("/")[2]: value for name, value in values.items() if not name.startswith("tuner/")}
 
 
@@ -133,15 +133,15 @@ def parse_dimension(name: str, given: Any, default: Value | None) -> Dimension |
 
     Args:
         name: the hyperparameter.
-        given: what the study file says.
-        default: the value to start from where the range holds it.
+        given: its value in the study file.
+        default: the value to start from, if the range contains it.
 
     Raises:
-        SpaceError: unknown name, wrong type, value that is not allowed, impossible range.
+        SpaceError: the name is unknown, the type is wrong, a value is not allowed, or the range is impossible.
     """
     entry = CATALOGUE.get(name)
     if entry is None:
-        instead = HINTS.get(name) or f"there are {', '.join(CATALOGUE)}"
+        instead = HINTS.get(name) or f"available: {', '.join(CATALOGUE)}"
         raise SpaceError([f"[space] {name}: no such hyperparameter; {instead}."])
     if isinstance(given, dict):
         return _parse_range(name, entry, given, default)
@@ -183,11 +183,12 @@ def _parse_range(name: str, entry: Entry, given: dict[str, Any], default: Value 
 
 
 def _steps(name: str, low: float, high: float, step: float) -> list[float]:
-    """The values of a stepped range of real numbers; KerasTuner's own leave out `high` where rounding is against it."""
+    """The values of a stepped range of real numbers; KerasTuner's own may omit `high` because of rounding."""
+    # The margin absorbs rounding, so that (0.3 - 0.1) / 0.1 counts as 2 steps.
     count = int((high - low) / step + 1e-6) + 1
     if count > MAX_STEPS:
         raise SpaceError(
-            [f"[space] {name}: step (={step:g}) makes {count:,} values; at most {MAX_STEPS:,} are allowed."]
+            [f"[space] {name}: step (={step:g}) gives {count:,} values; at most {MAX_STEPS:,} are allowed."]
         )
     return [float(f"{low + index * step:.12g}") for index in range(count)]
 
@@ -221,8 +222,8 @@ def _check_value(name: str, entry: Entry, given: Any) -> Value:
         raise SpaceError([f"[space] {name}: given {given!r}; expected {words[entry.kind]}."])
     if entry.allowed and given not in entry.allowed:
         allowed = ", ".join(str(value) for value in entry.allowed)
-        raise SpaceError([f"[space] {name}: given {given!r}; allowed are {allowed}."])
+        raise SpaceError([f"[space] {name}: given {given!r}; allowed: {allowed}."])
     if entry.kind in ("int", "float") and not entry.low <= given <= entry.high:
         bounds = f"at least {entry.low:g}" if entry.high == float("inf") else f"{entry.low:g} to {entry.high:g}"
-        raise SpaceError([f"[space] {name}: given {given}; allowed is {bounds}."])
+        raise SpaceError([f"[space] {name}: given {given}; allowed: {bounds}."])
     return float(given) if entry.kind == "float" else given

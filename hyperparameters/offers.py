@@ -1,4 +1,4 @@
-"""What a study offers to search: each hyperparameter with its values and with the condition on which it exists."""
+"""What a study offers for searching: each hyperparameter with its values and the condition under which it exists."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class Condition:
     values: tuple[Value, ...] = ()
 
     def holds(self, value: Any) -> bool:
-        """Whether this value of the parent lets the hyperparameter exist."""
+        """Whether the hyperparameter exists at this value of the parent."""
         return value in self.values if self.values else bool(value >= self.least)
 
     @property
     def wanted(self) -> str:
-        """What the parent must be, in words."""
+        """The required value of the parent, in words."""
         return " or ".join(str(value) for value in self.values) if self.values else f"at least {self.least}"
 
 
@@ -42,21 +42,22 @@ CONDITIONS: dict[str, Condition] = {
     "decoder_filters": Condition("decoder_depth", 1),
     "decoder_separable": Condition("decoder_depth", 1),
     "decoder_double_relu": Condition("decoder_depth", 1),
-    # Plain Adam has none: with decoupled weight decay it is AdamW.
+    # Plain Adam has no weight decay: with decoupled weight decay it would be AdamW.
     "weight_decay": Condition("optimizer", values=("adamw", "sgd")),
 }
 
 
 @dataclass(frozen=True)
 class Offer:
-    """A hyperparameter as KerasTuner knows it.
+    """A hyperparameter as KerasTuner sees it.
 
     Attributes:
-        name: as study files, CSVs and TensorBoard show it.
-        dimension: what it may be.
-        scope: KerasTuner's name of a searched parent -> the values at which this one exists.
-        key: KerasTuner's name for it. A tap whose choices differ by encoder is one hyperparameter for each
-            (`ResNet50/low_level_tap`): KerasTuner (`ensure_active_values`) loses the values of those that share a name.
+        name: as in study files, CSV files and TensorBoard.
+        dimension: its possible values.
+        scope: KerasTuner's name of a searched parent -> the parent's values at which this hyperparameter exists.
+        key: KerasTuner's name for it. A tap whose choices differ by encoder is one hyperparameter per encoder
+            (`ResNet50/low_level_tap`), because KerasTuner's `ensure_active_values` loses the values of hyperparameters
+            that share a name.
     """
 
     name: str
@@ -68,26 +69,26 @@ class Offer:
         object.__setattr__(self, "key", self.key or self.name)
 
     def declare(self, hp: keras_tuner.HyperParameters) -> Value | None:
-        """Register with KerasTuner; the value, or None where the hyperparameter does not exist."""
-        # Not by `conditional_scope`: that takes no two parents of which neither depends on the other.
+        """Register with KerasTuner; return the value, or None if the hyperparameter does not exist."""
+        # Not with `conditional_scope`, which cannot express two parents that are independent of each other.
         conditions = [Parent(parent, list(values)) for parent, values in self.scope.items()]
         declared = self.dimension.hyperparameter(self.key, conditions)
         hp.merge([declared], overwrite=False)
         return hp.values[self.key] if hp.is_active(declared) else None
 
     def exists_at(self, values: Mapping[str, Any]) -> bool:
-        """Whether the hyperparameter exists at a point, given by KerasTuner's names."""
+        """Whether the hyperparameter exists at a point, given with KerasTuner's names."""
         return all(parent in values and values[parent] in allowed for parent, allowed in self.scope.items())
 
 
 def applies(name: str, point: Mapping[str, Any]) -> bool:
-    """Whether a hyperparameter exists at a point that holds its parent."""
+    """Whether a hyperparameter exists at a point that contains its parent."""
     condition = CONDITIONS.get(name)
     return condition is None or condition.holds(point[condition.parent])
 
 
 def scope_of(name: str, searched: Mapping[str, Dimension]) -> dict[str, tuple[Value, ...]]:
-    """The scope that a hyperparameter's condition gives it; empty where its parent is not searched."""
+    """The scope that follows from a hyperparameter's condition; empty if its parent is not searched."""
     condition = CONDITIONS.get(name)
     if condition is None or condition.parent not in searched:
         return {}
@@ -95,7 +96,7 @@ def scope_of(name: str, searched: Mapping[str, Dimension]) -> dict[str, tuple[Va
 
 
 def missing_parents(names: Iterable[str], fixed: Mapping[str, Value], searched: Mapping[str, Dimension]) -> list[str]:
-    """A sentence for each hyperparameter that no point of the space has: a mistake, not something to ignore."""
+    """One sentence per hyperparameter that exists at no point of the space, which is a mistake of the user's."""
     problems = []
     for name in names:
         condition = CONDITIONS.get(name)

@@ -1,7 +1,7 @@
-"""Dilation rates in a space: ascending by construction, and none that would see padding alone.
+"""Dilation rates in a space: ascending by construction, and none that would see only padding.
 
-A rate at or above the longer side of the ASPP's feature map reaches only padding off its centre: it is a 1x1
-convolution at the price of a 3x3.
+At a rate equal to or larger than the longer side of the ASPP's feature map, all taps but the centre fall on padding:
+the convolution is a 1x1 at the price of a 3x3.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ STEPS = ("aspp_rate", *GAPS)
 
 
 def rates_at(point: Mapping[str, Any]) -> tuple[int, ...]:
-    """Ascending dilation rates: the smallest, then each one a gap further."""
+    """Ascending dilation rates: the smallest, then each larger by its gap."""
     rates: list[int] = []
     for name in STEPS[: int(point["aspp_branches"])]:
         rates.append((rates[-1] if rates else 0) + int(point[name]))
@@ -37,8 +37,8 @@ class Rates:
 
     Args:
         image_size: (height, width) in pixels.
-        fixed: value of each hyperparameter that is not searched.
-        searched: the others.
+        fixed: the value of each hyperparameter that is not searched.
+        searched: all others.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Rates:
         self._searched = frozenset(STEPS) & searched.keys()
 
     def admit(self, point: Mapping[str, Any]) -> bool:
-        """Whether every searched rate of a whole point reaches the feature map."""
+        """Whether every searched rate of a complete point reaches the feature map."""
         side = self.side(int(point["output_stride"]))
         rate = least = 0
         for name in STEPS[: int(point["aspp_branches"])]:
@@ -60,8 +60,9 @@ class Rates:
         return True
 
     def count(self, output_stride: int, branches: int) -> int:
-        """How many sets of so many rates are admitted."""
+        """Number of admitted sets of this many rates."""
         side = self.side(output_stride)
+        # Largest rate so far -> number of ways to reach it; far fewer entries than sets.
         sums, least = Counter({0: 1}), 0
         for name in STEPS[:branches]:
             least += self._least[name]
@@ -78,14 +79,14 @@ class Rates:
         return max(feature_map_size(self._image_size, output_stride))
 
     def _fits(self, name: str, rate: int, least: int, side: int) -> bool:
-        # A fixed step that no searched one before it could make room for is the user's own choice, and used as it is.
+        # A fixed step that does not fit even after the smallest searched steps is the user's own choice and is kept.
         return rate < side or (name not in self._searched and least >= side)
 
 
 def drop_degenerate(
     image_size: tuple[int, int], fixed: Mapping[str, Value], searched: dict[str, Dimension]
 ) -> list[str]:
-    """Cut values that reach only padding even with all else at its smallest; returns what to tell the user.
+    """Cut values that reach only padding even if all others are at their smallest; return notes for the user.
 
     Raises:
         SpaceError: nothing is left of a range.
@@ -101,8 +102,8 @@ def drop_degenerate(
                 raise SpaceError([_nothing_left(name, image_size, side)])
             if kept != searched[name]:
                 notes.append(
-                    f"{name}: values from {side - least} on are dropped: the rate would reach the feature map's "
-                    f"side ({side}), where a dilated convolution sees padding alone."
+                    f"{name}: values of {side - least} and above are dropped: the rate would reach the feature map's "
+                    f"side ({side}), where a dilated convolution sees only padding."
                 )
             searched[name] = kept
             least += int(min(kept.values()))
@@ -117,7 +118,7 @@ def drop_degenerate(
 
 
 def _drop_strides(image_size: tuple[int, int], fixed: Mapping[str, Value], searched: dict[str, Dimension]) -> list[str]:
-    """Cut output strides on whose map not even the smallest searched rates fit."""
+    """Cut output strides on whose feature map not even the smallest searched rates fit."""
     if "output_stride" not in searched:
         return []
     rates = Rates(image_size, fixed, searched)
@@ -129,7 +130,7 @@ def _drop_strides(image_size: tuple[int, int], fixed: Mapping[str, Value], searc
     )
     return [
         f"output_stride: {stride} is dropped: its feature map's longer side is {rates.side(int(stride))}, and no rates "
-        "of the ranges are smaller."
+        "in the ranges are smaller."
         for stride in dimension.choices
         if stride not in kept
     ]

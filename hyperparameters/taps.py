@@ -1,4 +1,4 @@
-"""Which encoder layers a study offers as taps: each layer once, and only where it can be had."""
+"""The encoder layers that a study offers as taps: each layer once, and only where it is possible."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from hyperparameters.offers import Offer, scope_of
 
 TAPS = ("aspp_tap", "low_level_tap")
 
-# Encoder -> the names that the study file gives for it; "" is every encoder.
+# Encoder -> the names that the study file gives for it; "" stands for every encoder.
 Written = Mapping[str, tuple[str, ...]]
 
 
 def parse_tap(tap: str, given: Any) -> Written:
-    """Read `aspp_tap` or `low_level_tap` of `[space]`: a name, a list, or a table of these by encoder.
+    """Read `aspp_tap` or `low_level_tap` in `[space]`: a name, a list, or a table of these by encoder.
 
     Raises:
-        SpaceError: an unknown encoder, or what is no name.
+        SpaceError: an encoder is unknown, or a value is not a name.
     """
     if not isinstance(given, dict) or not given or given.keys() & {"min", "max"}:
         return {"": _names(tap, given)}
     unknown = [encoder for encoder in given if encoder not in ENCODERS]
     if unknown:
-        raise SpaceError([f"[space] {tap}: no encoder {', '.join(unknown)}; there are {', '.join(ENCODERS)}."])
+        raise SpaceError([f"[space] {tap}: unknown encoder {', '.join(unknown)}; available: {', '.join(ENCODERS)}."])
     return {encoder: _names(tap, names) for encoder, names in given.items()}
 
 
 def split_tap(tap: str, value: Value) -> Any:
-    """A tap's value as `Architecture` takes it."""
+    """A tap's value in the form that `Architecture` expects."""
     return tuple(str(value).split("+")) if tap == "low_level_tap" else value
 
 
 def tap_layers(tap: str, name: Value, encoder: str, output_stride: int, aspp_layer: str) -> str:
-    """The layers whose outputs a tap's value names, as a value again.
+    """The layers that compute what a tap's value refers to, again in the form of a value.
 
     Raises:
-        ValueError: there is none such, or it cannot serve.
+        ValueError: there is no such layer, or it cannot be tapped.
     """
     if tap == "aspp_tap":
         return _source(encoder, resolve_aspp_tap(encoder, output_stride, str(name)))
@@ -52,7 +52,7 @@ def tap_layers(tap: str, name: Value, encoder: str, output_stride: int, aspp_lay
 
 
 def _source(encoder: str, layer: str) -> str:
-    """The layer that computes what a layer gives out: another one where it only passes its input on."""
+    """The layer that computes a layer's output: an earlier one if the layer only passes on its input."""
     profile = encoder_profile(encoder, 32)
     while profile[layer].passes:
         (layer,) = profile[layer].inputs
@@ -61,11 +61,11 @@ def _source(encoder: str, layer: str) -> str:
 
 @dataclass(frozen=True)
 class Place:
-    """What decides on a tap's choices.
+    """The values on which a tap's choices depend.
 
     Attributes:
-        aspp: of a searched ASPP tap KerasTuner's name and the value.
-        aspp_layer: the layer that this is; empty where the ASPP tap itself is to be chosen.
+        aspp: KerasTuner's name and the value of the ASPP tap, if that is searched.
+        aspp_layer: the layer of the ASPP tap; empty while the ASPP tap itself is being chosen.
     """
 
     encoder: str
@@ -74,25 +74,26 @@ class Place:
     aspp_layer: str = ""
 
     def own(self, tap: str) -> str:
-        """The encoder's own tap: for ResNet50 the tutorial's."""
+        """The encoder's own tap; for ResNet50, the tutorial's."""
         entry = encoder_entry(self.encoder)
         return entry.default_aspp_tap(self.output_stride) if tap == "aspp_tap" else "+".join(entry.low_level)
 
     @property
     def parents(self) -> dict[str, Any]:
-        """The hyperparameters that tell this place from others, and their values."""
+        """The hyperparameters that distinguish this place from others, and their values."""
         parents: dict[str, Any] = {"encoder": self.encoder, "output_stride": self.output_stride}
         return parents if self.aspp is None else parents | {"aspp_tap": self.aspp}
 
 
 @dataclass
 class TapChoices:
-    """Offers the taps of a space, and collects what is worth saying of them.
+    """Offers the taps of a space, and collects notes about them for the user.
 
     Attributes:
-        fixed, searched: of the space; a tap of a single choice joins `fixed`, any other `searched`.
-        written: tap -> what the study file says of it.
+        fixed, searched: of the space; a tap with a single choice is added to `fixed`, any other to `searched`.
+        written: tap -> its value in the study file.
         offers: of the searched taps.
+        notes: for the user.
     """
 
     fixed: dict[str, Value]
@@ -105,7 +106,7 @@ class TapChoices:
         """Offer both taps.
 
         Raises:
-            SpaceError: an encoder that the space has not, an unknown layer, a place where nothing is left.
+            SpaceError: an encoder is not in the space, a layer is unknown, or no choice is left at some place.
         """
         encoders, strides = self._values("encoder"), self._values("output_stride")
         self._check_encoders(encoders)
@@ -121,7 +122,7 @@ class TapChoices:
         self._choose("low_level_tap", deeper)
 
     def _choose(self, tap: str, places: Sequence[Place]) -> list[dict[str, str]]:
-        """For each place the names that can be had there, with their layers; offers them."""
+        """For each place, the names that are possible there, with their layers; offers them."""
         choices: list[dict[str, str]] = []
         refused: dict[tuple[str, str], list[tuple[Place, str]]] = {}
         for place in places:
@@ -136,7 +137,7 @@ class TapChoices:
                 if same is None:
                     layers[name] = layer
                 else:
-                    self._note(f"{tap}: {name} of {place.encoder} is {same} by another name, and is offered once.")
+                    self._note(f"{tap}: {name} of {place.encoder} is the same layer as {same}, and is offered once.")
             choices.append(layers)
         self._judge(tap, dict(zip(places, choices, strict=True)), refused)
         if tap in self.written:  # else `Architecture` takes the encoder's own
@@ -149,7 +150,7 @@ class TapChoices:
         choices: Mapping[Place, Mapping[str, str]],
         refused: Mapping[tuple[str, str], list[tuple[Place, str]]],
     ) -> None:
-        """A name that can be had nowhere is a mistake, and so is a place without any; else names are left out."""
+        """Reject names that are possible nowhere and places without any choice; note names that are left out."""
         problems = []
         left_out: dict[tuple[str, str], list[str]] = {}
         for (encoder, name), refusals in refused.items():
@@ -157,7 +158,7 @@ class TapChoices:
             reason = next((why for place, why in refusals if everywhere or not choices[place]), None)
             if reason is not None:
                 differ = "" in self.written.get(tap, {}) and len(self._values("encoder")) > 1
-                hint = f" (Names may differ by encoder: {tap} = {{ {encoder} = ..., ... }}.)" if differ else ""
+                hint = f" (To give names per encoder: {tap} = {{ {encoder} = ..., ... }}.)" if differ else ""
                 problems.append(f"[space] {tap}: {reason}{hint}")
                 continue
             for place, _ in refusals:
@@ -167,7 +168,7 @@ class TapChoices:
             raise SpaceError(list(dict.fromkeys(problems)))
         for (name, where), encoders in left_out.items():
             of = "" if len(encoders) == len(self._values("encoder")) else f" of {', '.join(encoders)}"
-            self._note(f"{tap}: {name}{of} is left out where {where}: it cannot be had there.")
+            self._note(f"{tap}: {name}{of} is left out where {where}: it is impossible there.")
 
     def _named(self, tap: str, place: Place) -> tuple[str, ...]:
         """The names at a place: the study file's, or the encoder's own tap."""
@@ -175,7 +176,7 @@ class TapChoices:
         return written.get(place.encoder) or written.get("") or (place.own(tap),)
 
     def _add(self, tap: str, places: Sequence[Place], choices: Sequence[Mapping[str, str]]) -> None:
-        """Fix a tap, or offer it: once, or once for each value of what decides on its choices."""
+        """Fix a tap, or offer it: once, or once for each combination of the values on which its choices depend."""
         names = tuple(dict.fromkeys(name for layers in choices for name in layers))
         if len(names) == 1:
             self.fixed[tap] = names[0]
@@ -202,7 +203,7 @@ class TapChoices:
 
     def _check_encoders(self, encoders: Sequence[Any]) -> None:
         problems = [
-            f"[space] {tap}: given for {encoder}, which the space has not; its encoders are {', '.join(encoders)}."
+            f"[space] {tap}: given for {encoder}, which is not in the space; its encoders are {', '.join(encoders)}."
             for tap, written in self.written.items()
             for encoder in written
             if encoder and encoder not in encoders
@@ -224,23 +225,23 @@ def _names(tap: str, given: Any) -> tuple[str, ...]:
 
 
 def _by_parents(places: Sequence[Place], choices: Sequence[tuple[str, ...]]) -> list[tuple[dict[str, Any], int]]:
-    """Each value of the fewest parents that decide on the choices, with the index of a place where it has it."""
+    """The values of the fewest parents that determine the choices, each with the index of a place with these values."""
     for count in range(len(places[0].parents) + 1):
         for deciding in combinations(places[0].parents, count):
             keys = [tuple(place.parents[parent] for parent in deciding) for place in places]
             first = {key: index for index, key in reversed(list(enumerate(keys)))}
             if all(choices[first[key]] == offered for key, offered in zip(keys, choices, strict=True)):
                 return [(dict(zip(deciding, key, strict=True)), first[key]) for key in dict.fromkeys(keys)]
-    raise AssertionError("a place decides on its choices")
+    raise AssertionError("a place determines its choices")
 
 
 def _words(parents: Mapping[str, Any]) -> list[str]:
-    """Values of parents as parts of a name: an encoder speaks for itself."""
+    """Values of parents as parts of a name; an encoder needs no prefix."""
     shown = (value if parent == "aspp_tap" else (parent, value) for parent, value in parents.items())
     return [str(value) if parent == "encoder" else f"{parent}_{value}" for parent, value in shown]
 
 
 def _told_apart(place: Place) -> list[tuple[str, Any]]:
-    """What tells places of one encoder apart, as people know it."""
+    """What distinguishes the places of one encoder, under user-facing names."""
     others = ((parent, value) for parent, value in place.parents.items() if parent != "encoder")
     return [(parent, value[1] if parent == "aspp_tap" else value) for parent, value in others]

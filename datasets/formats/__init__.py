@@ -18,20 +18,20 @@ def open_dataset(
     seed: int = 0,
     **options: Any,
 ) -> Dataset:
-    """Opens a dataset, after checks that need no image read; `Dataset.check` does the thorough ones.
+    """Open a dataset, after the checks that need not read any image; `Dataset.check` does the thorough ones.
 
     Args:
         format: "folder" or "synthetic".
-        path: the data's folder; for "folder" only.
-        image_size: (height, width) that images will be resized to.
-        classes: number of outputs, 1 for binary data; None takes what the data say.
-        ignore_index: mask value that no loss or metric counts; None takes what the data say, else 255.
-        seed: of generated data.
-        options: "synthetic" takes train_images, val_images and test_images; "folder" takes strict (see
+        path: the data folder; for "folder" only.
+        image_size: (height, width) to which images will be resized.
+        classes: number of outputs, 1 for binary data; None uses the value from the data.
+        ignore_index: mask value that no loss or metric counts; None uses the value from the data, or else 255.
+        seed: random seed of synthetic data.
+        options: "synthetic" accepts train_images, val_images and test_images; "folder" accepts strict (see
             `datasets.formats.folder.FolderDataset`).
 
     Raises:
-        DataError: the data or a setting is wrong; the message lists all that was found.
+        DataError: the data or a setting is wrong; the message lists every problem found.
     """
     if format not in FORMATS:
         what = "is not available yet" if format in _PLANNED else "is not known"

@@ -1,4 +1,4 @@
-"""Names and number of the classes: from classes.json, the study's settings, or both where they agree."""
+"""Names and number of the classes: from classes.json, the study's settings, or both if they agree."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ClassName = Annotated[str, StringConstraints(strict=True, pattern=r"^[^\x00-\x1f
 
 
 class Labels(NamedTuple):
-    """Resolved classes: `classes` counts outputs (1 for binary, with two `names`)."""
+    """Resolved classes: `classes` is the number of outputs (1 for binary data, which have two `names`)."""
 
     names: tuple[str, ...]
     classes: int
@@ -24,7 +24,7 @@ class Labels(NamedTuple):
 
 
 class _ClassesFile(BaseModel):
-    """classes.json; further keys (name, licence ...) are the user's own."""
+    """classes.json; any further keys (name, licence ...) are left to the user."""
 
     classes: Annotated[list[ClassName], Field(min_length=2, max_length=255)]
     ignore_index: Annotated[int | None, Field(strict=True, ge=0, le=255)] = None
@@ -44,7 +44,7 @@ def read_labels(folder: Path, classes: int | None, ignore_index: int | None) -> 
     outputs = len(names) if classes is None else classes
     if outputs != len(names) and not (outputs == 1 and len(names) == 2):
         raise DataError(
-            f"classes = {classes} does not fit {file}, which names {len(names)}: {', '.join(names[:10])}"
+            f"classes = {classes} does not match {file}, which names {len(names)}: {', '.join(names[:10])}"
             f"{', ...' if len(names) > 10 else ''}. Leave classes out, or set it to {len(names)}"
             f"{' or 1 (binary)' if len(names) == 2 else ''}.",
             file,
@@ -58,7 +58,7 @@ def read_labels(folder: Path, classes: int | None, ignore_index: int | None) -> 
 def _without_file(file: Path, classes: int | None, ignore_index: int | None) -> Labels:
     if classes is None:
         raise DataError(
-            f"The number of classes is not known: set classes (binary: 1), or write {file} as "
+            f"The number of classes is unknown: set classes (binary: 1), or create {file} with "
             '{"classes": ["background", "..."], "ignore_index": 255}.',
             file,
         )
@@ -71,8 +71,8 @@ def _without_file(file: Path, classes: int | None, ignore_index: int | None) -> 
 def _checked(labels: Labels) -> Labels:
     if not len(labels.names) <= labels.ignore_index <= 255:
         raise DataError(
-            f"ignore_index must lie above the class ids 0 to {len(labels.names) - 1} and be at most 255; got "
-            f"{labels.ignore_index}. Leave it out where no pixel is ignored."
+            f"ignore_index must be greater than the class ids 0 to {len(labels.names) - 1} and at most 255; got "
+            f"{labels.ignore_index}. Leave it out if no pixels are ignored."
         )
     return labels
 

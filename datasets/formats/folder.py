@@ -28,18 +28,19 @@ class _Pair(NamedTuple):
 class FolderDataset(Dataset):
     """Images and masks in folders.
 
-    Opening lists the folders and reads classes.json, no image. Images and masks belong together by their stem. With
-    `strict`, what is wrong with the layout raises; without, `check` reports it, and the whole pairs can be read.
+    Opening a dataset lists the folders and reads classes.json, but no images. Images and masks are matched by their
+    stems. With `strict`, problems with the layout raise an error; otherwise `check` reports them, and complete pairs
+    can be read.
 
     Args:
-        path: the folder that holds train, val and optionally test.
-        image_size: (height, width) that the images will be resized to.
-        classes: number of outputs, 1 for binary data; None takes the number of names in classes.json.
-        ignore_index: mask value that no loss or metric counts; None takes that of classes.json, else 255.
-        strict: raise on images without masks, empty splits and the like.
+        path: the folder that contains train, val and optionally test.
+        image_size: (height, width) to which images will be resized.
+        classes: number of outputs, 1 for binary data; None uses the number of names in classes.json.
+        ignore_index: mask value that no loss or metric counts; None uses the value in classes.json, or else 255.
+        strict: raise an error on images without masks, empty splits and the like.
 
     Raises:
-        DataError: the folder is missing, the classes are wrong or unknown, or (with `strict`) the layout is.
+        DataError: the folder is missing, the classes are wrong or unknown, or (with `strict`) the layout is wrong.
     """
 
     format = "folder"
@@ -55,7 +56,7 @@ class FolderDataset(Dataset):
     ) -> None:
         if not path.is_dir():
             given = "is a file" if path.exists() else "does not exist"
-            raise DataError(f"Data folder {path} {given}; expected a folder that holds train/ and val/.", path)
+            raise DataError(f"Data folder {path} {given}; expected a folder that contains train/ and val/.", path)
         self.path = path
         labels: Labels = read_labels(path, classes, ignore_index)
         super().__init__(
@@ -75,7 +76,7 @@ class FolderDataset(Dataset):
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """The splits that hold images."""
+        """The splits that contain images."""
         return tuple(split for split, pairs in self._pairs.items() if pairs)
 
     def length(self, split: str) -> int:
@@ -86,7 +87,7 @@ class FolderDataset(Dataset):
         """The image and mask at `index` of `split`, in the order of the file names, at their own size.
 
         Raises:
-            DataError: a file is missing or unreadable, sizes differ, or the mask holds a value that is no class.
+            DataError: a file is missing or unreadable, sizes differ, or the mask contains a value that is not a class.
             IndexError: `split` has no image at `index`.
         """
         if not 0 <= index < self.length(split):
@@ -96,17 +97,18 @@ class FolderDataset(Dataset):
         mask = self._canonical(read_mask(mask_path), mask_path)
         if image.shape[:2] != mask.shape:
             raise DataError(
-                f"Image {image_path} is {image.shape[0]}x{image.shape[1]} (height x width, turned as its EXIF data "
-                f"say), its mask {mask_path} {mask.shape[0]}x{mask.shape[1]}; they must be of one size.",
+                f"Image {image_path} is {image.shape[0]}x{image.shape[1]} (height x width, after its EXIF rotation), "
+                f"its mask {mask_path} is {mask.shape[0]}x{mask.shape[1]}; they must have the same size.",
                 mask_path,
             )
         return Sample(image, mask, stem)
 
     def fingerprint(self) -> str:
-        """A short hash of classes, names and sizes of all images and masks, and the last 4 KiB of each.
+        """A short hash of the classes, the names and sizes of all images and masks, and the last 4 KiB of each file.
 
-        Times are left out, so a copy has the fingerprint of its original. The end of a PNG holds the checksum of its
-        pixels, and JPEG's entropy coding carries a change on to the end, so edits show without reading whole files.
+        Modification times are left out, so a copy has the same fingerprint as the original. The end of a PNG contains
+        the checksum of its pixels, and JPEG's entropy coding propagates a change to the end, so edits are detected
+        without reading whole files.
         """
         digest = hashlib.sha256(repr((self.class_names, self.classes, self.ignore_index)).encode())
         for split, pairs in self._pairs.items():
@@ -117,11 +119,11 @@ class FolderDataset(Dataset):
         return digest.hexdigest()[:16]
 
     def layout_problems(self) -> list[Problem]:
-        """Missing or empty splits, images without masks, masks without images, names used twice, files not read."""
+        """Missing or empty splits, images without masks, masks without images, duplicate names, unused files."""
         return list(self._problems)
 
     def _canonical(self, mask: UInt8Array, path: Path) -> UInt8Array:
-        """`mask`, checked to hold class ids and the ignore index alone; 255 becomes 1 where it means the object."""
+        """`mask`, checked to contain only class ids and the ignore index; 255 becomes 1 if it means the object."""
         values = np.flatnonzero(np.bincount(mask.ravel(), minlength=256))
         if len(self.class_names) == 2 and set(values) <= {0, 255} and 255 in values and self._white_is_object():
             return np.minimum(mask, 1)
@@ -130,7 +132,7 @@ class FolderDataset(Dataset):
         if wrong:
             listed = ", ".join(map(str, wrong[:_MOST_LISTED])) + (", ..." if len(wrong) > _MOST_LISTED else "")
             raise DataError(
-                f"Mask {path} holds the values {listed}; expected class ids 0 to {count - 1} "
+                f"Mask {path} contains the values {listed}; expected class ids 0 to {count - 1} "
                 f"({', '.join(self.class_names[:_MOST_LISTED])}{', ...' if count > _MOST_LISTED else ''}) "
                 f"or {self.ignore_index} (ignored).",
                 path,
@@ -138,9 +140,10 @@ class FolderDataset(Dataset):
         return mask
 
     def _white_is_object(self) -> bool:
-        """Whether 255 is the object: binary data in which no mask of any split holds anything but 0 and 255.
+        """Whether 255 is the object: in binary data, if no mask of any split contains anything but 0 and 255.
 
-        One mask alone can't tell (255 may be its ignored pixels), so the first such mask asks all the others.
+        A single mask is not enough to decide (255 may mark its ignored pixels), so the first such mask triggers a
+        look at all the others.
         """
         if self._white_means_object is None:
             self._white_means_object = self.classes == 1 and all(
@@ -165,7 +168,7 @@ class FolderDataset(Dataset):
         return [_Pair(stem, images[stem], masks[stem]) for stem in sorted(images.keys() & masks.keys())]
 
     def _list_files(self, folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path] | None:
-        """The files of `folder` by stem; None, with the problem noted, where there are none."""
+        """The files of `folder` by stem; None, with the problem recorded, if there are none."""
         if not folder.is_dir():
             self._error(f"Folder {folder} is missing; expected {folder.name} as {_listed(suffixes)} files.", folder)
             return None
@@ -177,13 +180,13 @@ class FolderDataset(Dataset):
             if entry.suffix.lower() not in suffixes:
                 others[entry.suffix or entry.name] += 1
             elif entry.stem in files:
-                self._error(f"{files[entry.stem]} and {entry.name} share one name; keep one of them.", entry)
+                self._error(f"{files[entry.stem]} and {entry.name} have the same name; keep one of them.", entry)
             else:
                 files[entry.stem] = entry
         unread = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(5))
         if not files:
             found = f"; found {unread}" if unread else ""
-            self._error(f"Folder {folder} holds no {_listed(suffixes)} files{found}.", folder)
+            self._error(f"Folder {folder} contains no {_listed(suffixes)} files{found}.", folder)
             return None
         if others:
             self._warn(f"Not used in {folder}: {unread} (only {_listed(suffixes)} files are).", folder)
@@ -213,7 +216,7 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _is_black_and_white(path: Path) -> bool:
-    """Whether a mask holds nothing but 0 and 255. An unreadable one decides nothing: reading it says what is wrong."""
+    """Whether a mask contains only 0 and 255. True for an unreadable one: the error is reported when it is read."""
     try:
         values = np.flatnonzero(np.bincount(read_mask(path).ravel(), minlength=256))
     except DataError:

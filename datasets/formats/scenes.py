@@ -1,11 +1,12 @@
-"""Procedural aerial scenes: what they are made of, and how it is drawn.
+"""Procedural aerial scenes: what they consist of, and how they are drawn.
 
-Made to ask for context and for detail. A scene lies in two or three lands: town, meadow and steppe. Striped plots look
-alike in all of them, in shape, size and colour. The land around a plot says what it is: in town a roof; in the meadow
-dark rows of crop on bare ground; in the steppe light rows of crop on dark ground. So a pixel inside a plot means
-nothing without what lies beyond the plot's edge, up to a third of the image away, and nothing without its row, a few
-pixels wide. Tracks and vehicles are as small, and trees span a tenfold range of sizes. All lengths are fractions of
-the image's shorter side, so a scene looks alike at every size. `benchmarks/scenes.py` shows what networks make of it.
+They are designed to require both context and detail. A scene covers two or three lands: town, meadow and steppe.
+Striped plots look alike in all of them, in shape, size and colour. The land around a plot determines what it is: in
+town a roof; in the meadow dark rows of crop on bare ground; in the steppe light rows of crop on dark ground. So to
+classify a pixel inside a plot, a network needs both what lies beyond the plot's edge, up to a third of the image away,
+and the row that the pixel is in, a few pixels wide. Tracks and vehicles are just as small, and trees span a tenfold
+range of sizes. All lengths are fractions of the image's shorter side, so a scene looks the same at every size.
+`benchmarks/scenes.py` shows how well different networks do on them.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ Color = tuple[int, int, int]
 
 
 class Land(NamedTuple):
-    """The two colours that its ground is mottled in, and what the dark and the light rows of plots in it are."""
+    """The two colours of its mottled ground, and the classes of the dark and the light rows of its plots."""
 
     colors: tuple[Color, Color]
     rows: tuple[int, int]
@@ -38,9 +39,9 @@ MEADOW = Land(((84, 118, 62), (112, 132, 72)), (CROP, GROUND))
 STEPPE = Land(((176, 148, 92), (152, 124, 80)), (GROUND, CROP))
 LANDS = (TOWN, MEADOW, STEPPE)
 
-# Drawn at twice the size and reduced, which smooths the edges.
+# Scenes are drawn at twice the size and then reduced, which smooths the edges.
 _OVERSAMPLING = 2
-# A plot shrinks so often to find room in its land.
+# How often a plot is shrunk to fit into its land.
 _TRIES = 8
 _SHADOW = 0.45
 _TURNS = np.linspace(0, 2 * math.pi, 16, endpoint=False)
@@ -48,7 +49,7 @@ _CIRCLE = np.stack([np.cos(_TURNS), np.sin(_TURNS)], axis=1)
 
 
 def draw_scene(rng: np.random.Generator, height: int, width: int) -> tuple[UInt8Array, UInt8Array]:
-    """A scene as RGB uint8 [height, width, 3] and its mask uint8 [height, width] of `SCENE_CLASSES` ids."""
+    """A scene as RGB uint8 [height, width, 3] and its mask uint8 [height, width] with ids of `SCENE_CLASSES`."""
     scene = _Scene(rng, height * _OVERSAMPLING, width * _OVERSAMPLING)
     for _ in range(rng.integers(10, 18)):
         scene.add_plot()
@@ -61,7 +62,7 @@ def draw_scene(rng: np.random.Generator, height: int, width: int) -> tuple[UInt8
 
 
 class _Scene:
-    """A canvas with its mask; each `add_` draws one thing, chosen by `rng`, onto both."""
+    """A canvas with its mask; each `add_` method draws one object, randomized by `rng`, onto both."""
 
     def __init__(self, rng: np.random.Generator, height: int, width: int) -> None:
         self.rng = rng
@@ -74,7 +75,7 @@ class _Scene:
         self.draw_mask = ImageDraw.Draw(self.mask)
 
     def add_plot(self) -> None:
-        """A striped rectangle in one land, as large as there is room for; none where there is no room."""
+        """Draw a striped rectangle in one land, shrunk until there is room for it; nothing if there is no room."""
         center = self.rng.uniform((0, 0), (self.width, self.height))
         length, breadth = self._between(0.5, 1.3), self._between(0.4, 0.9)
         angle = self._between(0, math.pi)
@@ -87,7 +88,7 @@ class _Scene:
             length, breadth = 0.8 * length, 0.8 * breadth
 
     def add_road(self) -> Points:
-        """A curve from edge to edge, from a track of a pixel or two to a wide road with a centre line; returns it."""
+        """Draw and return a curve from edge to edge: a track one or two pixels wide, or a road with a centre line."""
         start, end = self._edge_point(), self._edge_point()
         bend = (start + end) / 2 + self.rng.normal(0, 0.25, 2) * self.unit
         t = np.linspace(0, 1, 24)[:, None]
@@ -104,7 +105,7 @@ class _Scene:
         return curve
 
     def add_vehicle(self, road: Points) -> None:
-        """A small bright rectangle along a road; none where others hide the road."""
+        """Draw a small bright rectangle along a road; nothing where another object hides the road."""
         at = int(self.rng.integers(1, len(road) - 1))
         x, y = (int(side) for side in road[at])
         if not (0 <= x < self.width and 0 <= y < self.height) or self.mask.getpixel((x, y)) != ROAD:
@@ -120,7 +121,7 @@ class _Scene:
         self.draw_mask.polygon(points, fill=VEHICLE)
 
     def add_tree(self) -> None:
-        """A round crown with a lit side and a shadow, its radius from 1.2 to 14 percent of the image."""
+        """Draw a round crown with a lit side and a shadow; its radius is 1.2 to 14 percent of the image."""
         radius = self.unit * math.exp(self._between(math.log(0.012), math.log(0.14)))
         x, y = self.rng.uniform(0, self.width), self.rng.uniform(0, self.height)
         base = self._color((52, 88, 46), 16)
@@ -142,16 +143,16 @@ class _Scene:
             self.draw.polygon(_flat(spot), fill=lit)
 
     def finish(self, height: int, width: int) -> tuple[UInt8Array, UInt8Array]:
-        """The scene reduced to its size, under a light and with a grain of its own."""
+        """The scene reduced to its final size, with random lighting and noise."""
         small = np.asarray(self.image.reduce(_OVERSAMPLING), dtype=np.float32)
         light = self._between(0.75, 1.2) * (1 + self.rng.normal(0, 0.04, 3).astype(np.float32))
         grain = self.rng.standard_normal((height, width, 1), dtype=np.float32) * self._between(2.0, 7.0)
         image = np.clip(small * light + grain, 0, 255).astype(np.uint8)
-        # Every second pixel of the mask: its classes can't be averaged.
+        # The mask takes every second pixel, because class ids cannot be averaged.
         return image, np.asarray(self.mask)[::_OVERSAMPLING, ::_OVERSAMPLING].copy()
 
     def _lay_land(self) -> npt.NDArray[np.uint8]:
-        """Indices of `LANDS` [height, width]: two or three of them, parted by winding borders through the scene."""
+        """Indices into `LANDS` [height, width]: two or three lands, separated by winding borders."""
         lands = self.rng.permutation(len(LANDS))[: self.rng.integers(2, 4)]
         turn = self._between(0, 2 * math.pi)
         x, y = np.meshgrid(np.linspace(-1, 1, self.width), np.linspace(-1, 1, self.height))
@@ -173,13 +174,13 @@ class _Scene:
         return Image.fromarray(np.clip(first + (second - first) * blend, 0, 255).astype(np.uint8))
 
     def _lands_at(self, points: Points) -> set[int]:
-        """The lands at those of the points [N, 2] (x, y) that lie in the scene."""
+        """The lands at the points [N, 2] (x, y), without points outside the scene."""
         x, y = np.floor(points).astype(np.int64).T
         inside = (x >= 0) & (x < self.width) & (y >= 0) & (y < self.height)
         return set(self.land[y[inside], x[inside]].tolist())
 
     def _stripes(self, corners: Points, rows: tuple[int, int]) -> None:
-        """Fills a polygon with dark and light rows of the classes `rows`, which look alike in all lands."""
+        """Fill a polygon with dark and light rows of the classes `rows`, which look alike in all lands."""
         low, high = self._bounds(corners)
         if (high <= low).any():
             return
@@ -200,7 +201,7 @@ class _Scene:
         self.mask.paste(ids, at, inside)
 
     def _shade(self, outline: Points) -> None:
-        """Darkens a polygon of the image; the mask keeps what lies under the shadow."""
+        """Darken a polygon in the image; the mask keeps the classes under the shadow."""
         low, high = self._bounds(outline)
         if (high <= low).any():
             return
@@ -210,7 +211,7 @@ class _Scene:
         self.image.paste((20, 24, 34), (int(low[0]), int(low[1])), soft)
 
     def _bounds(self, points: Points) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """The part of the canvas that holds `points`: its first corner (x, y), and the one past its last."""
+        """The part of the canvas that contains `points`: its first corner (x, y), and the one past its last."""
         low = np.maximum(np.floor(points.min(axis=0)).astype(np.int64), 0)
         high = np.minimum(np.ceil(points.max(axis=0)).astype(np.int64) + 1, (self.width, self.height))
         return low, high
@@ -243,14 +244,14 @@ def _circle(x: float, y: float, radius: float) -> Points:
 
 
 def _outline(corners: Points) -> Points:
-    """Points along a polygon's edges, four to an edge."""
+    """Points along a polygon's edges, four per edge."""
     after = np.roll(corners, -1, axis=0)
     steps = np.linspace(0, 1, 4, endpoint=False)[:, None, None]
     return (corners + (after - corners) * steps).reshape(-1, 2)
 
 
 def _flat(points: Points) -> list[float]:
-    """Points [N, 2] as Pillow takes them."""
+    """Points [N, 2] in the form that Pillow accepts."""
     flat: list[float] = points.ravel().tolist()
     return flat
 

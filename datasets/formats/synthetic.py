@@ -1,4 +1,4 @@
-"""The embedded data set: procedural aerial scenes, of any size, from a seed."""
+"""The embedded data set: procedural aerial scenes of any size, generated from a random seed."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ _BUILT = (ROOF, ROAD, VEHICLE)
 _BINARY_NAMES = ("nature", "built")
 _LEAST_SIDE = 16
 
-# Raised whenever scenes change, so that studies notice that their data did.
+# Increased whenever the scenes change, so that studies detect that their data have changed.
 _VERSION = 2
 
 
 class SyntheticDataset(Dataset):
-    """Procedural aerial scenes (see `scenes`): each depends on the seed, its split and its index alone.
+    """Procedural aerial scenes (see `scenes`): each depends only on the seed, its split and its index.
 
     With `classes=1` the object is everything built: roofs, roads and vehicles.
 
     Args:
         image_size: (height, width) of the scenes, at least 16 each.
-        classes: 6, or None for the same; 1 for the binary version.
-        ignore_index: mask value that no loss or metric counts; scenes hold none.
+        classes: 6 or None for all classes; 1 for the binary version.
+        ignore_index: mask value that no loss or metric counts; it does not occur in scenes.
         seed: not negative; another seed gives other scenes.
-        train_images: number of scenes for training; `val_images` and `test_images` likewise.
+        train_images: number of training scenes; `val_images` and `test_images` likewise.
 
     Raises:
         DataError: an argument is out of range.
@@ -60,7 +60,7 @@ class SyntheticDataset(Dataset):
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """The splits that hold scenes."""
+        """The splits that contain scenes."""
         return tuple(split for split, length in self._lengths.items() if length)
 
     def length(self, split: str) -> int:
@@ -82,7 +82,7 @@ class SyntheticDataset(Dataset):
         return Sample(image, mask, f"{split}_{index:05d}")
 
     def fingerprint(self) -> str:
-        """A short hash of all that the scenes depend on."""
+        """A short hash of everything that the scenes depend on."""
         parameters = (_VERSION, self.image_size, self.classes, self.ignore_index, self.seed, self._lengths)
         return hashlib.sha256(repr(parameters).encode()).hexdigest()[:16]
 

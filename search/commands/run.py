@@ -17,7 +17,7 @@ from search.executors import make_executor
 from search.oracle.factory import make_limits
 from search.oracle.latency import LatencyMeter
 from search.report import report_file
-from search.results.snapshot import Snapshot
+from search.results.snapshot import Snapshot, trial_rows
 from search.study.folder import Study
 from search.study.ids import BASELINE
 from search.study.prepare import Prepared, prepare
@@ -128,7 +128,7 @@ def _conclude(console: SearchConsole, study: Study, snapshot: Snapshot) -> None:
     out.print()
     out.print(rung_table(snapshot))
     out.print()
-    out.print(trial_table(snapshot, limit=10, width=out.width))
+    out.print(trial_table(trial_rows(study), snapshot.tally.objective, limit=10, width=out.width))
     out.print()
     out.print(best_line(snapshot), style="bold green", soft_wrap=True)
     best = snapshot.best

@@ -12,7 +12,7 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from search.results.snapshot import Snapshot, snapshot_from_disk
+from search.results.snapshot import Snapshot, snapshot_from_disk, snapshot_of_rows, trial_rows
 from search.study.folder import Study, open_study
 from search.system.files import folder_bytes
 from search.terminal.console import PLAIN_INTERVAL, make_console
@@ -29,7 +29,8 @@ def show_status(folder: Path) -> None:
         UserError: the folder holds no study.
     """
     study = open_study(folder)
-    snapshot = snapshot_from_disk(study)
+    rows = trial_rows(study)
+    snapshot = snapshot_of_rows(study, rows)
     console = make_console()
     driven = study.is_driven()
     console.print(summary_line(snapshot), style="bold")
@@ -40,9 +41,9 @@ def show_status(folder: Path) -> None:
     if driven and snapshot.running:
         console.print()
         console.print(running_table(snapshot))
-    if snapshot.trials:
+    if rows:
         console.print()
-        console.print(trial_table(snapshot, width=console.width))
+        console.print(trial_table(rows, snapshot.tally.objective, width=console.width))
     console.print()
     console.print(best_line(snapshot), style="green", soft_wrap=True)
     for row in snapshot.failures:

@@ -3,49 +3,39 @@
 from __future__ import annotations
 
 import concurrent.futures
-import contextlib
-import signal
+import logging
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from types import FrameType
+from dataclasses import replace
 
 from datasets import Dataset
 from deeplab import cost
-from search.driver.specification import make_specification
+from search.driver.announcer import Announcer, nothing_completed
+from search.driver.interrupts import Interrupts
+from search.driver.running import Running
+from search.driver.specification import Specifier
 from search.errors import Interrupted, SearchStopped
 from search.executors import Executor
-from search.oracle.factory import make_oracle, preview
+from search.oracle.factory import draw_ahead, make_oracle
 from search.oracle.identity import config_id, configuration_of
 from search.oracle.limits import Limits
-from search.oracle.schedule import make_schedule
 from search.oracle.trials import StudyTrial
 from search.results.publisher import Publisher
 from search.results.snapshot import Snapshot, take_snapshot
+from search.results.tally import Tally
 from search.study.config import StudyConfig
 from search.study.folder import Study
 from search.study.ids import BASELINE
+from search.study.objective import objective_of
 from search.system.disk import check_room
 from search.system.machine import now
 from search.terminal.console import SearchConsole
-from search.terminal.tables import trial_line
-from search.trial.checkpoint import TrainingState, read_state
 from search.trial.contract import Device, Outcome
 from space import Space
 
 # How often running trials are looked at, in seconds.
 POLL = 0.25
 
-
-@dataclass
-class Running:
-    """A trial in flight."""
-
-    trial: StudyTrial
-    device: Device
-    future: concurrent.futures.Future[Outcome]
-    started: float
-    ended_because: str | None = None
+log = logging.getLogger(__name__)
 
 
 class Driver:
@@ -74,67 +64,78 @@ class Driver:
         self.study, self.config, self.space, self.dataset = study, config, space, dataset
         self._executor, self._console = executor, console
         self._objective = config.study.objective
+        self._announcer = Announcer(console, self._objective)
         self.oracle = make_oracle(config, space, limits)
         self.oracle.attach(study)
         self._publisher = Publisher(study, config, space, self.oracle, dataset.class_names)
-        self._schedule = make_schedule(config.hyperband).limited_to(len(preview(self.oracle, config, space)))
-        rejected = self.oracle.rejected.most_common()
-        if rejected:
-            counts = ", ".join(f"{count} by {reason}" for reason, count in rejected)
-            console.say(f"drew {self._schedule.configurations} configurations; rejected {counts}")
-        study.note_plan(workers=len(executor.devices), configurations=self._schedule.configurations)
+        self._specify = Specifier(study, config, space, dataset)
         self._running: list[Running] = []
-        self._interrupts = 0
+        self._interrupts = Interrupts(self.study.stop_file.touch, self._end_trials, self._announcer.warn)
+        self._size_schedule(draw_ahead(self.oracle, config, space, limits))
 
     def run(self) -> Snapshot:
         """Run or continue the study; returns its final state.
 
         Raises:
-            SearchStopped: going on is pointless.
+            SearchStopped: continuing is pointless.
             Interrupted: the user stopped it.
         """
         self.study.stop_file.unlink(missing_ok=True)
         self._try_all_again()
         self.study.finished_file.unlink(missing_ok=True)
         self._publisher.start()
-        with self._interruptible():
-            self._resume()
-            while self._start_trials() or self._running:
-                self._publisher.show_workers(len(self._running))
-                self._wait()
-                self._console.update(self._snapshot)
+        self._tally = self._count_ended()
+        try:
+            with self._interrupts:
+                self._resume()
+                while self._start_trials() or self._running:
+                    self._publisher.show_workers(len(self._running))
+                    self._wait()
+                    self._console.update(self._snapshot)
+        finally:
+            self.oracle.save(at_once=True)
         self._publisher.show_workers(0)
         self.study.stop_file.unlink(missing_ok=True)
-        if self._interrupts:
+        if self._interrupts.requested:
             raise Interrupted
+        return self._finish()
+
+    def _finish(self) -> Snapshot:
+        # In the order in which the trials were started, whatever the order in which they ended.
         self._publisher.ledger.rebuild_trials(self.oracle)
-        self._publisher.ledger.rebuild_epochs(self.oracle)  # in the trials' order, however they came
+        self._publisher.ledger.rebuild_epochs(self.oracle)
         self.study.finished_file.touch()
+        log.info("finished: %d trials, %d failed", self._tally.finished, len(self._tally.failures))
         return self._snapshot()
 
     # Starting
 
+    def _size_schedule(self, configurations: int) -> None:
+        """Expect this many configurations, as many as the space can supply."""
+        self._schedule = self.oracle.schedule.limited_to(configurations)
+        self.study.note_plan(workers=len(self._executor.devices), configurations=configurations)
+        self._are_all_drawn = False
+
     def _resume(self) -> None:
         for trial in self.oracle.ongoing_trials.values():
-            self._console.say(f"trial {trial.trial_id} continues after its last whole epoch")
-            self._created(trial)  # killed before this, it has no size yet
-        baseline = self.config.hyperband.baseline
-        if baseline and BASELINE not in self.oracle.trials:
+            self._announcer.say(f"trial {trial.trial_id} continues after its last whole epoch")
+            self._add_size(trial)  # a trial that was killed before its first attempt has no size yet
+        if self.config.hyperband.baseline and BASELINE not in self.oracle.trials:
             architecture, recipe = self.space.baseline()
             values = self.space.values(architecture, recipe)
-            self._created(self.oracle.create_baseline(BASELINE, values, config_id(architecture, recipe)))
+            self._add_size(self.oracle.create_baseline(BASELINE, values, config_id(architecture, recipe)))
 
     def _try_all_again(self) -> None:
-        """Where a search had ended because nothing but failures came, its cause lay outside and is mended now."""
+        """Where a search had ended because every trial failed, its cause lay outside and is mended now."""
         count = 1 if self.study.finished_file.exists() else self.config.limits.abort_after_failures
         if self.oracle.has_only_failed(count):
             failed = self.oracle.reopen()
-            self._console.say(f"all {len(failed)} trials had failed; they are tried again")
+            self._announcer.say(f"all {len(failed)} trials had failed; they are tried again")
 
     def _start_trials(self) -> bool:
         """Fill the free workers; True if one was."""
         started = False
-        while not self._interrupts and (device := self._free_device()) is not None:
+        while not self._interrupts.requested and (device := self._free_device()) is not None:
             trial = self._waiting_trial() or self._next_trial()
             if trial is None:
                 break
@@ -154,16 +155,27 @@ class Driver:
 
     def _next_trial(self) -> StudyTrial | None:
         trial = self.oracle.create_trial(f"slot{len(self.oracle.trials)}")
+        self._say_drawn()
         if trial.status != "RUNNING":
+            log.debug("no trial to start: the oracle says %s", trial.status)
             return None
-        self._created(trial)
+        self._add_size(trial)
         return trial
 
-    def _created(self, trial: StudyTrial) -> None:
+    def _say_drawn(self) -> None:
+        """Once all configurations are drawn, say how many were rejected, and expect no more than there are."""
+        if self._are_all_drawn or not (self.oracle.exhausted or self.oracle.drawn >= self._schedule.configurations):
+            return
+        if self.oracle.drawn < self._schedule.configurations:
+            self._size_schedule(self.oracle.drawn)
+            self._tally = self._count_ended()
+        self._are_all_drawn = True
+        self._announcer.drawn(self.oracle)
+
+    def _add_size(self, trial: StudyTrial) -> None:
         architecture, _ = configuration_of(self.space, trial.trial_id, trial.hyperparameters.values)
         size = cost(architecture, self.config.data.image_size, self.dataset.classes)
         trial.record |= {"parameters": size.parameters, "macs": size.macs}
-        self.oracle.save_trial(trial)
 
     def _submit(self, trial: StudyTrial, device: Device) -> None:
         record = trial.record
@@ -172,14 +184,10 @@ class Driver:
         record.setdefault("started", now())
         self.oracle.save_trial(trial)
         (self.study.trial(trial.trial_id) / "progress.json").unlink(missing_ok=True)
-        future = self._executor.submit(
-            make_specification(self.study, self.config, self.space, self.dataset, trial, device)
-        )
+        future = self._executor.submit(self._specify(trial, device))
         self._running.append(Running(trial, device, future, time.time()))
-        values = trial.hyperparameters.values
-        rung = "baseline" if trial.place is None else f"bracket {values['tuner/bracket']}, rung {values['tuner/round']}"
-        first, last = values["tuner/initial_epoch"] + 1, values["tuner/epochs"]
-        self._console.say(f"trial {trial.trial_id} starts  {rung}, epochs {first}-{last}, on {device.worker}")
+        self._announcer.started(trial, device)
+        log.debug("trial %s: attempt %d, %s", trial.trial_id, record["attempts"], trial.hyperparameters.values)
         self._publisher.ledger.update_trials(self.oracle)
 
     # Waiting
@@ -195,55 +203,24 @@ class Driver:
                 self._running.remove(running)
                 self._settle(running)
             else:
-                self._end_if_over_limit(running)
+                running.end_if_over(self.config.limits, self.study)
 
     def _gather(self, trial: StudyTrial) -> None:
         rows = self._publisher.ledger.gather_epochs(trial.trial_id)
         if rows and trial.parent_id:
             self._publisher.prune()  # its own checkpoint replaces its parent's
         for row in rows:
-            score = float(row[self._objective] or "nan")
-            rate = float(row["images_per_second"] or "nan")
-            last = trial.hyperparameters.values["tuner/epochs"]
-            epoch = f"epoch {row['epoch']}/{last}"
-            self._console.say(f"trial {trial.trial_id} {epoch}  {self._objective} {score:.4f}  {rate:.1f} images/s")
-
-    def _end_if_over_limit(self, running: Running) -> None:
-        limits = self.config.limits
-        age = time.time() - running.started
-        if limits.trial_minutes is not None and age > 60 * limits.trial_minutes:
-            running.ended_because = f"took longer than {limits.trial_minutes:g} minutes (trial_minutes)"
-        still = time.time() - self._last_sign(running)
-        if limits.epoch_stall_minutes is not None and still > 60 * limits.epoch_stall_minutes:
-            running.ended_because = f"no step for {limits.epoch_stall_minutes:g} minutes (epoch_stall_minutes)"
-        if running.ended_because is not None:
-            running.future.cancel()
-
-    def _last_sign(self, running: Running) -> float:
-        """When the trial last reported a step, or started."""
-        progress = self.study.trial(running.trial.trial_id) / "progress.json"
-        try:
-            return max(progress.stat().st_mtime, running.started)
-        except FileNotFoundError:
-            return running.started
+            self._announcer.epoch(trial, row)
 
     # Finishing
 
     def _settle(self, running: Running) -> None:
-        """Fold an attempt's outcome into the oracle and the results."""
-        trial, outcome = running.trial, self._outcome(running)
+        """Fold an attempt's outcome into the oracle and the results, unless the trial is to be tried again."""
+        trial, outcome = running.trial, running.outcome(self.study)
         record = trial.record
         record["total_seconds"] = round(record.get("total_seconds", 0.0) + outcome.total_seconds, 3)
-        if outcome.status == "interrupted" or (self._interrupts > 1 and outcome.status == "lost"):
-            self.oracle.save_trial(trial)
-            if outcome.error is not None and outcome.status == "interrupted":
-                raise SearchStopped(f"trial {trial.trial_id}: {outcome.error}")
-            return
-        # Losses alone count: being stopped and continued is nobody's fault.
-        record["losses"] = record.get("losses", 0) + (outcome.status == "lost")
-        if outcome.status == "lost" and record["losses"] <= self.config.limits.retries:
-            self._console.say(f"trial {trial.trial_id} lost: {outcome.error}; it will be tried again", "yellow")
-            self.oracle.save_trial(trial)
+        log.debug("trial %s: %s after %.1f s, %s", trial.trial_id, outcome.status, outcome.total_seconds, outcome.error)
+        if self._is_stopped(trial, outcome) or self._is_retried(trial, outcome):
             return
         if outcome.status == "completed" and outcome.score is None:
             outcome = replace(outcome, status="failed", error=f"{self._objective} was never a number")
@@ -252,67 +229,47 @@ class Driver:
         self.oracle.report(trial.trial_id, outcome.rows, self._publisher.ledger.metrics)
         self.oracle.finish(trial.trial_id, "COMPLETED" if outcome.status == "completed" else "FAILED", outcome.error)
         self._publisher.publish(trial)
-        self._say_finished(trial)
+        row = self._publisher.ledger.trial_row(trial)
+        self._tally.add(row)
+        self._announcer.ended(trial, row, is_best=self.oracle.state.completed.best(1) == [trial])
         self._stop_if_pointless()
 
-    def _outcome(self, running: Running) -> Outcome:
-        """The outcome of an attempt; where its process was lost, what its last whole epoch left."""
-        failure = None if running.future.cancelled() else running.future.exception()
-        if running.ended_because is None and failure is None and not running.future.cancelled():
-            return running.future.result()
-        state = read_state(self.study.trial(running.trial.trial_id) / "last") or TrainingState()
-        return Outcome(
-            "lost",
-            rows=state.rows,
-            train_seconds=state.train_seconds,
-            total_seconds=time.time() - running.started,
-            error=running.ended_because or (f"its process ended: {failure}" if failure else "ended by the driver"),
-        )
+    def _is_stopped(self, trial: StudyTrial, outcome: Outcome) -> bool:
+        """Whether the attempt was interrupted, so that the next run continues the trial. Raises SearchStopped."""
+        if outcome.status != "interrupted" and not (self._interrupts.at_once and outcome.status == "lost"):
+            return False
+        self.oracle.save_trial(trial)
+        if outcome.error is not None and outcome.status == "interrupted":
+            raise SearchStopped(f"trial {trial.trial_id}: {outcome.error}")
+        return True
 
-    def _say_finished(self, trial: StudyTrial) -> None:
-        row = self._publisher.ledger.trial_row(trial)
-        self._console.say(trial_line(row, self._objective), "" if trial.status == "COMPLETED" else "red")
-        if self.oracle.ranking()[:1] == [trial]:
-            self._console.say(f"best so far: trial {trial.trial_id}  {self._objective} {trial.score:.4f}", "green")
+    def _is_retried(self, trial: StudyTrial, outcome: Outcome) -> bool:
+        """Whether the attempt was lost and the trial has attempts left."""
+        record = trial.record
+        # Losses alone count: being stopped and continued is nobody's fault.
+        record["losses"] = record.get("losses", 0) + (outcome.status == "lost")
+        if outcome.status != "lost" or record["losses"] > self.config.limits.retries:
+            return False
+        self._announcer.warn(f"trial {trial.trial_id} lost: {outcome.error}; it will be tried again")
+        self.oracle.save_trial(trial)
+        return True
 
     def _stop_if_pointless(self) -> None:
         if not self.oracle.has_only_failed(self.config.limits.abort_after_failures):
             return
-        ended = [self.oracle.trials[trial_id] for trial_id in self.oracle.end_order]
-        reasons = {str(trial.record.get("error")) for trial in ended}
-        who = "the first trial" if len(ended) == 1 else f"the first {len(ended)} trials"
-        alike = ", all with the same reason" if len(reasons) == 1 < len(ended) else ""
-        log = self.study.trial(ended[-1].trial_id) / "log.txt"
-        raise SearchStopped(
-            f"{who} failed{alike}: {'; '.join(sorted(reasons))}\nMore of it is in {log}.\n"
-            "Mend the cause, and the next run tries them again. A larger abort_after_failures goes on without them."
-        )
+        failed = [self.oracle.trials[trial_id] for trial_id in self.oracle.end_order]
+        raise SearchStopped(nothing_completed(failed, self.study.trial(failed[-1].trial_id) / "log.txt"))
+
+    def _end_trials(self) -> None:
+        for running in self._running:
+            running.future.cancel()
 
     # Showing
 
+    def _count_ended(self) -> Tally:
+        rows = (self._publisher.ledger.trial_row(self.oracle.trials[name]) for name in self.oracle.end_order)
+        return Tally(self._schedule, objective_of(self._objective), rows)
+
     def _snapshot(self) -> Snapshot:
-        rows = self._publisher.ledger.rows(self.oracle)
-        return take_snapshot(self.study, self.config, self._schedule, rows, len(self._executor.devices))
-
-    # Interrupting
-
-    @contextlib.contextmanager
-    def _interruptible(self) -> Iterator[None]:
-        """The first Ctrl-C lets running epochs finish; the second ends the trials at once."""
-
-        def interrupt(number: int, _: FrameType | None) -> None:
-            self._interrupts += 1
-            self.study.stop_file.touch()
-            if self._interrupts == 1 and number == signal.SIGINT:
-                self._console.say("stopping after the epochs in flight; press Ctrl-C again to stop now", "yellow")
-                return
-            self._interrupts = 2
-            for running in self._running:
-                running.future.cancel()
-
-        before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        unfinished = map(self._publisher.ledger.trial_row, self.oracle.ongoing_trials.values())
+        return take_snapshot(self.study, self.config, self._tally, unfinished, len(self._executor.devices))

@@ -13,34 +13,48 @@ from search.trial.contract import Device, TrialSpec
 from space import Space
 
 
-def make_specification(
-    study: Study, config: StudyConfig, space: Space, dataset: Dataset, trial: StudyTrial, device: Device
-) -> TrialSpec:
-    """Everything that decides what a trial does, and the device it does it on."""
-    architecture, recipe = configuration_of(space, trial.trial_id, trial.hyperparameters.values)
-    values = trial.hyperparameters.values
-    number = trial.place.number if trial.place else None
-    return TrialSpec(
-        study=str(study.folder),
-        trial_id=trial.trial_id,
-        config_id=trial.record["config_id"],
-        run=run_of(trial.trial_id),
-        parent_id=trial.parent_id,
-        first_epoch=values["tuner/initial_epoch"],
-        last_epoch=values["tuner/epochs"],
-        max_epochs=config.hyperband.max_epochs,
-        architecture=architecture.model_dump(),
-        recipe=recipe.model_dump(),
-        encoder_weights=config.weights_of(architecture.encoder),
-        data_format=config.data.format,
-        data=config.data.options(),
-        images={split: dataset.length(split) for split in ("train", "val")},
-        cache=str(study.data_cache(config)),
-        data_seed=config.study.seed,
-        seed=configuration_seed(config.study.seed, number),
-        objective=config.study.objective,
-        direction=config.study.direction,
-        columns=epoch_columns(dataset.class_names),
-        class_names=tuple(dataset.class_names),
-        device=device,
-    )
+class Specifier:
+    """Makes the `TrialSpec` of each trial of one study.
+
+    Args:
+        study: its folder, which has been created.
+        config: its configuration.
+        space: its search space.
+        dataset: its data, opened.
+    """
+
+    def __init__(self, study: Study, config: StudyConfig, space: Space, dataset: Dataset) -> None:
+        self._study, self._config, self._space, self._dataset = study, config, space, dataset
+        # Read once: a study's own file does not change while it runs.
+        self._cache = str(study.data_cache(config))
+
+    def __call__(self, trial: StudyTrial, device: Device) -> TrialSpec:
+        """Everything that decides what a trial does, and the device it does it on."""
+        config, dataset = self._config, self._dataset
+        architecture, recipe = configuration_of(self._space, trial.trial_id, trial.hyperparameters.values)
+        values = trial.hyperparameters.values
+        number = trial.place.number if trial.place else None
+        return TrialSpec(
+            study=str(self._study.folder),
+            trial_id=trial.trial_id,
+            config_id=trial.record["config_id"],
+            run=run_of(trial.trial_id),
+            parent_id=trial.parent_id,
+            first_epoch=values["tuner/initial_epoch"],
+            last_epoch=values["tuner/epochs"],
+            max_epochs=config.hyperband.max_epochs,
+            architecture=architecture.model_dump(),
+            recipe=recipe.model_dump(),
+            encoder_weights=config.weights_of(architecture.encoder),
+            data_format=config.data.format,
+            data=config.data.options(),
+            images={split: dataset.length(split) for split in ("train", "val")},
+            cache=self._cache,
+            data_seed=config.study.seed,
+            seed=configuration_seed(config.study.seed, number),
+            objective=config.study.objective,
+            direction=config.study.direction,
+            columns=epoch_columns(dataset.class_names),
+            class_names=tuple(dataset.class_names),
+            device=device,
+        )

@@ -1,60 +1,63 @@
-"""Random points of a search space, which depend on their seed alone."""
+"""The numbered configurations of a study: what the sampler proposes, without what is rejected or known already."""
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 
-import keras_tuner
-
 from search.oracle.points import Rejection, Values
-from search.oracle.samplers.random import draw_values
+from search.oracle.samplers import Sampler
 
-# Draws of one configuration before the space counts as exhausted, and networks measured for it, which takes seconds.
+# Proposals for one configuration before the space counts as exhausted, and networks measured for it, which takes
+# seconds each.
 MAX_DRAWS = 1000
 MAX_MEASURED = 100
 
+log = logging.getLogger(__name__)
+
 
 class Configurations:
-    """The numbered configurations of a study.
+    """Draws the configurations of a study, one number after the other.
 
     Args:
-        space: the declared search space.
-        seed: of the draws.
+        sampler: proposes points.
         reject: `(values) -> Rejection`, for points that must not take a trial (limits, degenerate rates); else None.
         config_id: `(values) -> str`, equal for points that are the same configuration.
 
     Attributes:
-        rejected: reason -> points that the last preview did not take.
+        rejected: reason -> number of proposals rejected for it.
     """
 
     def __init__(
-        self,
-        space: keras_tuner.HyperParameters,
-        seed: int,
-        reject: Callable[[Values], Rejection | None],
-        config_id: Callable[[Values], str],
+        self, sampler: Sampler, reject: Callable[[Values], Rejection | None], config_id: Callable[[Values], str]
     ) -> None:
-        self._space, self._seed, self._reject, self._config_id = space, seed, reject, config_id
+        self._sampler, self._reject, self._config_id = sampler, reject, config_id
         self.rejected: Counter[str] = Counter()
+
+    def id_of(self, values: Values) -> str:
+        """The id of the configuration at a point."""
+        return self._config_id(values)
 
     def draw(self, number: int, taken: AbstractSet[str]) -> tuple[Values, str] | None:
         """Values and id of configuration `number`, not rejected and none of `taken`; None where there are no more."""
         measured: set[str] = set()
         for attempt in range(MAX_DRAWS):
-            values = draw_values(self._space, [self._seed, number, attempt])
+            values = self._sampler.propose(number, attempt)
             config_id = self._config_id(values)
             if config_id in taken:
                 continue
             rejection = self._reject(values)
             if rejection is None:
+                log.debug("configuration %d: %s after %d proposals", number, config_id, attempt + 1)
                 return values, config_id
             self.rejected[rejection.reason] += 1
             measured |= {rejection.measured} if rejection.measured else set()
             # Distinct networks, not new measurements: a continued study must give up at the same draw.
             if len(measured) == MAX_MEASURED:
                 break
+        log.debug("configuration %d: the space is exhausted, %d configurations are taken", number, len(taken))
         return None
 
     def preview(self, count: int, taken: AbstractSet[str]) -> list[Values]:

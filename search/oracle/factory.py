@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import keras_tuner
-
+from search.oracle.configurations import Configurations
+from search.oracle.counting import count_configurations, is_in_space
 from search.oracle.identity import config_id
 from search.oracle.latency import LatencyMeter
-from search.oracle.limits import Limits
+from search.oracle.limits import LATENCY, Limits
 from search.oracle.points import Values
+from search.oracle.promotion.synchronous import SynchronousPromotion
+from search.oracle.samplers.random import RandomSampler
 from search.oracle.schedule import make_schedule
 from search.oracle.study_oracle import StudyOracle
 from search.study.config import StudyConfig
+from search.study.objective import objective_of
 from search.study.prepare import Prepared
 from space import Space
 
@@ -22,16 +25,21 @@ if TYPE_CHECKING:
 
 def make_oracle(config: StudyConfig, space: Space, limits: Limits) -> StudyOracle:
     """The oracle of a study, not yet attached to its folder."""
+    hyperparameters = space.hyperparameters()
     return StudyOracle(
-        keras_tuner.Objective(config.study.objective, config.study.direction),
-        space.hyperparameters(),
+        objective_of(config.study.objective),
+        hyperparameters,
         make_schedule(config.hyperband),
         factor=config.hyperband.factor,
         iterations=config.hyperband.iterations,
         min_epochs=config.hyperband.min_epochs,
         seed=config.study.seed,
-        reject=limits.reject,
-        config_id=lambda values: config_id(space.architecture(values), space.recipe_of(values)),
+        configurations=Configurations(
+            RandomSampler(hyperparameters, config.study.seed),
+            limits.reject,
+            lambda values: config_id(space.architecture(values), space.recipe_of(values)),
+        ),
+        promotion=SynchronousPromotion(),
     )
 
 
@@ -40,8 +48,21 @@ def preview(oracle: StudyOracle, config: StudyConfig, space: Space) -> list[Valu
     return oracle.preview({config_id(*space.baseline())} if config.hyperband.baseline else frozenset())
 
 
+def draw_ahead(oracle: StudyOracle, config: StudyConfig, space: Space, limits: Limits) -> int:
+    """How many configurations the study can have at most.
+
+    Networks whose latency is limited are drawn now, before a trial runs, because one that runs beside them would slow
+    the measurement. Without such a limit nothing is drawn: what a small space supplies is counted.
+    """
+    if LATENCY in limits.given:
+        return len(preview(oracle, config, space))
+    supply = count_configurations(space)
+    planned = oracle.schedule.configurations
+    if supply is None:
+        return planned
+    return min(planned, supply - (config.hyperband.baseline and is_in_space(space, *space.baseline())))
+
+
 def make_limits(prepared: Prepared, meter: LatencyMeter) -> Limits:
     """The limits of a study."""
-    from search.oracle.limits import Limits
-
     return Limits(prepared.config, prepared.space, prepared.dataset.classes, meter)

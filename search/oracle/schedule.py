@@ -7,8 +7,10 @@ sizes and epochs that KerasTuner's oracle computes (a test holds them equal).
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from search.study.config import HyperbandSection
 
@@ -45,6 +47,10 @@ class Schedule:
     max_epochs: int
     baseline: bool
 
+    def index_of(self, number: int) -> int | None:
+        """The index of the bracket that starts a configuration; None for a number beyond the schedule."""
+        return bisect_right(self._first_configs, number) - 1 if 0 <= number < self.configurations else None
+
     def limited_to(self, configurations: int) -> Schedule:
         """What is left of the schedule where the space holds only so many configurations."""
         brackets = []
@@ -55,21 +61,30 @@ class Schedule:
                 brackets.append(replace(bracket, rungs=rungs))
         return replace(self, brackets=tuple(brackets))
 
-    @property
+    @cached_property
     def trials(self) -> int:
         """Number of trials, the baseline included."""
         return sum(rung.size for _, rung in self._rungs()) + self.baseline
 
-    @property
+    @cached_property
+    def rungs(self) -> int:
+        """Number of rungs of all brackets."""
+        return sum(len(bracket.rungs) for bracket in self.brackets)
+
+    @cached_property
     def configurations(self) -> int:
         """Number of configurations that the brackets draw."""
         return sum(bracket.rungs[0].size for bracket in self.brackets)
 
-    @property
+    @cached_property
     def epochs(self) -> int:
         """Number of epochs really trained: promotions continue, so a rung costs its last minus its first epoch."""
         trained = sum(rung.size * (rung.last_epoch - rung.first_epoch) for _, rung in self._rungs())
         return trained + self.max_epochs * self.baseline
+
+    @cached_property
+    def _first_configs(self) -> list[int]:
+        return [bracket.first_config for bracket in self.brackets]
 
     def _rungs(self) -> Iterator[tuple[Bracket, Rung]]:
         return ((bracket, rung) for bracket in self.brackets for rung in bracket.rungs)

@@ -6,27 +6,45 @@ lost file or the order in which workers finish changes nothing, and `oracle.json
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras_tuner
 import numpy as np
 from keras_tuner.oracles import HyperbandOracle
 from keras_tuner.src.engine.metrics_tracking import MetricsTracker
 
+from search.oracle.brackets import BracketProgress
 from search.oracle.configurations import Configurations
-from search.oracle.points import Rejection, Values, without_place
+from search.oracle.points import Values, without_place
+from search.oracle.positions import baseline_position, position_at
+from search.oracle.promotion import Promotion
 from search.oracle.schedule import Bracket, Schedule
-from search.oracle.trials import StudyTrial, is_of_stock_tuner, read_trial, set_aside, write_trial
+from search.oracle.state import SearchState
+from search.oracle.trials import StudyTrial, load_trials, write_trial
 from search.study.folder import Study
 from search.study.ids import BASELINE, Place
-from search.study.objective import direction_of
+from search.study.objective import Objective, direction_of
 from search.system.files import write_json
 from search.system.machine import now
+
+# `oracle.json` is replaced at most this often while a search runs, in seconds.
+STOCK_STATE_INTERVAL = 30.0
+
+log = logging.getLogger(__name__)
+
+
+class _Chosen(NamedTuple):
+    """A trial that is to be created."""
+
+    place: Place
+    bracket: Bracket
+    values: Values
+    config_id: str
 
 
 class StudyOracle(HyperbandOracle):
@@ -37,20 +55,30 @@ class StudyOracle(HyperbandOracle):
     - a configuration is drawn from seed and number alone, never from what happened before;
     - trial ids are `<configuration>-<rung>` (`0007-0` is promoted to `0007-1`);
     - a failed trial counts as finished with the worst score, so rungs keep their sizes;
-    - every file is replaced atomically, and the trials' files are enough to go on from.
+    - every file is replaced atomically, and the trials' files are enough to continue from.
+
+    What it knows of brackets and rankings is kept up to date as trials start and end, so that a decision costs the same
+    in a study of ten trials and of ten thousand.
 
     Args:
-        objective: name and direction.
+        objective: the metric to optimize.
         hyperparameters: the declared search space.
         schedule: brackets and rungs.
-        seed: of the draws.
-        reject: `(values) -> Rejection`, for points that must not take a trial (limits, degenerate rates); else None.
-        config_id: `(values) -> str`, equal for points that are the same configuration.
+        factor, iterations, min_epochs: of `[hyperband]`, for stock KerasTuner.
+        seed: of the study.
+        configurations: draws the points of the space.
+        promotion: chooses the trials that continue.
+
+    Attributes:
+        ongoing_trials: the trials that have not ended, by the names under which they were asked for.
+        state: the trials, with their counts and rankings.
     """
+
+    ongoing_trials: dict[str, StudyTrial]
 
     def __init__(
         self,
-        objective: keras_tuner.Objective,
+        objective: Objective,
         hyperparameters: keras_tuner.HyperParameters,
         schedule: Schedule,
         *,
@@ -58,11 +86,11 @@ class StudyOracle(HyperbandOracle):
         iterations: int,
         min_epochs: int,
         seed: int,
-        reject: Callable[[Values], Rejection | None],
-        config_id: Callable[[Values], str],
+        configurations: Configurations,
+        promotion: Promotion,
     ) -> None:
         super().__init__(
-            objective,
+            keras_tuner.Objective(objective.name, objective.direction),
             max_epochs=schedule.max_epochs,
             factor=factor,
             hyperband_iterations=iterations,
@@ -73,107 +101,68 @@ class StudyOracle(HyperbandOracle):
         self.min_epochs = min_epochs
         self.schedule = schedule
         self.verbose = 0
-        self.trials: dict[str, StudyTrial] = {}
-        self.ongoing_trials: dict[str, StudyTrial] = {}
-        self._config_id = config_id
-        self._configurations = Configurations(self.hyperparameters, seed, reject, config_id)
-        self._exhausted = False
+        self._study_objective = objective
+        self._configurations, self._rule = configurations, promotion
+        self._stock_state_written = float("-inf")
+        self._take_over(())
 
     # Choosing
 
     def create_trial(self, tuner_id: str) -> StudyTrial:
         """The next trial to run, `RUNNING`; or an empty one that says `IDLE` (wait) or `STOPPED` (all is done)."""
-        for bracket in self.schedule.brackets:
+        for bracket in self.state.open_brackets():
             chosen = self._first_rung(bracket) or self._promotion(bracket)
             if chosen is not None:
-                trial_id, values, config_id = chosen
-                return self._start(tuner_id, trial_id, values, config_id)
-        waiting = any(not trial.finished for trial in self.trials.values())
-        return StudyTrial(self.hyperparameters.copy(), "", status="IDLE" if waiting else "STOPPED")
+                return self._start(tuner_id, chosen)
+        self.state.close_brackets()
+        status = "IDLE" if self.ongoing_trials else "STOPPED"
+        if status == "STOPPED":
+            self.save(at_once=True)
+        return StudyTrial(self.hyperparameters, "", status=status)
 
     def create_baseline(self, tuner_id: str, values: Values, config_id: str) -> StudyTrial:
         """The trial outside the brackets that everything is compared with."""
-        return self._start(tuner_id, BASELINE, values | self._baseline_position(), config_id)
+        return self._add(tuner_id, BASELINE, values | baseline_position(self.schedule), config_id)
 
-    def _start(self, tuner_id: str, trial_id: str, values: Values, config_id: str) -> StudyTrial:
-        hyperparameters = self.hyperparameters.copy()
-        hyperparameters.values = values
-        trial = StudyTrial(hyperparameters, trial_id)
+    def _start(self, tuner_id: str, chosen: _Chosen) -> StudyTrial:
+        values = chosen.values | position_at(chosen.bracket, chosen.place)
+        return self._add(tuner_id, chosen.place.trial_id, values, chosen.config_id)
+
+    def _add(self, tuner_id: str, trial_id: str, values: Values, config_id: str) -> StudyTrial:
+        trial = StudyTrial(_sharing_space(self.hyperparameters, values), trial_id)
         trial.record = {"config_id": config_id, "status": "queued", "attempts": 0, "created": time.time()}
-        self.trials[trial_id] = trial
-        self.start_order.append(trial_id)
         self.ongoing_trials[tuner_id] = trial
-        self.save_trial(trial)
+        self.state.add(trial)
+        # A draw can be made again, so it need not survive a power cut before its trial starts.
+        write_trial(trial, self._study.trial(trial_id), durable=False)
         self.save()
         return trial
 
-    def _first_rung(self, bracket: Bracket) -> tuple[str, Values, str] | None:
-        for number in range(bracket.first_config, bracket.first_config + bracket.rungs[0].size):
-            trial_id = Place(number, 0).trial_id
-            if trial_id in self.trials:
-                continue
-            taken = {trial.record["config_id"] for trial in self.trials.values()}
-            drawn = None if self._exhausted else self._configurations.draw(number, taken)
-            if drawn is None:
-                self._exhausted = True
-                return None
-            values, config_id = drawn
-            return trial_id, values | self._position(bracket, 0), config_id
-        return None
+    def _first_rung(self, bracket: BracketProgress) -> _Chosen | None:
+        number = None if self.state.exhausted else bracket.next_number()
+        if number is None:
+            return None
+        drawn = self._configurations.draw(number, self.state.config_ids)
+        if drawn is None:
+            self.state.exhausted = True
+            return None
+        values, config_id = drawn
+        return _Chosen(Place(number, 0), bracket.bracket, values, config_id)
 
-    def _promotion(self, bracket: Bracket) -> tuple[str, Values, str] | None:
+    def _promotion(self, bracket: BracketProgress) -> _Chosen | None:
         for rung in range(1, len(bracket.rungs)):
-            past = self._rung(bracket, rung - 1)
-            promoted = {trial.parent_id for trial in self._rung(bracket, rung)}
-            candidates = [trial for trial in past if trial.finished and trial.trial_id not in promoted]
-            past_size = self._expected_size(bracket, rung - 1)
-            # The best of these is beaten by fewer unfinished ones than will be promoted: it is truly at the top.
-            if len(promoted) < bracket.rungs[rung].size and len(candidates) > past_size - bracket.rungs[rung].size:
-                best = min(candidates, key=self._rank, default=None)
-                if best is not None and best.status == "COMPLETED":
-                    number = best.place.number if best.place else 0
-                    values = without_place(best.hyperparameters.values) | self._position(bracket, rung)
-                    values["tuner/trial_id"] = best.trial_id
-                    return Place(number, rung).trial_id, values, best.record["config_id"]
+            below, places = bracket.rungs[rung - 1], bracket.rungs[rung].size
+            expected = bracket.expected_size(rung - 1, exhausted=self.state.exhausted)
+            best = self._rule.choose(below, expected=expected, places=places)
+            if best is not None and best.place is not None:
+                log.debug(
+                    "trial %s is promoted: score %s, %d of %d expected trials have ended, %d places, %d taken",
+                    *(best.trial_id, best.score, len(below.ended), expected, places, len(below.promoted)),
+                )
+                place = Place(best.place.number, rung)
+                values = without_place(best.hyperparameters.values)
+                return _Chosen(place, bracket.bracket, values, best.record["config_id"])
         return None
-
-    def _expected_size(self, bracket: Bracket, rung: int) -> int:
-        """Trials that a rung will have: as planned, or fewer where the space or the survivors ran out."""
-        size = bracket.rungs[rung].size
-        if rung == 0:
-            return min(size, len(self._rung(bracket, 0))) if self._exhausted else size
-        past = self._rung(bracket, rung - 1)
-        if len(past) < self._expected_size(bracket, rung - 1) or not all(trial.finished for trial in past):
-            return size
-        return min(size, sum(trial.status == "COMPLETED" for trial in past))
-
-    def _rung(self, bracket: Bracket, rung: int) -> list[StudyTrial]:
-        numbers = range(bracket.first_config, bracket.first_config + bracket.rungs[0].size)
-        ids = (Place(number, rung).trial_id for number in numbers)
-        return [self.trials[trial_id] for trial_id in ids if trial_id in self.trials]
-
-    def _position(self, bracket: Bracket, rung: int) -> Values:
-        return {
-            "tuner/epochs": bracket.rungs[rung].last_epoch,
-            "tuner/initial_epoch": bracket.rungs[rung].first_epoch,
-            "tuner/bracket": bracket.number,
-            "tuner/round": rung,
-            "tuner/iteration": bracket.iteration,
-        }
-
-    def _baseline_position(self) -> Values:
-        return {"tuner/initial_epoch": 0, "tuner/epochs": self.schedule.max_epochs}
-
-    def _bracket_of(self, number: int) -> Bracket:
-        """The bracket of a configuration; the last one for numbers beyond it."""
-        return next(bracket for bracket in reversed(self.schedule.brackets) if bracket.first_config <= number)
-
-    def _rank(self, trial: StudyTrial) -> tuple[bool, float, str]:
-        """Sorts the best first; failures last; equal scores by configuration number."""
-        if trial.status != "COMPLETED" or trial.score is None:
-            return True, 0.0, trial.trial_id
-        sign = -1.0 if self.objective.direction == "max" else 1.0
-        return False, sign * float(trial.score), trial.trial_id
 
     # Drawing
 
@@ -186,8 +175,18 @@ class StudyOracle(HyperbandOracle):
 
     @property
     def rejected(self) -> Counter[str]:
-        """Reason -> points that the last preview did not take."""
+        """Reason -> number of points that were drawn and rejected."""
         return self._configurations.rejected
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the space has no further configurations."""
+        return self.state.exhausted
+
+    @property
+    def drawn(self) -> int:
+        """The number of configurations that have been drawn."""
+        return len(self.state.config_ids) - (BASELINE in self.trials)
 
     # Finishing
 
@@ -196,11 +195,11 @@ class StudyOracle(HyperbandOracle):
         trial = self.trials[trial_id]
         trial.metrics = MetricsTracker()
         for name in names:
-            direction = direction_of(name)
-            trial.metrics.register(name, direction=direction)
+            trial.metrics.register(name, direction=direction_of(name))
             for row in rows:
                 if np.isfinite(row[name]):
-                    trial.metrics.update(name, float(row[name]), step=int(row["epoch"]))
+                    # `MetricsTracker.update` would look for the best value so far twice, for each epoch and metric.
+                    trial.metrics.metrics[name].update(float(row[name]), int(row["epoch"]))
 
     def finish(self, trial_id: str, status: str, message: str | None = None) -> None:
         """End a trial: `COMPLETED` (it has a score then) or `FAILED` (the worst score)."""
@@ -212,38 +211,23 @@ class StudyOracle(HyperbandOracle):
         trial.status = status if status == "FAILED" or trial.score is not None else "FAILED"
         trial.message = message
         trial.record |= {"finished": now(), "ended": time.time()}
-        self.end_order.append(trial_id)
         self.ongoing_trials = {key: other for key, other in self.ongoing_trials.items() if other is not trial}
+        self.state.end(trial)
         self.save_trial(trial)
         self.save()
-
-    def ranking(self) -> list[StudyTrial]:
-        """Completed trials, the best first, the baseline included."""
-        return sorted((trial for trial in self.trials.values() if trial.status == "COMPLETED"), key=self._rank)
-
-    def scored(self) -> list[StudyTrial]:
-        """Finished trials that have a score, the best first, those that failed after a good epoch included."""
-        sign = -1.0 if self.objective.direction == "max" else 1.0
-        scored = [trial for trial in self.trials.values() if trial.finished and trial.score is not None]
-        return sorted(scored, key=lambda trial: (sign * float(trial.score or 0.0), trial.trial_id))
 
     def may_be_promoted(self, trial: StudyTrial) -> bool:
         """Whether a finished trial can still be continued: too few that are better have finished in its rung."""
         if trial.place is None or trial.status != "COMPLETED":
             return False
-        number, rung = trial.place
-        bracket = self._bracket_of(number)
-        if rung + 1 == len(bracket.rungs) or any(
-            other.parent_id == trial.trial_id for other in self._rung(bracket, rung + 1)
-        ):
-            return False
-        better = [other for other in self._rung(bracket, rung) if self._rank(other) < self._rank(trial)]
-        return len(better) < bracket.rungs[rung + 1].size
+        rungs = self.state.bracket_of(trial.place.number).rungs
+        rung = trial.place.rung
+        is_last = rung + 1 == len(rungs)
+        return not is_last and self._rule.may_choose(trial, rungs[rung], places=rungs[rung + 1].size)
 
     def has_only_failed(self, count: int) -> bool:
         """Whether at least `count` trials have ended, and none of them well."""
-        ended = [self.trials[trial_id] for trial_id in self.end_order]
-        return len(ended) >= count and all(trial.status == "FAILED" for trial in ended)
+        return len(self.end_order) >= count and not self.state.completed
 
     def reopen(self) -> list[StudyTrial]:
         """Make every failed trial one that has still to be run; only while none has completed."""
@@ -252,7 +236,7 @@ class StudyOracle(HyperbandOracle):
             trial.reopen()
             self.save_trial(trial)
         self._take_over(self.trials.values())
-        self.save()
+        self.save(at_once=True)
         return failed
 
     # Keeping
@@ -264,72 +248,52 @@ class StudyOracle(HyperbandOracle):
         """
         self._set_project_dir(str(study.folder.parent), study.folder.name)
         self._study = study
-        found = [trial for folder in sorted(study.folder.glob("trial_*")) for trial in self._read(folder)]
-        self._take_over(found)
+        self._take_over(load_trials(study, self._fits))
         # Stock tuners recognise a project by this file.
         write_json(study.folder / "tuner0.json", {})
-        self.save()
-
-    def _read(self, folder: Path) -> list[StudyTrial]:
-        """The trial in a folder, in a list; an empty one where there is none of ours."""
-        trial = read_trial(folder)
-        if trial is not None and self._fits(trial):
-            return [trial]
-        if not is_of_stock_tuner(folder):
-            # What it held follows from the schedule, and its epochs are in the trial's checkpoint.
-            set_aside(folder)
-        return []
+        self.save(at_once=True)
 
     def _fits(self, trial: StudyTrial) -> bool:
         """Whether a trial that was read is one of this study: its place in the schedule, and its configuration."""
         values = without_place(trial.hyperparameters.values)
         if trial.place is None:
-            trial.hyperparameters.values = values | self._baseline_position()
+            trial.hyperparameters.values = values | baseline_position(self.schedule)
             return True
-        number, rung = trial.place
-        bracket = self._bracket_of(number)
-        if number >= bracket.first_config + bracket.rungs[0].size or rung >= len(bracket.rungs):
+        index = self.schedule.index_of(trial.place.number)
+        if index is None or trial.place.rung >= len(self.schedule.brackets[index].rungs):
             return False
-        place = self._position(bracket, rung)
-        trial.hyperparameters.values = (
-            values | place | ({"tuner/trial_id": Place(number, rung - 1).trial_id} if rung else {})
-        )
+        trial.hyperparameters.values = values | position_at(self.schedule.brackets[index], trial.place)
         try:
-            return self._config_id(values) == trial.record["config_id"]
+            return self._configurations.id_of(values) == trial.record["config_id"]
         except (ValueError, TypeError, KeyError):
             return False
 
     def _take_over(self, trials: Iterable[StudyTrial]) -> None:
         """Make these the oracle's trials."""
-        self.trials = {trial.trial_id: trial for trial in trials}
-        ids = sorted(self.trials, key=lambda trial_id: (self.trials[trial_id].record.get("created", 0.0), trial_id))
-        self.start_order = ids
-        self.end_order = [trial_id for trial_id in ids if self.trials[trial_id].finished]
-        self.ongoing_trials = {key: self.trials[key] for key in ids if not self.trials[key].finished}
+        created = sorted(trials, key=lambda trial: (trial.record.get("created", 0.0), trial.trial_id))
+        self.state = SearchState(self.schedule, self._study_objective, created)
+        # KerasTuner's own names for the same lists.
+        self.trials = self.state.trials
+        self.start_order, self.end_order = self.state.start_order, self.state.end_order
+        self.ongoing_trials = {trial.trial_id: trial for trial in created if not trial.finished}
 
     def save_trial(self, trial: StudyTrial) -> None:
         """Write `trial_<id>/trial.json`, and its copy."""
         write_trial(trial, self._study.trial(trial.trial_id))
 
-    def save(self) -> None:
-        """Write `oracle.json`, in KerasTuner's own form."""
-        write_json(self._study.folder / "oracle.json", self.get_state())
+    def save(self, *, at_once: bool = False) -> None:
+        """Write `oracle.json`, in KerasTuner's own form: `at_once`, or once it is old."""
+        if at_once or time.monotonic() - self._stock_state_written > STOCK_STATE_INTERVAL:
+            write_json(self._study.folder / "oracle.json", self.get_state(), durable=at_once)
+            self._stock_state_written = time.monotonic()
 
     def get_state(self) -> dict[str, Any]:
-        open_brackets = [bracket for bracket in self.schedule.brackets if self._is_open(bracket)]
-        started = [bracket for bracket in self.schedule.brackets if self._rung(bracket, 0)]
-        current = started[-1] if started else self.schedule.brackets[0]
-        self._brackets = [self._stock_bracket(bracket) for bracket in open_brackets if bracket in started]
-        self._current_bracket, self._current_iteration = current.number, current.iteration
+        self._current_bracket, self._current_iteration, self._brackets = self.state.stock_brackets()
         return super().get_state()
 
-    def _is_open(self, bracket: Bracket) -> bool:
-        last = len(bracket.rungs) - 1
-        return len(self._rung(bracket, last)) < self._expected_size(bracket, last)
 
-    def _stock_bracket(self, bracket: Bracket) -> dict[str, Any]:
-        rounds = [
-            [{"past_id": trial.parent_id, "id": trial.trial_id} for trial in self._rung(bracket, rung)]
-            for rung in range(len(bracket.rungs))
-        ]
-        return {"bracket_num": bracket.number, "rounds": rounds}
+def _sharing_space(space: keras_tuner.HyperParameters, values: Values) -> keras_tuner.HyperParameters:
+    """Hyperparameters with values of their own in the same space; KerasTuner's `copy` makes every range anew."""
+    shared = keras_tuner.HyperParameters()
+    shared.__dict__.update(space.__dict__, values=values)
+    return shared

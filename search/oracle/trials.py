@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +13,7 @@ from keras_tuner.src.engine.metrics_tracking import MetricsTracker
 from keras_tuner.src.engine.trial import Trial
 from pydantic import BaseModel, ValidationError
 
+from search.study.folder import Study
 from search.study.ids import Place, is_trial_id, place_of
 from search.system.files import backup_of, read_json, write_with_backup
 from search.trial.contract import Status
@@ -80,10 +81,25 @@ class StudyTrial(Trial):
         self.record = {name: self.record[name] for name in kept if name in self.record} | {"status": "queued"}
 
 
-def write_trial(trial: StudyTrial, folder: Path) -> None:
-    """Durably write a trial's `trial.json` and the copy of it."""
+def write_trial(trial: StudyTrial, folder: Path, *, durable: bool = True) -> None:
+    """Write a trial's `trial.json` and the copy of it; `durable`, so that they survive a power cut."""
     folder.mkdir(exist_ok=True)
-    write_with_backup(folder / FILE, json.dumps(trial.get_state(), indent=1))
+    write_with_backup(folder / FILE, json.dumps(trial.get_state(), indent=1), durable=durable)
+
+
+def load_trials(study: Study, fits: Callable[[StudyTrial], bool]) -> list[StudyTrial]:
+    """The trials in a study's folder that fit it; the damaged files of the others are kept aside.
+
+    What a trial that is set aside contained follows from the schedule, and its epochs are in its checkpoint.
+    """
+    found = []
+    for folder in sorted(study.folder.glob("trial_*")):
+        trial = read_trial(folder)
+        if trial is not None and fits(trial):
+            found.append(trial)
+        elif not is_of_stock_tuner(folder):
+            set_aside(folder)
+    return found
 
 
 def read_trial(folder: Path) -> StudyTrial | None:

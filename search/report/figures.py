@@ -11,7 +11,7 @@ from plotly.subplots import make_subplots
 
 from search.report.history import History
 from search.report.parts import Plot, plural, table_of
-from search.results.snapshot import FAILURES
+from search.results.tally import FAILURES
 from search.study.ids import BASELINE
 
 # Seen under the common colour blindnesses, on white and on dark paper alike.

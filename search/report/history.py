@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 
 from search.results import frames as results
-from search.results.snapshot import FAILURES, Snapshot, snapshot_from_disk
+from search.results.snapshot import Snapshot, snapshot_from_disk
+from search.results.tally import FAILURES
 from search.study.config import StudyConfig
 from search.study.folder import Study
 from search.study.ids import BASELINE

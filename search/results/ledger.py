@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hyperparameters.dimensions import plain
 from search.study.columns import TRIAL_COLUMNS, epoch_columns, metric_names
 from search.study.folder import Study
-from search.system.csv_files import append_csv, csv_lines, read_csv, write_csv
+from search.system.csv_files import GrowingCsv, append_csv, csv_lines, read_csv, write_csv
 
 if TYPE_CHECKING:
     from search.oracle.study_oracle import StudyOracle
@@ -28,14 +28,12 @@ class Ledger:
             *(f"hp:{name}" for name in hyperparameters),
             *(f"metric:{name}" for name in self.metrics),
         )
-        self._gathered: dict[str, int] = {}
-        self._finished: dict[str, dict[str, Any]] = {}
+        self._readers: dict[str, GrowingCsv] = {}
         # Bytes of `trials.csv` that stay, and how many ended trials they hold.
         self._settled = self._written = 0
 
     def rebuild_trials(self, oracle: StudyOracle) -> None:
         """Write `trials.csv` anew: every trial, in the order in which they were started."""
-        self._finished.clear()
         write_csv(self._study.trials_csv, self._columns, self.rows(oracle), durable=False)
         self._settled = 0
 
@@ -47,9 +45,9 @@ class Ledger:
         """
         path = self._study.trials_csv
         if not self._settled or not path.exists():
-            write_csv(path, self._columns, map(self._row, self._ended(oracle)), durable=False)
+            write_csv(path, self._columns, map(self.trial_row, self._ended(oracle)), durable=False)
             self._settled, self._written = path.stat().st_size, len(oracle.end_order)
-        new = [self._row(oracle.trials[trial_id]) for trial_id in oracle.end_order[self._written :]]
+        new = [self.trial_row(oracle.trials[trial_id]) for trial_id in oracle.end_order[self._written :]]
         ended = csv_lines(new, self._columns).encode()
         under_way = csv_lines(map(self.trial_row, oracle.ongoing_trials.values()), self._columns).encode()
         with path.open("r+b") as file:
@@ -60,18 +58,10 @@ class Ledger:
 
     def rows(self, oracle: StudyOracle) -> list[dict[str, Any]]:
         """The rows of `trials.csv` as values, in the order in which the trials were started."""
-        return [self._row(oracle.trials[trial_id]) for trial_id in oracle.start_order]
+        return [self.trial_row(oracle.trials[trial_id]) for trial_id in oracle.start_order]
 
     def _ended(self, oracle: StudyOracle) -> list[StudyTrial]:
         return [oracle.trials[trial_id] for trial_id in oracle.end_order]
-
-    def _row(self, trial: StudyTrial) -> dict[str, Any]:
-        """A trial's row, computed once where it will not change any more."""
-        if not trial.finished:
-            return self.trial_row(trial)
-        if trial.trial_id not in self._finished:
-            self._finished[trial.trial_id] = self.trial_row(trial)
-        return self._finished[trial.trial_id]
 
     def rebuild_epochs(self, oracle: StudyOracle) -> None:
         """Write `epochs.csv` anew from the trials' own files; a damaged one of a finished trial is mended from it."""
@@ -85,18 +75,26 @@ class Ledger:
             if oracle.trials[trial_id].finished and known.keys() > {row["epoch"] for row in own}:
                 own = [known[epoch] for epoch in sorted(known, key=int)]
                 write_csv(self._study.trial(trial_id) / "epochs.csv", self._epoch_columns, own)
-            self._gathered[trial_id] = len(own)
+            if not oracle.trials[trial_id].finished:
+                self._reader(trial_id).read()  # what is in the file already is not gathered again
             rows += own
         write_csv(self._study.epochs_csv, self._epoch_columns, rows)
 
     def gather_epochs(self, trial_id: str) -> list[dict[str, str]]:
         """Append a trial's new epochs to the study's `epochs.csv`; returns them."""
-        own = self.epochs_of(trial_id)
-        new = own[self._gathered.get(trial_id, 0) :]
+        new = [row for row in self._reader(trial_id).read() if _is_epoch(row)]
         if new:
-            append_csv(self._study.epochs_csv, self._epoch_columns, new)
-            self._gathered[trial_id] = len(own)
+            # Not durable: every row is in the trial's own file, which is.
+            append_csv(self._study.epochs_csv, self._epoch_columns, new, durable=False)
         return new
+
+    def forget(self, trial_id: str) -> None:
+        """Note that a trial has ended: its file does not grow any more."""
+        self._readers.pop(trial_id, None)
+
+    def _reader(self, trial_id: str) -> GrowingCsv:
+        path = self._study.trial(trial_id) / "epochs.csv"
+        return self._readers.setdefault(trial_id, GrowingCsv(path, self._epoch_columns))
 
     def epochs_of(self, trial_id: str) -> list[dict[str, str]]:
         """The epochs that a trial has written down itself."""

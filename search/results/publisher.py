@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,16 +14,14 @@ from search.oracle.trials import StudyTrial
 from search.results.best_file import write_best
 from search.results.hparams import hparams_written, write_hparams, write_hparams_layout
 from search.results.ledger import Ledger, metrics_at_best
+from search.results.pruning import Pruner
 from search.results.search_curves import End, SearchCurves, write_curve_layout
 from search.study.config import StudyConfig
 from search.study.folder import Study
-from search.study.ids import BASELINE, run_of
-from search.trial.checkpoint import weights_file
+from search.study.ids import run_of
 from search.trial.events import mend_trial_events
 from space import Space
 
-# Best trials that keep their checkpoints, for export; the baseline does too.
-KEEP_BEST = 3
 # Columns of the HParams table beside the hyperparameters.
 PLACE = ("config_id", "bracket", "rung", "iteration", "epochs", "parameters", "macs")
 
@@ -39,6 +36,8 @@ class Publisher:
         self.ledger = Ledger(study, list(space.searched), class_names)
         self._started = datetime.fromisoformat(study.frozen()["created"]).timestamp()
         self._busy = 0
+        self._pruner = Pruner(study, oracle)
+        self._best_id: str | None = None
         # TensorBoard's tag -> the metric at the best epoch.
         self._metrics = {f"best/{config.study.objective}": config.study.objective, "best/val_loss": "val_loss"}
 
@@ -60,7 +59,9 @@ class Publisher:
                 self._write_hparams(trial)
             first_epoch = trial.hyperparameters.values["tuner/initial_epoch"]
             mend_trial_events(run, trial.trial_id, self._timed_epochs(trial), first_epoch)
-        self._keep_best()
+            self._pruner.add(trial)
+        self._write_best()
+        self.prune()
 
     def show_workers(self, busy: int) -> None:
         """Show how many trials run now, where that has changed."""
@@ -73,7 +74,14 @@ class Publisher:
         self.ledger.update_trials(self._oracle)
         self._curves.add_end(_end(trial))
         self._write_hparams(trial)
-        self._keep_best()
+        self._write_best()
+        self._pruner.add(trial)
+        self.ledger.forget(trial.trial_id)
+        self.prune()
+
+    def prune(self) -> None:
+        """Remove the checkpoints that nothing can need any more."""
+        self._pruner.prune()
 
     def _timed_epochs(self, trial: StudyTrial) -> list[dict[str, Any]]:
         """A finished trial's epochs as its events show them, with about the time at which each ended."""
@@ -85,13 +93,13 @@ class Publisher:
             time -= row["seconds"]
         return rows
 
-    def _keep_best(self) -> None:
-        """`best.toml`, and the checkpoints that are worth keeping."""
-        ranking = self._oracle.ranking()
-        if ranking:
-            architecture, recipe = configuration_of(self._space, ranking[0].trial_id, ranking[0].hyperparameters.values)
-            write_best(self._study, self._config, ranking[0], architecture, recipe)
-        self.prune()
+    def _write_best(self) -> None:
+        """Write `best.toml`, where another trial is the best now."""
+        best = next(iter(self._oracle.state.completed), None)
+        if best is not None and best.trial_id != self._best_id:
+            architecture, recipe = configuration_of(self._space, best.trial_id, best.hyperparameters.values)
+            write_best(self._study, self._config, best, architecture, recipe)
+            self._best_id = best.trial_id
 
     def _write_hparams(self, trial: StudyTrial) -> None:
         values, at_best = trial.hyperparameters.values, metrics_at_best(trial)
@@ -102,30 +110,6 @@ class Publisher:
         metrics["best/seconds"] = trial.record["total_seconds"]
         run = self._study.tensorboard / run_of(trial.trial_id)
         write_hparams(run, run.name, hparams, metrics, trial.best_step or 0, _ended(trial))
-
-    def prune(self) -> None:
-        """Remove the checkpoints that no promotion, resumption or export can need.
-
-        A trial that failed keeps the one of its best epoch while that is among the best scores.
-        """
-        trials = self._oracle.trials.values()
-        best = {trial.trial_id for trial in [*self._oracle.ranking()[:1], *self._oracle.scored()[:KEEP_BEST]]} | {
-            BASELINE
-        }
-        unfinished = {trial.trial_id: trial for trial in trials if not trial.finished}
-        parents = {trial.parent_id for trial in unfinished.values() if not self._has_checkpoint(trial)}
-        for trial in trials:
-            if trial.finished:
-                needed = trial.trial_id in parents or self._oracle.may_be_promoted(trial)
-                self._remove(trial, "last", unless=needed)
-                self._remove(trial, "best", unless=trial.trial_id in best)
-
-    def _has_checkpoint(self, trial: StudyTrial) -> bool:
-        return weights_file(self._study.trial(trial.trial_id) / "last") is not None
-
-    def _remove(self, trial: StudyTrial, name: str, *, unless: bool) -> None:
-        if not unless:
-            shutil.rmtree(self._study.trial(trial.trial_id) / name, ignore_errors=True)
 
 
 def _end(trial: StudyTrial) -> End:

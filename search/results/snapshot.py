@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from search.oracle.schedule import Schedule, make_schedule
+from search.oracle.schedule import make_schedule
+from search.results.tally import RungView, Tally
 from search.study.columns import is_trial_row
 from search.study.config import StudyConfig
 from search.study.folder import Study
-from search.study.ids import BASELINE
+from search.study.objective import Direction, objective_of
 from search.system.csv_files import read_csv
 from search.system.files import read_json
 
-FAILURES = ("diverged", "out_of_memory", "failed", "lost")
-
-
-@dataclass(frozen=True)
-class RungView:
-    """One rung of the bracket `name`: how many of its trials are done, running and failed."""
-
-    name: str
-    rung: int
-    last_epoch: int
-    size: int
-    done: int
-    running: int
-    failed: int
+UNFINISHED = ("queued", "running")
 
 
 @dataclass(frozen=True)
@@ -37,20 +24,20 @@ class Snapshot:
     """A search at one moment.
 
     Attributes:
-        trials: rows as in `trials.csv`.
+        tally: of the trials that have ended.
+        unfinished: rows of the others.
         running: progress of each running trial, with `trial_id`, `epoch`, `last_epoch`, `phase`, `step`, `steps`,
             `images_per_second`, `worker`, `time`.
         epochs_done, epochs_total: over the whole schedule.
         seconds_left: at the measured speed; None before anything is measured.
-        is_over: whether nothing more will be run, be it less than planned because the space held no more.
+        is_over: whether nothing more will be run, even if it is less than planned because the space held no more.
     """
 
     name: str
     objective: str
-    direction: str
-    rungs: tuple[RungView, ...]
-    trials: tuple[Mapping[str, Any], ...]
-    running: tuple[Mapping[str, Any], ...]
+    tally: Tally
+    unfinished: Sequence[Mapping[str, Any]]
+    running: Sequence[Mapping[str, Any]]
     trials_total: int
     epochs_done: float
     epochs_total: int
@@ -58,81 +45,100 @@ class Snapshot:
     is_over: bool
 
     @property
-    def finished(self) -> int:
-        """Trials that nothing more will be run of."""
-        return sum(row["status"] == "completed" or row["status"] in FAILURES for row in self.trials)
+    def direction(self) -> Direction:
+        """Whether the smallest or the largest score is the best."""
+        return self.tally.objective.direction
 
     @property
-    def failures(self) -> list[Mapping[str, Any]]:
-        """Rows of the trials that failed."""
-        return [row for row in self.trials if row["status"] in FAILURES]
+    def finished(self) -> int:
+        """Number of trials that have ended."""
+        return self.tally.finished
+
+    @property
+    def failures(self) -> Sequence[Mapping[str, Any]]:
+        """Rows of the trials that have failed."""
+        return self.tally.failures
 
     @property
     def best(self) -> Mapping[str, Any] | None:
         """Row of the best completed trial, the baseline included."""
-        return best_row(self.trials, self.direction)
+        return self.tally.best
 
     @property
     def baseline(self) -> Mapping[str, Any] | None:
-        """Row of the baseline, where it has completed."""
-        rows = [row for row in self.trials if row["trial_id"] == BASELINE and row["status"] == "completed"]
-        return rows[0] if rows else None
+        """Row of the baseline, once it has completed."""
+        return self.tally.baseline
+
+    @property
+    def rungs(self) -> list[RungView]:
+        """Every rung of the schedule."""
+        return self.tally.rungs(self._busy)
+
+    def rungs_under_way(self) -> tuple[list[RungView], int, int]:
+        """The rungs of the brackets under way; the number of brackets done, and of those that have not begun."""
+        return self.tally.rungs_under_way(self._busy)
+
+    @property
+    def _busy(self) -> list[Mapping[str, Any]]:
+        return [row for row in self.unfinished if row["status"] == "running"]
 
 
 def take_snapshot(
-    study: Study, config: StudyConfig, schedule: Schedule, rows: Sequence[Mapping[str, Any]], workers: int
+    study: Study, config: StudyConfig, tally: Tally, unfinished: Iterable[Mapping[str, Any]], workers: int
 ) -> Snapshot:
-    """The state of a search.
+    """The state of a search, at a cost that does not grow with the trials that have ended.
 
     Args:
         study: supplies the running trials' progress files.
         config: of the study.
-        schedule: what it will run.
-        rows: of `trials.csv`, as values or text.
+        tally: of the trials that have ended.
+        unfinished: rows of `trials.csv` of the other trials, as values or text.
         workers: trials that run at a time, for the time left.
     """
-    typed = tuple(_typed(row) for row in rows)
-    running = tuple(_progress(study, row) for row in typed if row["status"] == "running")
-    done = sum(_epochs(row) for row in typed if row["status"] not in ("queued", "running"))
-    in_flight = sum(_epochs_in_flight(report) for report in running)
+    waiting = [typed_row(row) for row in unfinished]
+    running = [_progress(study, row) for row in waiting if row["status"] == "running"]
+    done = tally.epochs + sum(_epochs_in_flight(report) for report in running)
+    created = tally.finished + len(waiting)
     is_over = study.finished_file.exists()
-    total = round(done) if is_over else schedule.epochs
-    trials_total = len(typed) if is_over else schedule.trials
+    epochs_total = tally.epochs if is_over else tally.schedule.epochs
+    trials_total = created if is_over else tally.schedule.trials
     return Snapshot(
         name=config.study.name,
-        objective=config.study.objective,
-        direction=config.study.direction,
-        rungs=tuple(_rungs(schedule, typed)),
-        trials=typed,
+        objective=tally.objective.name,
+        tally=tally,
+        unfinished=waiting,
         running=running,
         trials_total=trials_total,
-        epochs_done=done + in_flight,
-        epochs_total=total,
-        seconds_left=_seconds_left(typed, total - done - in_flight, trials_total - len(typed), workers),
+        epochs_done=done,
+        epochs_total=epochs_total,
+        seconds_left=tally.seconds_left(epochs_total - done, trials_total - created, workers),
         is_over=is_over,
     )
 
 
 def snapshot_from_disk(study: Study) -> Snapshot:
     """The state of a search from its folder alone, while it runs or after."""
+    return snapshot_of_rows(study, trial_rows(study))
+
+
+def trial_rows(study: Study) -> list[dict[str, Any]]:
+    """The rows of a study's `trials.csv`, with numbers; what is no row of it is left out."""
+    return [typed_row(row) for row in read_csv(study.trials_csv) if is_trial_row(row)]
+
+
+def snapshot_of_rows(study: Study, rows: Sequence[Mapping[str, Any]]) -> Snapshot:
+    """The state of a search of which these are all trials so far."""
     config = study.config()
     workers, configurations = study.noted_plan()
     schedule = make_schedule(config.hyperband)
     if configurations is not None:
         schedule = schedule.limited_to(configurations)
-    rows = [row for row in read_csv(study.trials_csv) if is_trial_row(row)]
-    return take_snapshot(study, config, schedule, rows, workers)
+    ended = [row for row in rows if row["status"] not in UNFINISHED]
+    tally = Tally(schedule, objective_of(config.study.objective), ended)
+    return take_snapshot(study, config, tally, [row for row in rows if row["status"] in UNFINISHED], workers)
 
 
-def best_row(rows: Sequence[Mapping[str, Any]], direction: str) -> Mapping[str, Any] | None:
-    """The completed row with the best score; the first of equals."""
-    scored = [row for row in rows if row["status"] == "completed" and row["score"] is not None]
-    if not scored:
-        return None
-    return max(scored, key=lambda row: row["score"] if direction == "max" else -row["score"])
-
-
-def _typed(row: Mapping[str, Any]) -> dict[str, Any]:
+def typed_row(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row with numbers where `trials.csv` has text."""
     typed = dict(row)
     for name in ("score", "train_seconds", "total_seconds", "parameters", "macs"):
@@ -155,38 +161,6 @@ def _kind(default: object) -> type | tuple[type, ...]:
     return str if isinstance(default, str) else (int, float)
 
 
-def _epochs(row: Mapping[str, Any]) -> int:
-    return int(row["last_epoch"] - row["first_epoch"] + 1)
-
-
 def _epochs_in_flight(report: Mapping[str, Any]) -> float:
     inside = report["step"] / report["steps"] if report["phase"] == "train" and report["steps"] else 0.0
     return float(report["epoch"] - report["first_epoch"] + (1.0 if report["phase"] == "validate" else inside))
-
-
-def _rungs(schedule: Schedule, rows: Sequence[Mapping[str, Any]]) -> list[RungView]:
-    counts = Counter((row["iteration"], row["bracket"], row["rung"], row["status"]) for row in rows)
-    views = []
-    for bracket in schedule.brackets:
-        for number, rung in enumerate(bracket.rungs):
-            place = (bracket.iteration, bracket.number, number)
-            failed = sum(counts[(*place, status)] for status in FAILURES)
-            done = counts[(*place, "completed")] + failed
-            running = counts[(*place, "running")]
-            views.append(RungView(bracket.name, number, rung.last_epoch, rung.size, done, running, failed))
-    return views
-
-
-def _seconds_left(rows: Sequence[Mapping[str, Any]], epochs: float, trials: int, workers: int) -> float | None:
-    """Remaining epochs at the measured time of one, and what remaining trials take to start, shared by the workers.
-
-    The two are told apart, because first rungs, which come first, are mostly starting.
-    """
-    finished = [row for row in rows if row["status"] == "completed" and row["total_seconds"]]
-    trained = sum(_epochs(row) for row in finished)
-    if not trained:
-        return None
-    total = sum(row["total_seconds"] for row in finished)
-    training = sum(row["train_seconds"] or row["total_seconds"] for row in finished)
-    start = max(0.0, total - training) / len(finished)
-    return max(0.0, epochs * training / trained + trials * start) / max(1, workers)

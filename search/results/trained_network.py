@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from search.errors import UserError
-from search.results.snapshot import best_row, snapshot_from_disk
+from search.results.snapshot import snapshot_from_disk
 from search.study.config import StudyConfig
 from search.study.folder import Study
 from search.study.prepare import read_space
@@ -39,7 +39,7 @@ def trained_trial(study: Study, trial_id: str | None) -> TrainedTrial:
     """
     config = study.config()
     if trial_id is None:
-        best = best_row(snapshot_from_disk(study).trials, config.study.direction)
+        best = snapshot_from_disk(study).best
         if best is None:
             raise UserError(f"{study.folder}: no trial has completed yet; see deeplab-search status {study.folder}")
         trial_id = str(best["trial_id"])

@@ -56,7 +56,8 @@ def _scalar(tag: str, value: float) -> summary_pb2.Summary.Value:
 def write_events(folder: Path, name: str, events: Sequence[event_pb2.Event], order: int = 0) -> None:
     """Replace an event file."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / file_name(order, name), records([version(), *events]))
+    # Not durable: what a study shows follows from its trials and is written anew where it is damaged.
+    write_atomically(folder / file_name(order, name), records([version(), *events]), durable=False)
 
 
 def file_name(order: int, name: str) -> str:

@@ -58,10 +58,14 @@ def backup_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.bak")
 
 
-def write_with_backup(path: Path, content: str) -> None:
-    """Durably replace a file, then its copy beside it: whichever of the two is damaged, the other one is whole."""
-    for file in (path, backup_of(path)):
-        write_atomically(file, content)
+def write_with_backup(path: Path, content: str, *, durable: bool = True) -> None:
+    """Replace a file, then its copy beside it: whichever of the two is damaged, the other one is whole.
+
+    With `durable`, the file survives a power cut once this returns. The copy need not: it is there against damage done
+    to the file, and syncing it would double the time that this takes.
+    """
+    write_atomically(path, content, durable=durable)
+    write_atomically(backup_of(path), content, durable=False)
 
 
 def folder_bytes(path: Path) -> int:

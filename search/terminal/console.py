@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
@@ -17,6 +17,8 @@ from rich.text import Text
 from search.results.snapshot import Snapshot
 from search.terminal.tables import render, summary_line
 
+# The live picture is drawn at most this often, in seconds: a search must not wait for its screen.
+DRAW_INTERVAL = 0.25
 # Plain lines say where the search stands this often, in seconds.
 PLAIN_INTERVAL = 60.0
 
@@ -26,7 +28,9 @@ class SearchConsole:
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or make_console()
-        self._live = Live(console=self.console, refresh_per_second=4, transient=True) if self._is_terminal else None
+        self._live = Live(console=self.console, auto_refresh=False, transient=True) if self._is_terminal else None
+        self._unsaid: list[RenderableType] = []
+        self._drawn = float("-inf")
         self._reported = time.monotonic()
 
     @property
@@ -40,20 +44,42 @@ class SearchConsole:
 
     def __exit__(self, *_: object) -> None:
         if self._live is not None:
+            self._say_all()
             self._live.stop()
 
     def say(self, line: str, style: str = "") -> None:
         """One line that stays, with the time."""
         stamp = datetime.now().strftime("%H:%M:%S")
-        self.console.print(Text.assemble((f"{stamp}  ", "dim"), (line, style)), soft_wrap=not self._is_terminal)
+        text = Text.assemble((f"{stamp}  ", "dim"), (line, style))
+        if self._live is None or not self._live.is_started:
+            self.console.print(text, soft_wrap=not self._is_terminal)
+            return
+        # A line above the live picture draws all of it anew, so lines that come together appear together.
+        self._unsaid.append(text)
+        if self._is_due:
+            self._say_all()
 
     def update(self, take: Callable[[], Snapshot]) -> None:
         """Draw where the search stands (terminal), or say it once a minute (no terminal); taken only where shown."""
         if self._live is not None:
-            self._live.update(render(take()))
+            if self._is_due:
+                self._say_all()
+                self._live.update(render(take()), refresh=True)
         elif time.monotonic() - self._reported >= PLAIN_INTERVAL:
             self.say(summary_line(take()))
             self._reported = time.monotonic()
+
+    @property
+    def _is_due(self) -> bool:
+        """Whether the live picture has stood long enough."""
+        return time.monotonic() - self._drawn >= DRAW_INTERVAL
+
+    def _say_all(self) -> None:
+        """Print the lines that wait."""
+        self._drawn = time.monotonic()
+        if self._unsaid:
+            self.console.print(Group(*self._unsaid))
+            self._unsaid.clear()
 
 
 class _Console(Console):

@@ -11,45 +11,21 @@ from rich.table import Table
 
 from deeplab import Cost, cost
 from hyperparameters.dimensions import plain
-from hyperparameters.rates import STEPS
-from recipe import Recipe
+from search.oracle.counting import TRAINING_CHOICES, count_networks
 from search.oracle.limits import COSTS, LATENCY, RATES, Limits, Point
 from search.oracle.points import Values
 from space import Space
 
 QUANTILES = (0.0, 0.1, 0.5, 0.9, 1.0)
-RECIPE = frozenset(Recipe.model_fields)  # training choices: the network is the same
 NAMES = ("min", "10 %", "50 %", "90 %", "max")
-
-
-def count_networks(space: Space) -> int:
-    """How many networks the space holds, before limits; a range of real numbers counts as one value."""
-    parents = {parent for offer in space.offers for parent in offer.scope} | {"output_stride", "aspp_branches"}
-    # The values that later hyperparameters depend on -> in how many ways they come about.
-    states: Counter[tuple[tuple[str, Any], ...]] = Counter({(): 1})
-    for offer in space.offers:
-        if offer.name in RECIPE or offer.name in STEPS or offer.dimension.size is None:
-            continue
-        longer: Counter[tuple[tuple[str, Any], ...]] = Counter()
-        for state, ways in states.items():
-            if not offer.exists_at(dict(state)):
-                longer[state] += ways
-            elif offer.key in parents:
-                longer.update({(*state, (offer.key, value)): ways for value in offer.dimension.values()})
-            else:
-                longer[state] += ways * offer.dimension.size
-        states = longer
-    total = 0
-    for state, ways in states.items():
-        point = {**space.fixed, **plain(dict(state))}
-        total += ways * space.rates.count(int(point["output_stride"]), int(point["aspp_branches"]))
-    return total
 
 
 def networks_line(space: Space, points: Sequence[Point]) -> str:
     """The number of networks, and how much of the space fits the limits."""
     count = count_networks(space)
-    real = [name for name, dimension in space.searched.items() if dimension.size is None and name not in RECIPE]
+    real = [
+        name for name, dimension in space.searched.items() if dimension.size is None and name not in TRAINING_CHOICES
+    ]
     line = f"the space holds {count:,} network{'s' * (count != 1)}"
     if real:
         line += f" for each value of {', '.join(real)}, a range of real numbers"

@@ -10,8 +10,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from search.results.snapshot import FAILURES, RungView, Snapshot
+from search.results.snapshot import Snapshot
+from search.results.tally import FAILURES
 from search.study.ids import BASELINE
+from search.study.objective import Objective
 from search.system.wording import duration
 
 # Columns of a terminal from which on the table of trials is shown whole.
@@ -49,10 +51,14 @@ def rung_table(snapshot: Snapshot, most: int | None = None) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=True, header_style="dim")
     for column in ("bracket", "rung", "epochs", "", "trials"):
         table.add_column(column)
-    views = snapshot.rungs
-    if most is not None and len(views) > most:
-        views, table.caption = _under_way(views)
-        table.caption_justify = "left"
+    if most is not None and snapshot.tally.schedule.rungs > most:
+        views, done, waiting = snapshot.rungs_under_way()
+        table.caption, table.caption_justify = (
+            f"and {done} brackets that are done, {waiting} that have not begun",
+            "left",
+        )
+    else:
+        views = snapshot.rungs
     for view in views:
         bar = ProgressBar(total=view.size, completed=view.done, width=20)
         count = f"{view.done}/{view.size}"
@@ -61,17 +67,6 @@ def rung_table(snapshot: Snapshot, most: int | None = None) -> Table:
             view.name if view.rung == 0 else "", str(view.rung), f"to {view.last_epoch}", bar, " ".join([count, *notes])
         )
     return table
-
-
-def _under_way(views: Sequence[RungView]) -> tuple[tuple[RungView, ...], str]:
-    """The rungs of brackets that have begun and are not done, and how many brackets are left out."""
-    brackets: dict[str, list[RungView]] = {}
-    for view in views:
-        brackets.setdefault(view.name, []).append(view)
-    done = {name for name, own in brackets.items() if all(view.done >= view.size for view in own)}
-    waiting = {name for name, own in brackets.items() if not any(view.done or view.running for view in own)}
-    shown = tuple(view for view in views if view.name not in done | waiting)
-    return shown, f"and {len(done)} brackets that are done, {len(waiting)} that have not begun"
 
 
 def running_table(snapshot: Snapshot) -> Table:
@@ -118,20 +113,19 @@ def trial_line(row: Mapping[str, Any], objective: str) -> str:
     return f"{name} {row['status']}  {objective} {row['score']:.4f}  {epochs}  {duration(row['total_seconds'])}"
 
 
-def trial_table(snapshot: Snapshot, limit: int = 20, width: int = WIDE) -> Table:
+def trial_table(rows: Sequence[Mapping[str, Any]], objective: Objective, limit: int = 20, width: int = WIDE) -> Table:
     """The trials, the best first, with what they cost; with less in a terminal that is narrower than `WIDE`."""
     table = Table(title="trials, best first", title_justify="left", title_style="bold", box=None, header_style="dim")
     table.padding = (0, 2, 0, 0)
     texts = ("trial", "bracket", "rung", "status") if width >= WIDE else ("trial", "status")
-    numbers = (snapshot.objective, "epoch", "size", "MACs") if width >= WIDE else (snapshot.objective, "size")
+    numbers = (objective.name, "epoch", "size", "MACs") if width >= WIDE else (objective.name, "size")
     for column in texts:
         table.add_column(column, no_wrap=True)
     for column in numbers:
         table.add_column(column, justify="right", no_wrap=True)
-    sign = -1 if snapshot.direction == "max" else 1
-    ranked = sorted(snapshot.trials, key=lambda row: (row["status"] != "completed", sign * (row["score"] or 0.0)))
+    ranked = sorted(rows, key=lambda row: (row["status"] != "completed", -objective.sign * (row["score"] or 0.0)))
     for row in ranked[:limit]:
-        cells = _cells(row, snapshot.objective)
+        cells = _cells(row, objective.name)
         table.add_row(*(cells[column] for column in (*texts, *numbers)))
     if len(ranked) > limit:
         table.caption_justify = "left"

@@ -1,4 +1,4 @@
-"""Headless Chromium as the tests of pages use it."""
+"""Headless Chromium for the tests of pages."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
 def find_browser() -> str | None:
-    """The browser's program, or None where there is none."""
+    """The path of the browser, or None if there is none."""
     return next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
 @dataclass
 class Visit:
-    """A page that is open, with all that it asked for and complained of."""
+    """An open page, with its error messages and its requests to other hosts."""
 
     page: Page
     complaints: list[str] = field(default_factory=list)
@@ -53,8 +53,8 @@ def visit(profile: Path, **options: Any) -> Iterator[Visit]:
     """A browser with an empty profile and one blank page.
 
     Args:
-        profile: a folder for the profile, new and empty.
-        options: of Playwright's `launch_persistent_context`: `viewport`, `color_scheme` ...
+        profile: a new, empty folder for the profile.
+        options: for Playwright's `launch_persistent_context`: `viewport`, `color_scheme` ...
     """
     with sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(

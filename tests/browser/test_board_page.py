@@ -1,4 +1,4 @@
-"""TensorBoard, as `board` starts it, in a browser: the table, the parallel coordinates, the curves, the pictures."""
+"""TensorBoard, as `board` starts it, in a browser: the table, the parallel coordinates, the curves, the images."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.integration.program import running, wait_until
 
 WIDE = {"width": 1600, "height": 1000}
 PATIENCE = 120_000  # milliseconds
-# The grid's cells lie in slots of its shadow root; hidden ones are kept for later rows.
+# The grid's cells are in slots of its shadow root; hidden ones are kept for later rows.
 TABLE = """grid => {
   const text = cell => cell.querySelector("slot").assignedNodes().map(node => node.textContent.trim()).join("");
   const rows = part => [...grid.shadowRoot.querySelectorAll(part + " tr")].filter(row => !row.hidden)
@@ -51,14 +51,14 @@ def seen(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visi
 
 
 def open_tab(page: Page, tab: str) -> None:
-    """Load TensorBoard anew at one of its pages: it reads the address once, at its start."""
+    """Reload TensorBoard at one of its pages, because it reads the address only once, when it starts."""
     base = page.url.partition("#")[0]
     page.goto("about:blank")
     page.goto(f"{base}#{tab}")
 
 
 def is_loaded(url: str) -> bool:
-    """Whether TensorBoard has read the logs so far that it has something to show on each page."""
+    """Whether TensorBoard has read enough of the logs to show something on each page."""
     with urllib.request.urlopen(f"{url}data/plugins_listing", timeout=60) as response:
         plugins = json.loads(response.read())
     return all(plugins[name]["enabled"] for name in ("hparams", "images", "scalars", "custom_scalars"))
@@ -99,7 +99,7 @@ def test_the_hparams_table_has_a_row_a_configuration_with_the_right_values(seen:
 
 def test_the_parallel_coordinates_are_drawn(seen: Visit, trials: pd.DataFrame) -> None:
     open_tab(seen.page, "hparams")
-    # TensorBoard draws the configurations that have every column chosen, which at first are these five and the metrics.
+    # TensorBoard draws the configurations that have a value in every selected column: initially these and the metrics.
     seen.page.get_by_text("Parallel Coordinates View").click()
     lines = seen.page.locator("tf-hparams-parallel-coords-plot .foreground path")
     last = trials.sort_values("last_epoch").groupby("config_id").tail(1)

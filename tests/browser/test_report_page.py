@@ -1,4 +1,4 @@
-"""The report as a reader's browser shows it: light, dark, narrow, printed, by keyboard and screen reader."""
+"""The report as shown by a reader's browser: light, dark, narrow, printed, by keyboard and screen reader."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=LOOKS)
 def seen(request: pytest.FixtureRequest, report: Path, tmp_path: Path) -> Iterator[Visit]:
-    """The page, drawn."""
+    """The rendered page."""
     with visit(tmp_path / "profile", **LOOKS[request.param]) as seen:
         show(seen.page, report)
         yield seen
@@ -49,7 +49,7 @@ def test_every_plot_is_drawn_nothing_is_complained_of_or_fetched_and_axe_is_cont
     assert plots.count() > 12
     for number in range(plots.count()):
         plot = plots.nth(number)
-        # Marks of the data, not the axes alone.
+        # The marks of the data, not just the axes.
         assert plot.locator(".trace, .bars .point, .points path").count() > 0, plot.get_attribute("data-figure")
         assert plot.get_attribute("aria-label")
     assert page.locator("#no-plots").is_hidden()

@@ -81,7 +81,7 @@ def test_every_mistake_in_the_space_is_in_one_message(tmp_path: Path, tiny: Tabl
     }
     said = (
         "5 mistakes",
-        "'ResNet999'; allowed are",
+        "'ResNet999'; allowed:",
         "min (=64) must not be above max (=32)",
         "given 2.5",
         "filters: no",
@@ -136,7 +136,7 @@ def damage_missing_folder(data: Path) -> tuple[str, ...]:
 def damage_empty_split(data: Path) -> tuple[str, ...]:
     for image in (data / "val" / "images").iterdir():
         image.unlink()
-    return (str(data / "val" / "images"), "holds no .jpg")
+    return (str(data / "val" / "images"), "contains no .jpg")
 
 
 def damage_image_without_mask(data: Path) -> tuple[str, ...]:
@@ -152,8 +152,8 @@ def damage_files(data: Path) -> tuple[str, ...]:
     image.write_bytes(image.read_bytes()[: image.stat().st_size // 2])
     return (
         "the data have 3 errors",
-        f"its mask {data / 'train' / 'masks' / '1.png'} 41x48; they must be of one size",
-        f"{data / 'val' / 'masks' / '0.png'} holds the values 7; expected class ids 0 to 1",
+        f"its mask {data / 'train' / 'masks' / '1.png'} is 41x48; they must have the same size",
+        f"{data / 'val' / 'masks' / '0.png'} contains the values 7; expected class ids 0 to 1",
         f"Cannot read image {image}: image file is truncated",
     )
 

@@ -1,4 +1,4 @@
-"""One entry of `[space]`: value, choice or range; each mistake in one sentence."""
+"""One entry of `[space]`: a value, choice or range; each mistake gives one sentence."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def searched(name: str, given: Any) -> Dimension:
 @pytest.mark.parametrize(
     ("name", "given", "message"),
     [
-        ("aspp_filter", 64, "no such hyperparameter; there are encoder, output_stride, aspp_tap, "),
+        ("aspp_filter", 64, "no such hyperparameter; available: encoder, output_stride, aspp_tap, "),
         ("aspp_filters", "64", "given '64'; expected a whole number."),
         ("aspp_filters", True, "given True; expected a whole number."),
         ("aspp_filters", 64.0, "given 64.0; expected a whole number."),
-        ("aspp_filters", 0, "given 0; allowed is 1 to 4096."),
+        ("aspp_filters", 0, "given 0; allowed: 1 to 4096."),
         ("aspp_filters", [], "given an empty list; list the values to choose from."),
         ("aspp_filters", [64, "x"], "given 'x'; expected a whole number."),
         ("aspp_filters", {"min": 9, "max": 3}, "min (=9) must not be above max (=3)."),
@@ -44,18 +44,18 @@ def searched(name: str, given: Any) -> Dimension:
         ),
         ("weight_decay", {"min": 0, "max": 0.1, "sampling": "log"}, "sampling 'log' needs min above 0; given 0.0."),
         ("weight_decay", False, "given False; expected a number."),
-        ("learning_rate", float("nan"), "given nan; allowed is 1e-09 to 10."),
-        ("aspp_rate", 0, "given 0; allowed is 1 to 10000."),
-        ("aspp_rate", -1, "given -1; allowed is 1 to 10000."),
-        ("batch_size", 0, "given 0; allowed is at least 1."),
+        ("learning_rate", float("nan"), "given nan; allowed: 1e-09 to 10."),
+        ("aspp_rate", 0, "given 0; allowed: 1 to 10000."),
+        ("aspp_rate", -1, "given -1; allowed: 1 to 10000."),
+        ("batch_size", 0, "given 0; allowed: at least 1."),
         ("aspp_rates", [6, 12], "no such hyperparameter; rates are given by aspp_branches, aspp_rate"),
-        ("aspp_dropout", {"min": 0, "max": 0.9, "step": 1e-6}, "step (=1e-06) makes 900,001 values; at most 1,000 "),
-        ("encoder", "ResNet51", "given 'ResNet51'; allowed are ResNet50, "),
+        ("aspp_dropout", {"min": 0, "max": 0.9, "step": 1e-6}, "step (=1e-06) gives 900,001 values; at most 1,000 "),
+        ("encoder", "ResNet51", "given 'ResNet51'; allowed: ResNet50, "),
         ("encoder", {"min": 1, "max": 2}, "given a range; expected a value or a list of values."),
-        ("output_stride", 4, "given 4; allowed are 8, 16, 32."),
+        ("output_stride", 4, "given 4; allowed: 8, 16, 32."),
         ("aspp_pooling", 1, "given 1; expected true or false."),
         ("aspp_tap", ["stage4", 5], "given 5; expected a name."),
-        ("normalization", "layer", "given 'layer'; allowed are batch, group."),
+        ("normalization", "layer", "given 'layer'; allowed: batch, group."),
     ],
 )
 def test_a_mistake_is_one_sentence(name: str, given: Any, message: str) -> None:

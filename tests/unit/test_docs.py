@@ -1,4 +1,4 @@
-"""The documentation says what the code does: its tables, columns, examples and links."""
+"""The documentation agrees with the code: its tables, columns, examples and links."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from docs import drawing, tables
 from hyperparameters.dimensions import CATALOGUE
 from recipe import Recipe
 from search.errors import UserError
-from search.results.publisher import KEEP_BEST, PLACE
+from search.results.pruning import KEEP_BEST
+from search.results.publisher import PLACE
 from search.study.columns import TRIAL_COLUMNS, epoch_columns
 from search.study.reading import parse_config
 from search.trial.contract import Status
@@ -97,7 +98,7 @@ def test_columns_are_those_of_the_csv_files():
 
 
 def test_statuses_are_those_of_a_trial():
-    never_shown = {"interrupted"}  # such a trial stays `running`, and goes on
+    never_shown = {"interrupted"}  # such a trial stays `running` and is continued later
     assert (
         set(first_column(section("results.md", "Statuses"))) == {"queued", "running", *get_args(Status)} - never_shown
     )

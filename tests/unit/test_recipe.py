@@ -1,4 +1,4 @@
-"""The recipe: what is refused, the learning-rate curve, what `compile_model` makes ready."""
+"""The recipe: refused values, the learning-rate schedule, and what `compile_model` prepares."""
 
 from __future__ import annotations
 

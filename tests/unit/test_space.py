@@ -1,4 +1,4 @@
-"""The space: hyperparameters -> network and recipe -> hyperparameters, conditions, and rates that would see padding."""
+"""The space: hyperparameters -> network and recipe -> hyperparameters, conditions, and rates that see only padding."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def problems(image_size: tuple[int, int] = (512, 512), **table: Any) -> list[str
 
 
 def whole(low: int, high: int) -> st.SearchStrategy[Any]:
-    """A fixed value, a choice, a range, with a step or logarithmic."""
+    """A fixed value, a choice, or a range, which may be stepped or logarithmic."""
     ends = st.lists(st.integers(low, high), min_size=2, max_size=2, unique=True).map(sorted)
     ranges = ends.map(lambda ends: {"min": ends[0], "max": ends[1]})
     stepped = st.builds(lambda ends, step: {**ends, "step": step}, ranges, st.integers(1, 4))
@@ -98,12 +98,12 @@ def has_parent(name: str, table: dict[str, Any]) -> bool:
     return any(condition.holds(value) for value in values)
 
 
-# Why a table of mere allowed values may be no space all the same.
+# Reasons why a table of allowed values may still not be a valid space.
 NO_SPACE = ("nothing is left of the range", "cannot give output_stride", "must be shallower")
 
 
 def parsed(table: dict[str, Any], image_size: tuple[int, int]) -> Space:
-    """The space of a generated table, or another example where it is none."""
+    """The space of a generated table; rejects the example if it is not a valid space."""
     encoders = table.get("encoder", ["ResNet50"])
     table = {
         name: {encoder: taps for encoder, taps in given.items() if encoder in encoders}
@@ -246,22 +246,22 @@ def test_a_tap_is_offered_where_it_can_be_had() -> None:
     }
     hp = space.hyperparameters()
     assert len({space.architecture(draw_values(hp, [0, number])) for number in range(100)}) == 8
-    assert "aspp_tap: stage4 is left out where output_stride is 32: it cannot be had there." in space.notes
+    assert "aspp_tap: stage4 is left out where output_stride is 32: it is impossible there." in space.notes
 
 
 def test_what_is_left_out_is_said_once_for_all_encoders() -> None:
     encoders = ["ResNet50", "MobileNetV2"]
     both = parse(encoder=encoders, output_stride=[16, 32], aspp_tap=["stage4", "stage5"])
-    assert both.notes == ("aspp_tap: stage4 is left out where output_stride is 32: it cannot be had there.",)
+    assert both.notes == ("aspp_tap: stage4 is left out where output_stride is 32: it is impossible there.",)
     taps = {"ResNet50": ["stage4", "stage5"], "MobileNetV2": "stage5"}
     one = parse(encoder=encoders, output_stride=[16, 32], aspp_tap=taps)
-    assert one.notes == ("aspp_tap: stage4 of ResNet50 is left out where output_stride is 32: it cannot be had there.",)
+    assert one.notes == ("aspp_tap: stage4 of ResNet50 is left out where output_stride is 32: it is impossible there.",)
 
 
 def test_a_layer_of_two_names_is_one_choice() -> None:
     space = parse(aspp_tap=["stage4", "conv4_block6_out", "conv4_block5_out"])
     assert space.searched["aspp_tap"].choices == ("stage4", "conv4_block5_out")
-    assert space.notes[0].startswith("aspp_tap: conv4_block6_out of ResNet50 is stage4 by another name")
+    assert space.notes[0].startswith("aspp_tap: conv4_block6_out of ResNet50 is the same layer as stage4")
     assert not parse(low_level_tap=["stage2", "conv2_block3_out"]).searched
     assert (
         parse(low_level_tap=["stage3+stage2", ["conv3_block4_out", "stage2"]]).fixed["low_level_tap"] == "stage3+stage2"
@@ -297,10 +297,10 @@ def test_taps_by_encoder() -> None:
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ({"ResNet51": "stage2"}, "low_level_tap: no encoder ResNet51; there are ResNet50, "),
+        ({"ResNet51": "stage2"}, "low_level_tap: unknown encoder ResNet51; available: ResNet50, "),
         (
             {"MobileNetV2": "stage2"},
-            "low_level_tap: given for MobileNetV2, which the space has not; its enc",
+            "low_level_tap: given for MobileNetV2, which is not in the space; its enc",
         ),
         ({"ResNet50": "block_2_add"}, "low_level_tap: ResNet50 has no layer 'block_2_add' to tap."),
         ({"ResNet50": [3]}, "low_level_tap: given 3; expected a name."),
@@ -359,8 +359,8 @@ def test_rates_that_reach_padding_alone_are_not_offered() -> None:
     assert space.searched["aspp_rate"].values() == tuple(range(2, 8)), "the map is 6x8"
     assert space.searched["aspp_gap_2"].values() == (1, 3, 5)
     assert [note.split(";")[0].split(" are")[0] for note in space.notes] == [
-        "aspp_rate: values from 8 on",
-        "aspp_gap_2: values from 6 on",
+        "aspp_rate: values of 8 and above",
+        "aspp_gap_2: values of 6 and above",
     ]
     point = {"aspp_branches": 2, "aspp_rate": 4}
     assert space.admits(point | {"aspp_gap_2": 3})
@@ -391,7 +391,7 @@ def test_an_output_stride_without_rates_is_dropped() -> None:
     space = parse((128, 128), output_stride=[8, 16, 32], aspp_branches=[1, 2], aspp_rate=[5, 9], aspp_gap_2=[1, 2])
     assert space.searched["output_stride"].choices == (8, 16)
     assert [note for note in space.notes if note.startswith("output_stride")] == [
-        "output_stride: 32 is dropped: its feature map's longer side is 4, and no rates of the ranges are smaller."
+        "output_stride: 32 is dropped: its feature map's longer side is 4, and no rates in the ranges are smaller."
     ]
     assert parse((128, 128), output_stride=[8, 32], aspp_branches=[0, 1], aspp_rate=[5, 9]).notes == ()
 
@@ -426,13 +426,13 @@ def data() -> Any:
 
 @pytest.fixture
 def eager() -> Iterator[None]:
-    """One step of a large graph costs less than its tracing."""
+    """For a single step of a large graph, eager execution costs less than tracing."""
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)
 
 
-# A real step of training each: the slow test here.
+# One real training step each: the slow test in this file.
 @pytest.mark.usefixtures("eager")
 @pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning:keras_tuner")
 @pytest.mark.parametrize(

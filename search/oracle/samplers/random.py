@@ -8,12 +8,28 @@ import numpy as np
 from search.oracle.points import Values
 
 
+class RandomSampler:
+    """Draws every point from the seed, the configuration's number and the attempt, whatever else has happened.
+
+    Args:
+        space: the declared search space.
+        seed: of the study.
+    """
+
+    def __init__(self, space: keras_tuner.HyperParameters, seed: int) -> None:
+        self._space, self._seed = space, seed
+
+    def propose(self, number: int, attempt: int) -> Values:
+        """A random point; see `Sampler.propose`."""
+        return draw_values(self._space, [self._seed, number, attempt])
+
+
 def draw_values(space: keras_tuner.HyperParameters, seed: list[int]) -> Values:
     """A random point of a KerasTuner space, which depends on `seed` alone; only active hyperparameters are in it."""
     seeds = np.random.SeedSequence(seed).generate_state(max(len(space.space), 1))
     values: Values = {}
     for hyperparameter, state in zip(space.space, seeds, strict=False):
-        # Parents come first, so what is drawn so far decides; as `HyperParameters.is_active`, without its copies.
+        # Parents come first, so the values drawn so far decide; like `HyperParameters.is_active`, without its copies.
         if all(condition.is_active(values) for condition in hyperparameter.conditions):
             values[hyperparameter.name] = hyperparameter.random_sample(int(state))
     return values

@@ -16,7 +16,7 @@ REAL_DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 
 
 class MemoryDataset(Dataset):
-    """Image `i` of a split is of the one colour `i` and its mask of the one value `i % 2`, unless samples are given."""
+    """Image `i` of a split has the uniform colour `i` and its mask the value `i % 2`, unless samples are given."""
 
     format = "memory"
 
@@ -63,7 +63,7 @@ MakeFolder = Callable[..., Path]
 
 @pytest.fixture
 def make_folder(tmp_path: Path) -> MakeFolder:
-    """Writes a folder of noise images, with masks that hold each of `values`."""
+    """Write a folder of noise images, with masks that contain each of `values`."""
 
     def make(
         lengths: dict[str, int] | None = None,
@@ -92,7 +92,7 @@ def make_folder(tmp_path: Path) -> MakeFolder:
 
 @pytest.fixture(scope="session")
 def real_data() -> Callable[[str], Path]:
-    """The folder of a real dataset; skips where it is not at hand."""
+    """The folder of a real data set; skips the test if it is not available."""
 
     def find(name: str) -> Path:
         path = REAL_DATA / name

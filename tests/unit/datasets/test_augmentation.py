@@ -1,4 +1,4 @@
-"""Random changes: images and masks move together, and no label is invented."""
+"""Augmentation: images and masks are transformed together, and no label is invented."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_images_and_masks_move_together() -> None:
 
 
 def test_every_image_of_a_batch_moves_its_own_way_and_both_ways() -> None:
-    """A horizontal ramp and a vertical one show zoom and shift: seeds used twice would tie the two together."""
+    """A horizontal and a vertical ramp show zoom and shift; a seed used twice would correlate the two."""
     height = width = 64
     ramp = np.broadcast_to(np.arange(width, dtype=np.uint8) * 2 + 60, (32, height, width))
     images = np.stack([ramp, ramp.transpose(0, 2, 1), ramp * 0], axis=3)
@@ -75,7 +75,7 @@ def test_every_image_of_a_batch_moves_its_own_way_and_both_ways() -> None:
 
 @pytest.mark.parametrize("name", ["flip", "standard", "strong"])
 def test_ignored_pixels_and_the_outside_never_become_a_class(name: str) -> None:
-    # Black where ignored, white where class 2: a wrong label would lie on dark or grey pixels.
+    # Black where ignored, white where class 2: a wrong label would be on dark or grey pixels.
     masks = np.full((16, 48, 64), IGNORED, np.uint8)
     masks[:, 16:, 24:] = 2
     images = np.repeat(np.where(masks == 2, 255, 0).astype(np.uint8)[..., None], 3, axis=3)
@@ -98,7 +98,7 @@ def test_what_comes_from_outside_is_ignored() -> None:
 
 
 def color_changes(images: np.ndarray) -> np.ndarray:
-    """What "strong" does to images beyond "standard": change of brightness, contrast and colourfulness [3, B]."""
+    """The effect of "strong" on images beyond "standard": change of brightness, contrast and colourfulness [3, B]."""
 
     def measures(batch: np.ndarray) -> np.ndarray:
         pixels = batch.reshape(len(batch), -1, 3).astype(float)
@@ -114,7 +114,7 @@ def color_changes(images: np.ndarray) -> np.ndarray:
 
 def test_strong_changes_colours_within_bounds_and_in_both_directions() -> None:
     colored = np.random.default_rng(0).integers(60, 190, (64, 16, 16, 3), dtype=np.uint8)
-    # Of grey images saturation changes nothing, and brightness no contrast.
+    # On grey images, saturation has no effect, and brightness does not change the contrast.
     grey = np.repeat(colored[..., :1], 3, axis=3)
     brightness, contrast, _ = color_changes(grey)
     _, _, saturation = color_changes(colored)

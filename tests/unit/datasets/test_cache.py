@@ -1,4 +1,4 @@
-"""The cache of decoded images: the same bytes, never half, never of other data, no larger than allowed."""
+"""The cache of decoded images: the same bytes, never partial, never from other data, never larger than allowed."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_an_unreadable_image_is_named_and_leaves_no_cache(make_folder, tmp_path:
 
 
 def _build_and_die(source: Dataset, folder: Path) -> None:
-    """Kills its process when all images but the last are written."""
+    """Kills its process when all images except the last are written."""
 
     def progress(done: int, total: int) -> None:
         if done == total - 1:
@@ -130,7 +130,7 @@ def test_a_killed_build_leaves_nothing_that_is_taken_for_whole(memory_dataset, t
     process.start()
     process.join(60)
     assert process.exitcode == -signal.SIGKILL
-    assert list(folder.parent.iterdir())  # it had begun
+    assert list(folder.parent.iterdir())  # the build had begun
     assert open_cache(folder, source) is None
     assert all_samples(build_cache(folder, source, 1e9)) == all_samples(source)
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]

@@ -1,4 +1,4 @@
-"""Colours of classes."""
+"""Class colours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a look over the data finds before training does."""
+"""What a check of the data finds before training would."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_every_broken_file_is_reported_with_its_path(make_folder) -> None:
     problems = open_folder(root).check()
     errors = {problem.path: problem.message for problem in problems if problem.severity == "error"}
     assert set(errors) == {images / "train0.png", *(masks / f"train{index}.png" for index in (1, 2, 3, 4))}
-    assert "one size" in errors[masks / "train1.png"]
+    assert "same size" in errors[masks / "train1.png"]
     assert "values 9" in errors[masks / "train2.png"]
     assert "one channel" in errors[masks / "train3.png"]
     assert [problem.severity for problem in problems] == sorted(problem.severity for problem in problems)
@@ -86,8 +86,8 @@ def test_missing_classes_are_named(memory_dataset) -> None:
     names = ("land", "water", "road")
     data = memory_dataset(samples={"train": [sample([0, 1], 0)], "val": [sample([0, 2], 1)]}, class_names=names)
     problems = data.check()
-    assert found(problems, "warning", "train holds no pixel of road: it can't be learned")
-    assert found(problems, "warning", "val holds no pixel of water: its score can't be measured")
+    assert found(problems, "warning", "train contains no pixels of road: it can't be learned")
+    assert found(problems, "warning", "val contains no pixels of water: its score can't be measured")
 
 
 def test_imbalance_is_named(memory_dataset) -> None:

@@ -63,7 +63,7 @@ def test_an_empty_split_names_what_was_found(make_folder) -> None:
     root = make_folder()
     for file in (root / "val/images").iterdir():
         file.rename(file.with_suffix(".tif"))
-    with pytest.raises(DataError, match=r"val/images holds no \.jpg or \.jpeg or \.png files; found 2 \.tif"):
+    with pytest.raises(DataError, match=r"val/images contains no \.jpg or \.jpeg or \.png files; found 2 \.tif"):
         open_folder(root)
 
 
@@ -94,7 +94,7 @@ def test_without_strict_the_layout_is_reported_and_the_rest_can_be_read(make_fol
 def test_one_stem_twice_is_an_error(make_folder) -> None:
     root = make_folder()
     shutil.copy(root / "train/images/train0.png", root / "train/images/train0.jpeg")
-    with pytest.raises(DataError, match="share one name"):
+    with pytest.raises(DataError, match="have the same name"):
         open_folder(root)
 
 
@@ -117,7 +117,7 @@ def test_hidden_files_are_passed_over_and_upper_case_suffixes_read(make_folder) 
         ('{"classes": ["a", "b\\nc"]}', "pattern"),
         ('{"classes": ["a", "a"]}', "twice"),
         ('{"classes": ["a", "b"], "ignore_index": 256}', "less than or equal to 255"),
-        ('{"classes": ["a", "b"], "ignore_index": 1}', "ignore_index must lie above"),
+        ('{"classes": ["a", "b"], "ignore_index": 1}', "ignore_index must be greater than"),
         ("[" * 100_000, "not valid"),
         ('{"classes": ["a", "b"], "padding": "' + "x" * 1_000_000 + '"}', "larger than"),
     ],
@@ -133,13 +133,13 @@ def test_classes_must_agree_with_the_file(make_folder) -> None:
     root = make_folder()
     assert open_folder(root, classes=3).classes == 3
     for classes in (1, 2, 4):
-        with pytest.raises(DataError, match=f"classes = {classes} does not fit .* names 3: sky, land, tree"):
+        with pytest.raises(DataError, match=f"classes = {classes} does not match .* names 3: sky, land, tree"):
             open_folder(root, classes=classes)
 
 
 def test_without_a_file_classes_must_be_given(make_folder) -> None:
     root = make_folder(names=None)
-    with pytest.raises(DataError, match="number of classes is not known"):
+    with pytest.raises(DataError, match="number of classes is unknown"):
         open_folder(root)
     data = open_folder(root, classes=3)
     assert (data.class_names, data.classes) == (("class_0", "class_1", "class_2"), 3)
@@ -217,7 +217,7 @@ def test_one_changed_pixel_changes_the_fingerprint(
     make_folder, tmp_path: Path, row: int, column: int, part: str
 ) -> None:
     shutil.rmtree(tmp_path / "data", ignore_errors=True)
-    # Much larger than what is read of each file.
+    # Much larger than the part of each file that is read.
     root = make_folder({"train": 1, "val": 1}, size=(96, 96))
     before = open_folder(root).fingerprint()
     file = root / "train" / f"{part}.png"

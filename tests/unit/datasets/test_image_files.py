@@ -1,4 +1,4 @@
-"""Image and mask files of every kind, whole and damaged."""
+"""Image and mask files of every kind, intact and damaged."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_palette_with_transparency_becomes_rgb(tmp_path: Path) -> None:
 
 def test_16_bit_images_are_refused(tmp_path: Path) -> None:
     Image.fromarray(np.full((5, 7), 4000, np.uint16)).save(tmp_path / "a.png")
-    with pytest.raises(DataError, match="expected 8 bits a channel"):
+    with pytest.raises(DataError, match="expected 8 bits per channel"):
         read_image(tmp_path / "a.png")
 
 
@@ -75,7 +75,7 @@ def test_16_bit_masks_are_refused(tmp_path: Path) -> None:
 
 def test_masks_are_never_jpeg(tmp_path: Path) -> None:
     Image.fromarray(noise((5, 7))).save(tmp_path / "m.png", format="JPEG")
-    with pytest.raises(DataError, match="Expected a whole PNG"):
+    with pytest.raises(DataError, match="Expected an intact PNG"):
         read_mask(tmp_path / "m.png")
 
 
@@ -85,7 +85,7 @@ def test_other_formats_are_not_opened_whatever_their_name(tmp_path: Path) -> Non
         read_image(tmp_path / "a.png")
 
 
-# Between one and two times its limit Pillow only warns.
+# Between one and two times its limit, Pillow only warns.
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 @pytest.mark.parametrize("factor", [1.5, 3.0])
 def test_decompression_bombs_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, factor: float) -> None:
@@ -114,7 +114,7 @@ def test_damaged_files_are_data_errors_or_images(tmp_path: Path, kind: str, data
     for _ in range(data.draw(st.integers(0, 3), label="flips") if content else 0):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     (tmp_path / "a.png").write_bytes(content)
-    # Whatever else it raised would end the test.
+    # Any other exception would fail the test.
     with contextlib.suppress(DataError):
         assert read_image(tmp_path / "a.png").dtype == np.uint8
 

@@ -1,4 +1,4 @@
-"""Batches: exact epochs, the same ones again, nothing lost and nothing invented."""
+"""Batches: exact, repeatable epochs; nothing is lost and nothing invented."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def make(dataset: Dataset, split: str = "train", **options: object) -> Pipeline:
 
 
 def order(batches: Iterable[tuple[tf.Tensor, tf.Tensor]]) -> list[list[int]]:
-    """The images of each batch of a `MemoryDataset`, each of which is painted in its own number."""
+    """The images of each batch of a `MemoryDataset`, each of which has its own number as its colour."""
     return [images.numpy()[:, 0, 0, 0].tolist() for images, _ in batches]
 
 
@@ -120,7 +120,7 @@ print(digest(make(data, augment={augment!r}, seed=5), 3))
 @pytest.mark.parametrize("augment", ["none", "strong"])
 def test_cached_images_give_the_same_batches(make_folder, tmp_path: Path, augment: str) -> None:
     source = open_dataset("folder", path=make_folder({"train": 6, "val": 2}), image_size=(20, 24))
-    room = 5 * bytes_an_image(source)  # one image of the split streams
+    room = 5 * bytes_an_image(source)  # one image of the split is not cached
     cached = build_cache(tmp_path / "cache", source, room)
     for epoch in range(2):
         assert digest(make(cached, augment=augment), epoch) == digest(make(source, augment=augment), epoch)
@@ -174,7 +174,7 @@ def test_an_unreadable_image_stops_the_epoch_and_is_named(make_folder) -> None:
         ({"augment": "wild"}, "none, flip, standard, strong; got 'wild'"),
         ({"seed": -1}, "seed must not be negative; got -1"),
         ({"image_size": (0, 5)}, "image_size must be"),
-        ({"split": "test"}, "no images in split 'test'; there is: train"),
+        ({"split": "test"}, "no images in split 'test'; available splits: train"),
     ],
 )
 def test_settings_out_of_range_are_refused(memory_dataset, options: dict[str, object], message: str) -> None:

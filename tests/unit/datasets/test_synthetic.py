@@ -1,4 +1,4 @@
-"""The embedded scenes: repeatable, apart, and made of what they promise."""
+"""The embedded scenes: repeatable, distinct, and with the promised contents."""
 
 from __future__ import annotations
 
@@ -87,12 +87,12 @@ def test_masks_lie_on_what_they_name() -> None:
         image, mask, _ = data.read("train", index)
         for tree, found in brightness.items():
             found.append(image[(mask == TREE) == tree])
-    # Trees are the darkest things of a scene.
+    # Trees are the darkest objects in a scene.
     assert np.concatenate(brightness[True]).mean() < 0.75 * np.concatenate(brightness[False]).mean()
 
 
 def ring(image: np.ndarray, ys: np.ndarray, xs: np.ndarray, radius: float) -> np.ndarray:
-    """Mean colour [N, 3], 0..1, of the circles of that radius around N pixels."""
+    """Mean colour [N, 3], 0..1, of circles with this radius around N pixels."""
     turns = np.linspace(0, 2 * np.pi, 16, endpoint=False)[:, None]
     rows = np.clip((ys + radius * np.sin(turns)).round().astype(int), 0, image.shape[0] - 1)
     columns = np.clip((xs + radius * np.cos(turns)).round().astype(int), 0, image.shape[1] - 1)
@@ -100,7 +100,7 @@ def ring(image: np.ndarray, ys: np.ndarray, xs: np.ndarray, radius: float) -> np
 
 
 def fitted_accuracy(features: np.ndarray, truth: np.ndarray) -> float:
-    """Of a linear classifier fitted to the first two thirds, on the last third; `truth` holds -1 and 1."""
+    """Accuracy on the last third of a linear classifier fitted to the first two; `truth` is -1 or 1."""
     features = np.hstack([features, np.ones((len(features), 1))])
     cut = 2 * len(features) // 3
     weights = np.linalg.lstsq(features[:cut], truth[:cut], rcond=None)[0]
@@ -112,7 +112,7 @@ def with_products(features: np.ndarray) -> np.ndarray:
 
 
 def drawn_pixels(chosen: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]) -> list[tuple[np.ndarray, ...]]:
-    """(image, ys, xs, truth) of 40 pixels of each of two sets, -1 and 1, in every scene that has them."""
+    """(image, ys, xs, truth) of 40 pixels from each of two sets, -1 and 1, in every scene that contains them."""
     data, rng = scenes((96, 128), train_images=150), np.random.default_rng(0)
     found: list[tuple[np.ndarray, ...]] = []
     for index in range(150):
@@ -134,7 +134,7 @@ def test_what_lies_around_a_plot_decides_whether_it_is_crop_or_roof() -> None:
     by_itself = fitted_accuracy(with_products(own), truth)
     by_neighbours = fitted_accuracy(with_products(np.hstack([own, near])), truth)
     by_surroundings = fitted_accuracy(with_products(np.hstack([own, far])), truth)
-    assert by_itself < 0.6  # a guess
+    assert by_itself < 0.6  # little better than guessing
     assert by_itself + 0.05 < by_neighbours < by_surroundings - 0.05
     assert by_surroundings > 0.75
 
@@ -149,7 +149,7 @@ def test_a_row_and_its_surroundings_decide_together_whether_it_is_crop() -> None
     truth = np.concatenate([item[3] for item in found])
     contrast = np.concatenate([ring(image, ys, xs, 0) - ring(image, ys, xs, 5) for image, ys, xs, _ in found])
     far = np.concatenate([ring(image, ys, xs, 28) for image, ys, xs, _ in found])
-    # Each adds nothing of its own: a head without a convolution after the fusion can do no more than this.
+    # A linear combination is not enough: a head without a convolution after the fusion can do no more than this.
     assert fitted_accuracy(np.hstack([contrast, far]), truth) < 0.57
     assert fitted_accuracy(with_products(np.hstack([contrast, far])), truth) > 0.62
 

@@ -1,4 +1,4 @@
-"""Random architectures: any for the data side, small ones to build."""
+"""Random architectures: arbitrary ones for tests on plain data, small ones for tests that build them."""
 
 from __future__ import annotations
 

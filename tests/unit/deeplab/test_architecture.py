@@ -1,4 +1,4 @@
-"""`Architecture`: defaults, what equals what, what is refused and in which words, TOML and back."""
+"""`Architecture`: defaults, equality, refused values and their messages, conversion to and from TOML."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def test_a_wrong_tap_is_answered_with_every_layer_there_is(encoder: str) -> None
 
 
 def unfolded(name: str) -> list[str]:
-    """`block{1..3}_out` and `block2{a,c}_out` as the names they stand for."""
+    """`block{1..3}_out` and `block2{a,c}_out` expanded into the names they stand for."""
     if "{" not in name:
         return [name]
     head, inside, tail = re.split("[{}]", name)

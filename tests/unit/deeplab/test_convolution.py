@@ -1,4 +1,4 @@
-"""Fast dilated convolutions are Keras's own: same weights, same configuration, same numbers and gradients."""
+"""Fast dilated convolutions equal Keras's: same weights, same configuration, same values and gradients."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ PAIRS: dict[str, tuple[Any, Any, dict[str, int]]] = {
 
 @st.composite
 def cases(draw: st.DrawFn) -> dict[str, Any]:
-    """A layer's arguments and the map it sees: rates up to beyond the map, sides odd and even."""
+    """A layer's arguments and its input map: rates up to beyond the map, odd and even sides."""
     strides = draw(st.sampled_from([1, 1, 1, 2]))
-    # TensorFlow's own bfloat16 depthwise gradient is uninitialised memory where a stride leaves taps that see nothing.
+    # TensorFlow's own bfloat16 depthwise gradient is uninitialised memory if a stride leaves taps that see nothing.
     side = st.integers(2 if strides == 2 else 1, 36)
     shape = (draw(st.integers(1, 3)), draw(side), draw(side), draw(st.integers(1, 4)))
     rates = draw(st.tuples(st.integers(1, 24), st.integers(1, 24)) | st.integers(1, 24).map(lambda r: (r, r)))
@@ -103,7 +103,7 @@ def test_equal_to_stock_in_values_and_gradients(kind: str, arguments: dict[str, 
 def test_each_formulation_is_the_convolution_at_any_size(
     sides: tuple[int, int], rates: tuple[int, int], taps: tuple[int, int]
 ) -> None:
-    """Also where the rule would choose another, so that its thresholds may change."""
+    """Even where the rule would choose another formulation, so that its thresholds may change."""
     x = tf.random.stateless_uniform((2, *sides, 2), (0, 1))
     kernel = tf.random.stateless_uniform((*taps, 2, 3), (2, 3))
     rows, columns = (Axis(*axis) for axis in zip(sides, taps, rates, strict=True))

@@ -1,4 +1,4 @@
-"""Cost: the built model's parameters exactly, multiply-accumulates as counted by hand, fast."""
+"""Cost: exactly the built model's parameters, multiply-accumulates as counted by hand, quickly."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_the_tutorial_at_512() -> None:
     assert cost(TUTORIAL, (512, 512), 11).parameters == 17_832_779
 
 
-# A failure is reported as found: to shrink it would build hundreds of models.
+# A failure is reported as found, because shrinking it would build hundreds of models.
 @settings(max_examples=6, deadline=None, phases=[Phase.reuse, Phase.generate])
 @given(architectures(("MobileNetV2",), max_filters=12))
 def test_cost_is_the_built_models(architecture: Architecture) -> None:
@@ -39,7 +39,7 @@ def test_cost_is_the_built_models(architecture: Architecture) -> None:
 
 
 def macs_of(model: keras.Model) -> int:
-    """Counted from the built model's own layers and shapes."""
+    """Multiply-accumulates, counted from the built model's own layers and shapes."""
     total = 0
     for layer in model.layers:
         if isinstance(layer, (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)):
@@ -94,7 +94,7 @@ def test_macs_are_those_of_tensorflows_profiler(fields: dict[str, Any]) -> None:
 
 
 def profiler_macs(model: keras.Model) -> float:
-    """Half the float operations of convolutions and matrix products, by TensorFlow's profiler."""
+    """Half the float operations of convolutions and matrix products that TensorFlow's profiler counts."""
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
@@ -103,7 +103,7 @@ def profiler_macs(model: keras.Model) -> float:
     options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation() | {"output": "none"}
     node = tf.compat.v1.profiler.profile(graph, cmd="op", options=options)
     operations = {}
-    while node.children:  # a list, each node the child of the one before
+    while node.children:  # a list, each node is the child of the one before
         (node,) = node.children
         operations[node.name] = node.float_ops
     return sum(operations.get(name, 0) for name in ("Conv2D", "DepthwiseConv2dNative", "MatMul")) / 2

@@ -1,6 +1,6 @@
-"""The contract of the entries of the encoder table.
+"""The contract for the entries of the encoder table.
 
-By default of one network a family; of all with `make grid`.
+By default for one network per family; for all with `make grid`.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ TESTED = [pytest.param(name, marks=[] if name in FAMILIES else pytest.mark.grid)
 
 @functools.cache
 def network(encoder: str) -> keras.Model:
-    """The application with random weights, normalisations that do something and constant squeeze-and-excitation.
+    """The application with random weights, non-trivial normalisations and constant squeeze-and-excitation.
 
-    That gate depends on the mean of a map, which is another one over a denser map: it is no part of the equivalence.
+    That gate depends on the mean of a map, which differs over a denser map, so it is not part of the equivalence.
     """
     model = application(encoder_entry(encoder))
     random = np.random.default_rng(0)
@@ -50,7 +50,7 @@ def network(encoder: str) -> keras.Model:
         if layer.weights and ("_se_" in layer.name or "squeeze_excite" in layer.name):
             kernel, bias = layer.get_weights()
             layer.set_weights([0 * kernel, random.normal(1, 0.1, bias.shape)])
-        if layer.name.endswith("_layer_scale"):  # ConvNeXt's blocks start as (almost) nothing
+        if layer.name.endswith("_layer_scale"):  # ConvNeXt's blocks initially contribute almost nothing
             layer.set_weights([random.uniform(0.5, 1.5, weight.shape) for weight in layer.get_weights()])
         if isinstance(layer, keras.layers.BatchNormalization):
             gamma, beta, mean, variance = layer.get_weights()
@@ -74,7 +74,7 @@ def dilated(encoder: str, output_stride: int, layers: list[str]) -> keras.Model:
 
 
 def side(encoder: str) -> int:
-    """Of the images to try a network with; keras.applications' Xception takes none below 71."""
+    """Size of the images for trying a network; Xception in keras.applications accepts none below 71."""
     return 96 if encoder == "Xception" else SIDE
 
 
@@ -102,7 +102,7 @@ def test_the_table_matches_the_network(encoder: str) -> None:
 
 @functools.cache
 def original_maps(encoder: str) -> list[np.ndarray]:
-    """What keras.applications' own network computes at the table's taps."""
+    """The output of keras.applications' own network at the table's taps."""
     source = network(encoder)
     outputs = {operation.name: operation.output for operation in source.operations}
     model = keras.Model(source.inputs[0], [outputs[name] for name in encoder_entry(encoder).taps])
@@ -112,7 +112,7 @@ def original_maps(encoder: str) -> list[np.ndarray]:
 @pytest.mark.parametrize("output_stride", [16, 8])
 @pytest.mark.parametrize("encoder", TESTED)
 def test_each_position_that_the_stride_kept_is_unchanged(encoder: str, output_stride: int) -> None:
-    """The map of keras.applications' network is the dense one subsampled, at every tap of the table."""
+    """At every tap of the table, the map of keras.applications' network is the dense one subsampled."""
     strides = encoder_entry(encoder).taps
     dense = dilated(encoder, output_stride, list(strides))(image(encoder))
     for stride, few, many in zip(strides.values(), original_maps(encoder), dense, strict=True):
@@ -139,14 +139,14 @@ def test_on_pixels_it_is_the_application_on_its_own_preprocessing(encoder: str) 
 
 
 def application_on_pixels(encoder: str, weights: list[keras.layers.Layer], x: np.ndarray) -> Any:
-    """What `keras.applications.ENCODER` makes of images, used as its documentation says."""
+    """The output of `keras.applications.ENCODER` for images, used as its documentation says."""
     constructor = getattr(keras.applications, encoder)
     margin = encoder_entry(encoder).stem_padding
     size = x.shape[1] + sum(margin)
     theirs = constructor(include_top=False, weights=None, input_shape=(size, size, 3))
     for layer in theirs.layers:
         if isinstance(layer, keras.layers.Normalization) and layer.weights:
-            # EfficientNet, as its ImageNet weights and the scaling that Keras adds for them come out.
+            # EfficientNet, with the effect of the scaling that Keras adds for its ImageNet weights.
             layer.set_weights([np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225]) ** 2, np.array(0)])
             layer.finalize_state()
     for target, source in zip(weighted(theirs), weights, strict=True):

@@ -1,6 +1,6 @@
-"""Every encoder at every output stride, to the end of the encoder: it learns, and lives on in every file format.
+"""Every encoder at every output stride, to the end of the encoder: it learns, and survives saving in every file format.
 
-By default of one network a family; the whole grid is `make grid` (an hour or two).
+By default for one network per family; `make grid` runs the whole grid (an hour or two).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ HEIGHT, WIDTH, CLASSES = 64, 64, 3
 
 
 def grid(default: set[tuple[str, int]]) -> Any:
-    """All cells of the grid, those that are not of the default run marked."""
+    """All cells of the grid, with those outside the default run marked."""
     cells = [(encoder, stride) for encoder in ENCODERS for stride in OUTPUT_STRIDES]
     marked = [pytest.param(*cell, marks=[] if cell in default else pytest.mark.grid) for cell in cells]
     return pytest.mark.parametrize(("encoder", "output_stride"), marked)
@@ -53,7 +53,7 @@ def test_a_step_trains_every_weight(encoder: str, output_stride: int) -> None:
         assert np.isfinite(gradient).all(), weight.path
     keras.optimizers.SGD(0.01).apply(gradients, weights)
 
-    # With statistics that stay: a bias before a normalisation by the batch rightly has no gradient.
+    # With fixed statistics: a bias before a batch normalisation rightly has no gradient.
     take_statistics_of_one_batch(model)
     target = random.normal(size=(2, HEIGHT, WIDTH, CLASSES)).astype("float32")
     with tf.GradientTape() as tape:
@@ -64,7 +64,7 @@ def test_a_step_trains_every_weight(encoder: str, output_stride: int) -> None:
 
 
 def take_statistics_of_one_batch(model: keras.Model) -> None:
-    """The initial ones are far from any data's: in a deep network signals and gradients vanish under them."""
+    """The initial statistics are far from those of any data: in a deep network, signals and gradients vanish."""
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.0

@@ -1,4 +1,4 @@
-"""The builder under Keras's JAX backend, in processes of their own: a process has one backend."""
+"""The builder under Keras's JAX backend, in separate processes, because a process has only one backend."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from deeplab import Architecture, build_model
 
 ROOT = Path(__file__).resolve().parents[3]
-# Dilated depthwise and full convolutions, several fusions; shallow, for JAX compiles each shape anew.
+# Dilated depthwise and full convolutions, several fusions; shallow, because JAX compiles for each shape.
 ARCHITECTURE = Architecture(
     encoder="MobileNetV2",
     output_stride=8,

@@ -1,4 +1,4 @@
-"""The loss: Keras's own on labelled pixels, nothing on the others."""
+"""The loss: equal to Keras's on labelled pixels, zero on all others."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_pixels_without_a_class_have_no_loss_and_no_gradient(classes: int, ignor
 
 @pytest.mark.parametrize("classes", [1, 5])
 def test_it_takes_logits_not_probabilities(classes: int) -> None:
-    """Certain and right costs nothing; the same answer as probabilities would still cost much."""
+    """A confident, correct answer costs nothing; read as probabilities, it would still cost much."""
     labels, _ = batch(classes)
     right = np.eye(max(classes, 2), dtype="float32")[labels][..., -classes:]
     assert float(MaskedCrossentropy(classes)(labels, 40 * right - 20)) == pytest.approx(0, abs=1e-6)
@@ -80,7 +80,7 @@ def test_nothing_labelled_is_no_loss(classes: int) -> None:
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_large_logits_stay_finite(classes: int, dtype: str) -> None:
     sides = np.array([3e4, -3e4]).astype(dtype)
-    # Binary: the one logit; two classes: their difference.
+    # Binary: the only logit; two classes: the difference of the logits.
     logits: Any = sides[:, None] if classes == 1 else np.stack([np.zeros(2, dtype), sides], axis=-1)
     logits = tf.Variable(logits[None, None])
     for labels, expected in (([1, 0], 0.0), ([0, 1], 3e4)):

@@ -1,4 +1,4 @@
-"""The confusion matrix against counting by hand, and the scores people compare."""
+"""The confusion matrix against counting by hand, and the usual metrics."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def count_by_hand(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np
 
 
 def logits_of(predicted: np.ndarray, classes: int) -> np.ndarray:
-    """Logits whose best class is the given one."""
+    """Logits for which the given class is the most probable."""
     if classes == 1:
         return np.where(predicted == 1, 0.1, -0.1).astype("float32")[..., None]
     return np.eye(classes, dtype="float32")[predicted]

@@ -1,4 +1,4 @@
-"""The built network: the tutorial's numbers, any image size, outputs, gradients, loading without this package."""
+"""The built network: the tutorial's numbers, any image size, outputs, gradients, and loading without this package."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _same_weights_every_run() -> None:
 
 
 def tutorial(height: int, width: int, classes: int) -> keras.Model:
-    """The published network, written from its description alone."""
+    """The published network, written only from its description."""
 
     def block(x: Any, filters: int, size: int, name: str, rate: int = 1) -> Any:
         x = keras.layers.Conv2D(filters, size, padding="same", dilation_rate=rate, use_bias=False, name=f"{name}c")(x)
@@ -93,7 +93,7 @@ def transplant(source: keras.Model, target: keras.Model) -> None:
     ],
 )
 def test_parity_with_the_tutorial(size: tuple[int, int], classes: int) -> None:
-    """Also of sizes that the tutorial's own network has not: there it is that of the padded image, cropped."""
+    """Also at sizes that the tutorial's own network does not support: there, that of the padded image, cropped."""
     height, width = (-(-side // 16) * 16 for side in size)
     reference = tutorial(height, width, classes)
     x = pixels(*size) - 128
@@ -127,7 +127,7 @@ def test_other_sizes_equal_the_padded_image_cropped(output_stride: int, size: tu
         model = build_model(architecture, image_size, 3, preprocessing=False)
         model.set_weights(reference.get_weights())
         np.testing.assert_allclose(model(x), expected, atol=1e-5)
-    # As a graph, where no size is known before it runs.
+    # As a graph, in which no size is known before it runs.
     np.testing.assert_allclose(model.predict(x, verbose=0), expected, atol=1e-5)
 
 
@@ -145,7 +145,7 @@ def test_outputs_agree(classes: int, activation: Any) -> None:
     models = [build_model(Architecture(**SMALL), (64, 85), classes, output=output) for output in outputs]
     kernel, _ = models[0].get_layer("logits_conv").get_weights()
     raw = np.asarray(models[0](pixels(64, 85)))
-    # Centred and scaled, so that several classes occur and are told apart by more than rounding.
+    # Centred and scaled, so that several classes occur and differ by more than rounding.
     mean, deviation = raw.mean((0, 1, 2)), raw.std((0, 1, 2))
     models[0].get_layer("logits_conv").set_weights([kernel / deviation, -mean / deviation])
     for model in models[1:]:
@@ -159,7 +159,7 @@ def test_outputs_agree(classes: int, activation: Any) -> None:
     ranked = np.sort(logits, axis=-1)
     margin = np.abs(logits[..., 0]) if classes == 1 else ranked[..., -1] - ranked[..., -2]
     expected = probabilities[..., 0] > 0.5 if classes == 1 else probabilities.argmax(-1)
-    clear = margin > 1e-5  # the rest is a matter of rounding
+    clear = margin > 1e-5  # for the others, rounding decides
     assert clear.mean() > 0.99
     np.testing.assert_array_equal(ids[clear], expected[clear])
     assert len(np.unique(ids)) > 1
@@ -205,7 +205,7 @@ def assert_every_weight_learns(model: keras.Model) -> None:
 
 
 def test_rates_twice_as_large_at_half_the_stride_see_the_same_pixels() -> None:
-    """Rates count cells of the tapped map: the same reach in pixels takes `rate * 16 / output_stride`."""
+    """Rates count cells of the tapped map: the same reach in pixels requires `rate * 16 / output_stride`."""
     dense = np.random.default_rng(0).normal(size=(1, 16, 24, 5)).astype("float32")
     coarse = dense[:, ::2, ::2]
     answers = {}
@@ -221,7 +221,7 @@ def test_rates_twice_as_large_at_half_the_stride_see_the_same_pixels() -> None:
 
 
 def test_with_group_normalisation_and_a_frozen_encoder_a_batch_of_one_trains_as_any() -> None:
-    """What to do where batches are too small for their statistics: by the batch, images change each other."""
+    """The remedy if batches are too small for batch statistics, with which images influence each other."""
     alone = {}
     for normalization in ("group", "batch"):
         model = build_model(Architecture(**SMALL, normalization=normalization), (64, 64), 3, output="logits")

@@ -1,4 +1,4 @@
-"""Encoder weights from files: which fit, which are refused and in which words."""
+"""Encoder weights from files: which match, which are refused, and the messages."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ SMALL = Architecture(encoder="MobileNetV2", output_stride=8, aspp_filters=8, dec
 
 @pytest.fixture(scope="module")
 def trained() -> keras.Model:
-    """A whole network with its classifier, as a user may have saved it."""
+    """A whole network with its classifier, as a user might have saved it."""
     return keras.applications.MobileNetV2(weights=None, classes=7, input_shape=(96, 96, 3))
 
 
-@pytest.mark.filterwarnings("ignore")  # Keras's, of its legacy format
+@pytest.mark.filterwarnings("ignore")  # Keras's, about its legacy format
 @pytest.mark.parametrize("name", ["w.weights.h5", "w.keras", "w.h5"])
 def test_every_format_with_the_classifier_on_top(trained: keras.Model, tmp_path: Path, name: str) -> None:
     path = tmp_path / name
@@ -53,10 +53,10 @@ def test_imagenet_features_come_through_the_preprocessing() -> None:
         np.testing.assert_allclose(ours[:, ::step, ::step], theirs, atol=1e-4)
 
 
-@pytest.mark.filterwarnings("ignore")  # Keras's, of its legacy format
+@pytest.mark.filterwarnings("ignore")  # Keras's, about its legacy format
 @pytest.mark.parametrize("encoder", ["MobileNetV3Small", "ConvNeXtTiny"])
 def test_kerass_own_file_fits_whatever_it_calls_its_layers(encoder: str, tmp_path: Path) -> None:
-    """Some of its files are older than its layers' names, and nested layers are one entry."""
+    """Some of Keras's files are older than its layer names, and nested layers form one entry."""
     theirs = getattr(keras.applications, encoder)(weights=None, include_top=False, input_shape=(64, 64, 3))
     expected = [value for layer in theirs.layers for value in layer.get_weights()]
     for layer in theirs.layers:
@@ -90,9 +90,9 @@ np.save(sys.argv[1], model.get_layer("Conv1").get_weights()[0])
 """
 
 
-@pytest.mark.filterwarnings("ignore")  # Keras's, of its legacy format
+@pytest.mark.filterwarnings("ignore")  # Keras's, about its legacy format
 def test_two_processes_that_ask_at_once_download_once(tmp_path: Path) -> None:
-    """From Keras's cache, empty at first, with the network's place taken by a file."""
+    """From Keras's cache, which is empty at first, with a local file in place of the download."""
     original = keras.applications.MobileNetV2(weights=None, include_top=False, input_shape=(96, 96, 3))
     original.save(tmp_path / "original.h5")
     environment = {**os.environ, "KERAS_HOME": str(tmp_path / "home"), "PYTHONPATH": str(Path(__file__).parents[3])}
@@ -155,7 +155,7 @@ def test_impossible_download_names_the_file(monkeypatch: pytest.MonkeyPatch, tmp
 
     monkeypatch.setattr("keras.src.utils.file_utils.get_file", unreachable)
     with pytest.raises(
-        EncoderWeightsError, match=r"MobileNetV2 could not be had: .*1\.0_224_no_top\.h5.*\.keras/models"
+        EncoderWeightsError, match=r"MobileNetV2 could not be obtained: .*1\.0_224_no_top\.h5.*\.keras/models"
     ):
         build_model(SMALL, (64, 64), 1, encoder_weights="imagenet")
 

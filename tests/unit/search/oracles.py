@@ -9,16 +9,20 @@ from typing import Any
 
 import keras_tuner
 
+from search.oracle.configurations import Configurations
 from search.oracle.points import Values
+from search.oracle.promotion.synchronous import SynchronousPromotion
+from search.oracle.samplers.random import RandomSampler
 from search.oracle.schedule import make_schedule
 from search.oracle.study_oracle import StudyOracle
 from search.oracle.trials import StudyTrial
 from search.study.config import HyperbandSection
 from search.study.folder import Study
+from search.study.objective import objective_of
 
 # Hundreds of files made durable: on a disk, most of a test's time.
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
-OBJECTIVE = keras_tuner.Objective("val_mean_iou", "max")
+OBJECTIVE = objective_of("val_mean_iou")
 
 
 def large_space() -> keras_tuner.HyperParameters:
@@ -45,16 +49,17 @@ def config_id(values: Values) -> str:
 def make_oracle(folder: Path, *, seed: int = 0, space: Any = None, reject: Any = None, **band: Any) -> StudyOracle:
     """A new oracle that takes over whatever lies in the folder."""
     hyperband = HyperbandSection(**({"max_epochs": 9, "baseline": False} | band))
+    declared = space or large_space()
     oracle = StudyOracle(
         OBJECTIVE,
-        space or large_space(),
+        declared,
         make_schedule(hyperband),
         factor=hyperband.factor,
         iterations=hyperband.iterations,
         min_epochs=hyperband.min_epochs,
         seed=seed,
-        reject=reject or (lambda values: None),
-        config_id=config_id,
+        configurations=Configurations(RandomSampler(declared, seed), reject or (lambda values: None), config_id),
+        promotion=SynchronousPromotion(),
     )
     folder.mkdir(parents=True, exist_ok=True)
     oracle.attach(Study(folder))

@@ -153,7 +153,7 @@ def test_a_promotion_says_what_it_continues(tmp_path: Path) -> None:
 def test_seed_0_is_a_seed(tmp_path: Path) -> None:
     drawn = [make_oracle(tmp_path / str(i), seed=seed).preview() for i, seed in enumerate([0, 0, 1])]
     assert drawn[0] == drawn[1] != drawn[2]
-    stock = HyperbandOracle(OBJECTIVE, seed=0)
+    stock = HyperbandOracle(keras_tuner.Objective(*OBJECTIVE), seed=0)
     assert stock.seed != 0, "KerasTuner has learned it: the override can go"
 
 
@@ -216,7 +216,7 @@ def test_ranking_and_promotion_put_the_best_first(tmp_path: Path) -> None:
     oracle = make_oracle(tmp_path, max_epochs=3)  # 3 configurations, one of which is promoted, then 2
     low, none, high = finished(oracle, [0.2, None, 0.7])
     assert none.status == "FAILED", "completed without a score"
-    assert oracle.ranking() == [high, low]
+    assert list(oracle.state.completed) == [high, low]
     assert oracle.may_be_promoted(high)
     assert not oracle.may_be_promoted(low), "one is promoted, and that one has finished better"
     assert not oracle.may_be_promoted(none)
@@ -348,14 +348,19 @@ def test_the_trials_alone_are_enough(tmp_path: Path, lost: str) -> None:
     (tmp_path / lost).write_text("{")
     after = make_oracle(tmp_path)
     assert after.create_trial("slot").status == "STOPPED"
-    assert [trial.trial_id for trial in after.ranking()] == [trial.trial_id for trial in before.ranking()]
+    assert [trial.trial_id for trial in after.state.completed] == [trial.trial_id for trial in before.state.completed]
     assert json.loads((tmp_path / lost).read_text()) is not None
 
 
 def test_stock_keras_tuner_opens_the_folder(tmp_path: Path) -> None:
     ours = Workers(tmp_path / "study", count=3, failing=0.3).run()
     tuner = keras_tuner.Hyperband(
-        lambda hp: None, OBJECTIVE, max_epochs=9, directory=tmp_path, project_name="study", overwrite=False
+        lambda hp: None,
+        keras_tuner.Objective(*OBJECTIVE),
+        max_epochs=9,
+        directory=tmp_path,
+        project_name="study",
+        overwrite=False,
     )
     theirs = tuner.oracle
     assert theirs.trials.keys() == ours.trials.keys()
@@ -365,7 +370,7 @@ def test_stock_keras_tuner_opens_the_folder(tmp_path: Path) -> None:
         assert (other.status, other.score, other.best_step) == (trial.status, trial.score, trial.best_step)
         assert other.hyperparameters.values == trial.hyperparameters.values
     best = theirs.get_best_trials(1)[0]
-    assert best.score == ours.ranking()[0].score
+    assert best.score == next(iter(ours.state.completed)).score
     assert theirs.populate_space("next")["status"] == "STOPPED"
 
 

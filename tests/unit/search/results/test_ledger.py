@@ -109,16 +109,16 @@ def test_metrics_at_the_best_epoch(oracle: StudyOracle) -> None:
 
 def test_epochs_are_gathered_once(study: Study, oracle: StudyOracle) -> None:
     columns = epoch_columns(CLASSES)
-    own = study.trial("0000-0") / "epochs.csv"
-    write_csv(own, columns, [epoch("0000-0", 1, 0.8)])
+    own = study.trial("0000-1") / "epochs.csv"
+    write_csv(own, columns, [epoch("0000-1", 1, 0.8)])
     ledger = Ledger(study, [], CLASSES)
     ledger.rebuild_epochs(oracle)
-    assert ledger.gather_epochs("0000-0") == []
-    append_csv(own, columns, [epoch("0000-0", 2, 0.6)])
+    assert ledger.gather_epochs("0000-1") == []
+    append_csv(own, columns, [epoch("0000-1", 2, 0.6)])
     with own.open("a") as file:
-        file.write("0000-0,abc,3,0.")
-    assert [row["epoch"] for row in ledger.gather_epochs("0000-0")] == ["2"]
-    assert ledger.gather_epochs("0000-0") == []
+        file.write("0000-1,abc,3,0.")
+    assert [row["epoch"] for row in ledger.gather_epochs("0000-1")] == ["2"]
+    assert ledger.gather_epochs("0000-1") == []
     assert ledger.gather_epochs("0001-0") == [], "a trial that has written nothing yet"
     assert read_csv(study.epochs_csv) == read_csv(own)
 

@@ -81,10 +81,11 @@ import subprocess
 import sys
 from pathlib import Path
 import numpy as np
-from search.curves import SearchCurves, write_curve_layout
-from search.pictures import side_by_side
-from search.tensorboard import TrialEvents, write_hparams, write_hparams_layout
-from search.validation import BestEpoch, Validation
+from search.results.hparams import write_hparams, write_hparams_layout
+from search.results.search_curves import SearchCurves, write_curve_layout
+from search.trial.events import TrialEvents
+from search.trial.pictures import side_by_side
+from search.trial.validation import BestEpoch, Validation
 folder = Path(sys.argv[1])
 one = np.ones((1, 2), np.int64)
 picture = side_by_side(np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint8), np.zeros((8, 8), np.uint8), 255)

@@ -10,9 +10,11 @@ import pytest
 from rich.console import Console
 
 from search.oracle.schedule import make_schedule
-from search.results.snapshot import RungView, Snapshot, snapshot_from_disk, take_snapshot
+from search.results.snapshot import UNFINISHED, Snapshot, snapshot_from_disk, take_snapshot, trial_rows, typed_row
+from search.results.tally import RungView, Tally
 from search.study.columns import TRIAL_COLUMNS
 from search.study.folder import Study
+from search.study.objective import objective_of
 from search.system.csv_files import write_csv
 from search.system.files import write_json
 from search.system.wording import duration
@@ -54,7 +56,10 @@ def study(make_study: Callable[..., Study]) -> Study:
 
 def snapshot_of(study: Study, rows: list[dict[str, Any]] = ROWS, workers: int = 1) -> Snapshot:
     config = study.config()
-    return take_snapshot(study, config, make_schedule(config.hyperband), rows, workers)
+    ended = [typed_row(row) for row in rows if row["status"] not in UNFINISHED]
+    tally = Tally(make_schedule(config.hyperband), objective_of(config.study.objective), ended)
+    unfinished = [row for row in rows if row["status"] in UNFINISHED]
+    return take_snapshot(study, config, tally, unfinished, workers)
 
 
 def progress(study: Study, trial_id: str, **report: Any) -> None:
@@ -126,7 +131,7 @@ def test_from_disk_it_is_the_same(study: Study) -> None:
     on_disk, live = snapshot_from_disk(study), snapshot_of(study)
     assert on_disk.rungs == live.rungs
     assert (on_disk.epochs_done, on_disk.seconds_left) == (live.epochs_done, live.seconds_left)
-    assert [one["score"] for one in on_disk.trials] == [one["score"] for one in live.trials]
+    assert [one["score"] for one in trial_rows(study)] == [one.get("score") for one in ROWS]
 
 
 def test_a_search_that_ends_early_is_over(study: Study) -> None:
@@ -141,7 +146,7 @@ def test_a_search_that_ends_early_is_over(study: Study) -> None:
 def text_of(snapshot: Snapshot, width: int) -> str:
     console = Console(file=io.StringIO(), width=width, record=True, highlight=False, force_terminal=True)
     console.print(render(snapshot))
-    console.print(trial_table(snapshot, limit=3, width=width))
+    console.print(trial_table([typed_row(one) for one in ROWS], snapshot.tally.objective, limit=3, width=width))
     return console.export_text()
 
 

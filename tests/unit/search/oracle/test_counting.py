@@ -13,7 +13,7 @@ from deeplab import Architecture
 from hyperparameters.dimensions import SpaceError
 from hyperparameters.offers import Offer
 from recipe import Recipe
-from search.terminal.plan_tables import count_networks
+from search.oracle.counting import count_configurations, count_networks, is_in_space
 from space import Space
 
 SMALL = st.fixed_dictionaries(
@@ -98,3 +98,28 @@ def test_product_of_independent_choices() -> None:
         for aspp, decoder, norm in product([8, 16], [8, 16, 32], ["batch", "group"])
     }
     assert count_networks(space) == len(built)
+
+
+def test_configurations_count_training_choices_too_and_real_ranges_have_no_end() -> None:
+    def space_of(table: dict[str, Any]) -> Space:
+        return Space.parse(table, recipe=Recipe(), image_size=(128, 128))
+
+    table = {"decoder_depth": [0, 1], "batch_size": [4, 8, 16]}
+    assert (count_networks(space_of(table)), count_configurations(space_of(table))) == (2, 6)
+    assert count_configurations(space_of({})) == 1
+    assert count_configurations(space_of({"learning_rate": {"min": 1e-4, "max": 1e-2}})) is None
+
+
+@pytest.mark.parametrize(
+    ("table", "inside"),
+    [
+        ({}, True),
+        ({"aspp_filters": [128, 256]}, True),
+        ({"aspp_filters": [64, 128]}, False),
+        ({"aspp_filters": 128}, False),
+        ({"aspp_filters": {"min": 128, "max": 512, "step": 64}, "decoder_depth": {"min": 0, "max": 2}}, True),
+    ],
+)
+def test_the_baseline_is_in_the_space_or_not(table: dict[str, Any], inside: bool) -> None:
+    space = Space.parse(table, recipe=Recipe(), image_size=(128, 128))
+    assert is_in_space(space, *space.baseline()) is inside

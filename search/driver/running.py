@@ -1,0 +1,65 @@
+"""A trial in flight, seen from the driver: its limits, and the outcome of the attempt."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import time
+from dataclasses import dataclass
+
+from search.oracle.trials import StudyTrial
+from search.study.config import LimitsSection
+from search.study.folder import Study
+from search.trial.checkpoint import TrainingState, read_state
+from search.trial.contract import Device, Outcome
+
+
+@dataclass
+class Running:
+    """An attempt at a trial.
+
+    Attributes:
+        trial: of the oracle.
+        device: that it occupies.
+        future: of its outcome.
+        started: in seconds since 1970.
+        ended_because: why the driver has ended it, if it has.
+    """
+
+    trial: StudyTrial
+    device: Device
+    future: concurrent.futures.Future[Outcome]
+    started: float
+    ended_because: str | None = None
+
+    def end_if_over(self, limits: LimitsSection, study: Study) -> None:
+        """End the attempt where it takes too long, or has not made a step for too long."""
+        age = time.time() - self.started
+        if limits.trial_minutes is not None and age > 60 * limits.trial_minutes:
+            self.ended_because = f"took longer than {limits.trial_minutes:g} minutes (trial_minutes)"
+        still = time.time() - self._last_sign(study)
+        if limits.epoch_stall_minutes is not None and still > 60 * limits.epoch_stall_minutes:
+            self.ended_because = f"no step for {limits.epoch_stall_minutes:g} minutes (epoch_stall_minutes)"
+        if self.ended_because is not None:
+            self.future.cancel()
+
+    def _last_sign(self, study: Study) -> float:
+        """When the trial last reported a step, or started."""
+        progress = study.trial(self.trial.trial_id) / "progress.json"
+        try:
+            return max(progress.stat().st_mtime, self.started)
+        except FileNotFoundError:
+            return self.started
+
+    def outcome(self, study: Study) -> Outcome:
+        """The outcome of the attempt, which is done; where its process was lost, what its last whole epoch left."""
+        failure = None if self.future.cancelled() else self.future.exception()
+        if self.ended_because is None and failure is None and not self.future.cancelled():
+            return self.future.result()
+        state = read_state(study.trial(self.trial.trial_id) / "last") or TrainingState()
+        return Outcome(
+            "lost",
+            rows=state.rows,
+            train_seconds=state.train_seconds,
+            total_seconds=time.time() - self.started,
+            error=self.ended_because or (f"its process ended: {failure}" if failure else "ended by the driver"),
+        )

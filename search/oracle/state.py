@@ -1,0 +1,96 @@
+"""The trials of a study with the counts and rankings that decisions need, kept up to date as trials start and end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from search.oracle.brackets import BracketProgress
+from search.oracle.ranking import Ranking
+from search.oracle.schedule import Schedule
+from search.oracle.trials import StudyTrial
+from search.study.objective import Objective
+
+
+class SearchState:
+    """Every trial of a study. Each change costs the same in a study of ten trials and of ten thousand.
+
+    Args:
+        schedule: brackets and rungs.
+        objective: which way is better.
+        trials: those that exist already, in the order in which they were created.
+
+    Attributes:
+        trials: by id.
+        start_order, end_order: ids.
+        completed: the trials that have ended well, the best first, the baseline included.
+        scored: the trials that have ended with a score, the best first, failed ones included.
+        config_ids: of the configurations that have a trial.
+        exhausted: whether the space has no further configurations.
+    """
+
+    def __init__(self, schedule: Schedule, objective: Objective, trials: Iterable[StudyTrial] = ()) -> None:
+        self._schedule = schedule
+        self.trials: dict[str, StudyTrial] = {}
+        self.start_order: list[str] = []
+        self.end_order: list[str] = []
+        self.completed = Ranking(objective)
+        self.scored = Ranking(objective, by_score=True)
+        self.config_ids: set[str] = set()
+        self.exhausted = False
+        self._brackets = [BracketProgress(bracket, objective) for bracket in schedule.brackets]
+        self._open = dict(enumerate(self._brackets))
+        for trial in trials:
+            self.add(trial)
+            if trial.finished:
+                self.end(trial)
+
+    def add(self, trial: StudyTrial) -> None:
+        """Take in a trial that has been created."""
+        self.trials[trial.trial_id] = trial
+        self.start_order.append(trial.trial_id)
+        self.config_ids.add(trial.record["config_id"])
+        if trial.place is not None:
+            self.bracket_of(trial.place.number).start(trial, trial.place)
+            self._close(trial.place.number)
+
+    def end(self, trial: StudyTrial) -> None:
+        """Take in the end of a trial."""
+        self.end_order.append(trial.trial_id)
+        if trial.status == "COMPLETED":
+            self.completed.add(trial)
+        if trial.score is not None:
+            self.scored.add(trial)
+        if trial.place is not None:
+            self.bracket_of(trial.place.number).end(trial, trial.place)
+            self._close(trial.place.number)
+
+    def close_brackets(self) -> None:
+        """Drop the brackets that have no trials to start any more, as all unstarted ones of an exhausted space."""
+        self._open = {index: each for index, each in self._open.items() if each.is_open(exhausted=self.exhausted)}
+
+    def bracket_of(self, number: int) -> BracketProgress:
+        """The bracket that starts a configuration. Raises IndexError for a number beyond the schedule."""
+        return self._brackets[self._index_of(number)]
+
+    def open_brackets(self) -> Iterator[BracketProgress]:
+        """The brackets that still have trials to start, in their order."""
+        return iter(self._open.values())
+
+    def stock_brackets(self) -> tuple[int, int, list[dict[str, Any]]]:
+        """Number and iteration of the current bracket, and the open ones, as KerasTuner's `oracle.json` has them."""
+        started = [bracket for bracket in self._brackets if bracket.rungs[0].started]
+        current = (started[-1] if started else self._brackets[0]).bracket
+        still_open = [bracket.stock_state() for bracket in self.open_brackets() if bracket.rungs[0].started]
+        return current.number, current.iteration, still_open
+
+    def _close(self, number: int) -> None:
+        """Drop a configuration's bracket where it has no trials to start any more."""
+        if not self.bracket_of(number).is_open(exhausted=self.exhausted):
+            self._open.pop(self._index_of(number), None)
+
+    def _index_of(self, number: int) -> int:
+        index = self._schedule.index_of(number)
+        if index is None:
+            raise IndexError(f"configuration {number} is beyond the {self._schedule.configurations} of the schedule")
+        return index
