@@ -27,7 +27,16 @@ from tests.faults.trials import (
     trial_processes,
     trials_of,
 )
-from tests.integration.program import Result, Table, deeplab_search, listing, running, wait_until, write_study
+from tests.integration.program import (
+    Result,
+    Table,
+    deeplab_search,
+    deeplab_search_here,
+    listing,
+    running,
+    wait_until,
+    write_study,
+)
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -129,12 +138,18 @@ def test_03_a_restarted_driver_runs_nothing_twice(tmp_path: Path, tiny: Table) -
     assert not epochs_of(study).index.has_duplicates
 
 
+def files_of(study: Path, patterns: tuple[str, ...]) -> list[Path]:
+    return [path for pattern in patterns for path in study.glob(pattern) if path.is_file()]
+
+
 def test_04_reopening_a_finished_search_changes_nothing(study_copy: Path, study: Path) -> None:
-    before = {path: path.read_bytes() for path in study_copy.glob("trial_*/**/*") if path.is_file()}
+    kept = ("*.csv", "trial_*/**/*", "best.toml", "study.toml", "tensorboard/**/*")
+    before = {path: path.read_bytes() for path in files_of(study_copy, kept)}
     again = deeplab_search("run", "tiny.toml", "--workers", "3", cwd=study_copy.parents[1])
     assert again.status == 0, again.all
     assert "starts" not in again.out
-    assert {path: path.read_bytes() for path in study_copy.glob("trial_*/**/*") if path.is_file()} == before
+    assert "against the baseline's" in again.out
+    assert {path: path.read_bytes() for path in files_of(study_copy, kept)} == before
     assert_same_results(study_copy, study)
 
 
@@ -158,9 +173,9 @@ def hopeless(tmp_path_factory: pytest.TempPathFactory, tiny: Table) -> Hopeless:
     weights, gone = folder / "encoder.weights.h5", folder / "gone"
     keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(64, 64, 3)).save_weights(weights)
     changes: Table = {
-        "hyperband": {"max_epochs": 1, "iterations": 4, "baseline": False},
+        "hyperband": {"max_epochs": 1, "iterations": 3, "baseline": False},
         "space": {"encoder_weights": str(weights)},
-        "limits": {"abort_after_failures": 3},
+        "limits": {"abort_after_failures": 2},
     }
     command = ("run", write_study(folder / "tiny.toml", tiny, **changes), "--workers", "2")
     study = folder / "results" / "tiny"
@@ -177,13 +192,13 @@ def hopeless(tmp_path_factory: pytest.TempPathFactory, tiny: Table) -> Hopeless:
 
 def test_05_failures_in_a_row_stop_the_search_and_leave_no_lock(hopeless: Hopeless) -> None:
     assert hopeless.status == 1, hopeless.stopped
-    assert "the first 3 trials failed, all with the same reason: EncoderWeightsError" in hopeless.stopped
+    assert "the first 2 trials failed, all with the same reason: EncoderWeightsError" in hopeless.stopped
     assert "continue with:" in hopeless.stopped
     assert hopeless.lock_holder == []
     assert hopeless.again.status == 0, hopeless.again.all
-    assert "all 3 trials had failed; they are tried again" in hopeless.again.out
+    assert "all 2 trials had failed; they are tried again" in hopeless.again.out
     trials = trials_of(hopeless.study)
-    assert list(trials["status"]) == ["completed"] * 4
+    assert list(trials["status"]) == ["completed"] * 3
     assert trials["error"].isna().all()
 
 
@@ -217,7 +232,7 @@ def test_08_a_configuration_that_kills_its_process_twice_is_never_run_again(kill
     assert trial["error"].startswith("its process ended: killed by SIGKILL")
     assert sum(name == DEADLY for name in killed.processes.values()) == 2
     folder = killed.study.parents[1]
-    again = deeplab_search("run", "tiny.toml", cwd=folder)
+    again = deeplab_search_here("run", "tiny.toml", cwd=folder)
     assert again.status == 0, again.all
     assert "starts" not in again.out
     assert trials_of(killed.study).loc[DEADLY, "attempts"] == 2
@@ -272,7 +287,7 @@ def test_10_a_truncated_file_costs_nothing(study_copy: Path, study: Path) -> Non
     """All of KerasTuner's and of our own JSON at once; tests/faults/test_damage.py does each by itself."""
     for path in [study_copy / "oracle.json", *study_copy.glob("trial_*/trial.json"), study_copy / "study.toml"]:
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    again = deeplab_search("run", "tiny.toml", cwd=study_copy.parents[1])
+    again = deeplab_search_here("run", "tiny.toml", cwd=study_copy.parents[1])
     assert again.status == 0, again.all
     assert "starts" not in again.out
     assert_same_results(study_copy, study)
@@ -281,18 +296,31 @@ def test_10_a_truncated_file_costs_nothing(study_copy: Path, study: Path) -> Non
         assert f"{name} was damaged; restored from its copy" in again.out
 
 
-def test_11_changed_settings_are_refused(study_copy: Path, tiny: Table) -> None:
+def test_11_changed_settings_are_refused_and_listed_with_both_values(study_copy: Path, tiny: Table) -> None:
     folder = study_copy.parents[1]
     before = listing(study_copy)
-    changes: Table = {"study": {"seed": 0}, "hyperband": {"factor": 2}, "space": {"decoder_filters": 16}}
-    refused = deeplab_search("run", write_study(folder / "changed.toml", tiny, **changes), cwd=folder)
+    changes: Table = {
+        "study": {"seed": 0},
+        "hyperband": {"factor": 2},
+        "space": {"aspp_filters": [8, 32], "decoder_filters": 16},
+        "recipe": {"weight_decay": 0.5},
+    }
+    refused = deeplab_search_here("run", write_study(folder / "changed.toml", tiny, **changes), cwd=folder)
     assert refused.status == 2, refused.all
-    for line in ("study.seed: the study has 4, the file says 0", "hyperband.factor: the study has 3, the file says 2"):
+    for line in (
+        "study.seed: the study has 3, the file says 0",
+        "hyperband.factor: the study has 3, the file says 2",
+        "space.aspp_filters: the study has [8, 16], the file says [8, 32]",
+        "space.decoder_filters: the study has 8, the file says 16",
+        "recipe.weight_decay: the study has 0.0001, the file says 0.5",
+        "--fresh",
+    ):
         assert line in refused.err
-    assert "space.decoder_filters: the study has 8, the file says 16" in refused.err
     assert listing(study_copy) == before
 
 
+# `test_interruption.py` refuses a second driver too, and always runs.
+@pytest.mark.long
 def test_12_nobody_deletes_a_project(tmp_path: Path, tiny: Table) -> None:
     write_study(tmp_path / "tiny.toml", tiny)
     study = tmp_path / "results" / "tiny"
@@ -368,6 +396,6 @@ def test_16_every_epoch_and_reason_is_kept_and_checkpoints_are_not(
     family = trials[trials["config_id"] == trials.loc[promoted, "config_id"]]
     assert len(family) == 2, "one id over all rungs, by which a list of the best can leave repetitions out"
     failed = hopeless.failed[hopeless.failed["status"] != "running"]
-    assert list(failed["status"]) == ["failed"] * 3
+    assert list(failed["status"]) == ["failed"] * 2
     assert failed["error"].str.startswith("EncoderWeightsError: ").all()
     assert "Traceback (most recent call last)" in hopeless.log

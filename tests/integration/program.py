@@ -58,7 +58,7 @@ def deeplab_search(*arguments: str | Path, cwd: Path, **changes: str) -> Result:
 
 
 def deeplab_search_here(*arguments: str | Path, cwd: Path) -> Result:
-    """Run a command in this process, which has loaded TensorFlow: for those that end before anything is started."""
+    """Run a command in this process, which has loaded TensorFlow: for commands that start no trial."""
     out, err, status = io.StringIO(), io.StringIO(), 0
     with (
         chdir(cwd),

@@ -233,18 +233,6 @@ def test_folder_that_holds_no_study(tmp_path: Path, command: str) -> None:
     refuse(tmp_path, command, "empty", *arguments, said=("empty", "expected" if command == "predict" else "no study"))
 
 
-def test_changed_settings_are_listed_with_both_values(study_copy: Path, tiny: Table) -> None:
-    folder = study_copy.parents[1]
-    changes: Table = {"study": {"seed": 5}, "space": {"aspp_filters": [8, 32]}, "recipe": {"weight_decay": 0.5}}
-    file = write_study(folder / "changed.toml", tiny, **changes)
-    listed = (
-        "study.seed: the study has 4, the file says 5",
-        "space.aspp_filters: the study has [8, 16], the file says [8, 32]",
-        "recipe.weight_decay: the study has 0.0001, the file says 0.5",
-    )
-    refuse(folder, "run", file, said=(*listed, "--fresh"))
-
-
 def test_changed_data_are_noticed_on_resume(tmp_path: Path, folder_data: Path, folder_study: Path) -> None:
     with running("run", folder_study, cwd=tmp_path) as started:
         started.until((tmp_path / "results" / "own" / "trials.csv").exists)
