@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import keras_tuner
 
 from deeplab import Architecture, build_model
+from hyperparameters.counting import count_points
 from hyperparameters.dimensions import CATALOGUE, Dimension, SpaceError, Value, parse_dimension, plain
 from hyperparameters.offers import Offer, applies, missing_parents, scope_of
 from hyperparameters.rates import Rates, drop_degenerate, rates_at, steps_of
@@ -119,6 +120,24 @@ class Space:
     def admits(self, values: Mapping[str, Value]) -> bool:
         """Whether every searched rate of the point reaches the feature map; fixed rates are up to the user."""
         return self.rates.admit({**self.fixed, **plain(values)})
+
+    def count_networks(self) -> int:
+        """How many networks the space holds, before limits; a range of real numbers counts as one value."""
+        return count_points(self.offers, self.fixed, self.rates, ignored=Recipe.model_fields.keys())
+
+    def count_configurations(self) -> int | None:
+        """How many configurations the space holds, before limits; None where a range of real numbers has no end."""
+        if any(offer.dimension.size is None for offer in self.offers):
+            return None
+        return count_points(self.offers, self.fixed, self.rates)
+
+    def holds(self, architecture: Architecture, recipe: Recipe) -> bool:
+        """Whether a configuration is one of the points of the space."""
+        point = self.values(architecture, recipe)
+        exist = [offer for offer in self.offers if offer.exists_at(point)]
+        if not all(offer.key in point and point[offer.key] in offer.dimension.values() for offer in exist):
+            return False
+        return (self.architecture(point), self.recipe_of(point)) == (architecture, recipe)
 
     @property
     def rates(self) -> Rates:

@@ -21,7 +21,7 @@ from deeplab import build_model
 from deeplab.losses import MaskedCrossentropy
 from deeplab.metrics import ConfusionMatrix
 from recipe import Recipe, make_optimizer
-from search.trial.training import adapt_batch_normalization
+from search.trial.normalization import adapt_batch_normalization
 from space import Space
 
 

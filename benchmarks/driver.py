@@ -27,11 +27,12 @@ from search.oracle.limits import Limits
 from search.study.columns import metric_names
 from search.study.config import StudyConfig
 from search.study.folder import Study
+from search.study.lock import lock_study
 from search.study.prepare import open_data, read_space
 from search.study.reading import parse_config
 from search.system.csv_files import write_csv
 from search.system.files import write_json
-from search.terminal.console import SearchConsole
+from search.terminal.live import SearchConsole
 from search.trial.contract import Device, Outcome, TrialSpec
 
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
@@ -132,7 +133,7 @@ def drive(config: StudyConfig, clock: Callable[[], float] = time.perf_counter) -
     dataset, study = open_data(config), Study(config.folder)
     study.make_folder()
     executor = InstantExecutor(dataset.class_names, clock)
-    with study.lock():
+    with lock_study(study):
         study.create(config, dataset)
         space = read_space(config, "benchmark")
         limits = Limits(config, space, dataset.classes, LatencyMeter(config.data.image_size, dataset.classes))

@@ -23,7 +23,7 @@ import numpy as np
 from benchmarks._measure import arguments, report
 from datasets.cache import build_cache
 from search.study.prepare import Prepared, prepare
-from search.trial.checkpoint import TrainingState, copy_checkpoint
+from search.trial.checkpoint import copy_checkpoint
 from search.trial.device import prepare_device
 from search.trial.run import TrialRun
 
@@ -101,36 +101,34 @@ def time_configurations(folder: Path, count: int, worker: int) -> list[Seconds]:
         trials.append(trial)
     specify = Specifier(study, prepared.config, prepared.space, prepared.dataset)
     specs = [specify(trial, device) for trial in trials[worker::WORKERS]]
-    return [time_epochs(TrialRun(spec, study.trial(spec.trial_id))) for spec in specs]
+    return [time_epochs(TrialRun(spec)) for spec in specs]
 
 
 def time_epochs(run: TrialRun) -> Seconds:
     """Train two epochs of a trial."""
-    state = TrainingState()
-    run.open_history(state)
     began = time.perf_counter()
-    trainer = run.continued_trainer(state)
+    trainer = run.continued_trainer()
     result = trainer.train_epoch(1)  # traces the network
     to_first_epoch = time.perf_counter() - began
-    first_writing = make_durable(run, trainer, state, result)
+    first_writing = make_durable(run, trainer, result)
     began = time.perf_counter()
     result = trainer.train_epoch(2)
     epoch = time.perf_counter() - began
-    writing = make_durable(run, trainer, state, result)
+    writing = make_durable(run, trainer, result)
     result.row["epoch"] = 3
-    state.best_score = None
+    run.state.best_score = None
     began = time.perf_counter()
-    run.keep(trainer, state, result)
+    run.keep(trainer, result)
     showing = time.perf_counter() - began - writing
     return Seconds(to_first_epoch - epoch, epoch, first_writing, writing, showing)
 
 
-def make_durable(run: TrialRun, trainer: Trainer, state: TrainingState, result: EpochResult) -> float:
+def make_durable(run: TrialRun, trainer: Trainer, result: EpochResult) -> float:
     """Seconds for writing an epoch, both as the last and as the best one, without the pictures of a best epoch."""
-    state.best_score = 1.0  # no epoch can be better, so `keep` writes no pictures
+    run.state.best_score = 1.0  # no epoch can be better, so `keep` writes no pictures
     began = time.perf_counter()
-    run.keep(trainer, state, result)
-    copy_checkpoint(run.folder / "last", run.folder / "best", state)
+    run.keep(trainer, result)
+    copy_checkpoint(run.folder / "last", run.folder / "best", run.state)
     return time.perf_counter() - began
 
 

@@ -1,7 +1,7 @@
 """How long it takes to look at a study of 1,000 trials, and whether a row of `trials.csv` costs more than in one of 10.
 
-The history is synthetic (`tests.history`). Measured are the time, processor time and size of the report, the time of
-`status` as a whole process, and the time of one change to `trials.csv`.
+The history is synthetic (`benchmarks._history`). Measured are the time, processor time and size of the report, the time
+of `status` as a whole process, and the time of one change to `trials.csv`.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from typing import Any, cast
 
 import keras_tuner
 
+from benchmarks._history import History
 from benchmarks._measure import arguments, report
 from search.oracle.study_oracle import StudyOracle
 from search.oracle.trials import StudyTrial
 from search.report import write_report
 from search.results.ledger import Ledger
 from search.study.folder import Study
-from tests.history import History
+from search.study.ids import Place
 
 # An iteration has 70 trials; the baseline comes on top, once.
 ITERATIONS = 14
@@ -65,7 +66,8 @@ def seconds(work: Callable[[], Any]) -> float:
 
 def row_seconds(study: Study, count: int) -> float:
     """Median time of a change to `trials.csv` in a study with this many finished trials and two under way."""
-    trials = {f"{number:04d}-0": _trial(f"{number:04d}-0", finished=number >= 2) for number in range(count + 2)}
+    places = [Place(number, rung=0) for number in range(count + 2)]
+    trials = {place.trial_id: _trial(place.trial_id, finished=place.number >= 2) for place in places}
     ended = [trial_id for trial_id, trial in trials.items() if trial.finished]
     ongoing = {trial_id: trial for trial_id, trial in trials.items() if not trial.finished}
     oracle = cast(StudyOracle, SimpleNamespace(trials=trials, end_order=ended, ongoing_trials=ongoing))

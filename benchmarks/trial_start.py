@@ -23,6 +23,8 @@ from search.executors.local import LocalExecutor
 from search.study.columns import epoch_columns
 from search.study.config import StudyConfig
 from search.study.folder import Study
+from search.study.ids import Place
+from search.study.objective import objective_of
 from search.study.prepare import open_data
 from search.study.reading import load_config
 from search.system.files import read_json
@@ -75,7 +77,7 @@ def our_starts(settings: dict[str, Any], folder: Path, trials: int) -> list[floa
     architecture = Architecture(**{key: value for key, value in settings["space"].items() if key in FIXED})
     try:
         for number in range(trials):
-            trial_id = f"{number:04d}-0"
+            trial_id = Place(number, rung=0).trial_id
             study.trial(trial_id).mkdir()
             started = time.perf_counter()
             spec = make_spec(study, config, trial_id, architecture, dataset.class_names, executor)
@@ -140,8 +142,7 @@ def make_spec(
         cache=str(study.data_cache(config)),
         data_seed=0,
         seed=1,
-        objective="val_mean_iou",
-        direction="max",
+        objective=objective_of("val_mean_iou"),
         columns=epoch_columns(class_names),
         class_names=class_names,
         device=executor.devices[0],

@@ -39,8 +39,6 @@ class CachedDataset(Dataset):
         arrays: images [N, H, W, 3] and masks [N, H, W] of each cached split, at the source's `image_size`.
     """
 
-    format = "cached"
-
     def __init__(self, source: Dataset, arrays: Mapping[str, _Arrays]) -> None:
         super().__init__(
             image_size=source.image_size,
@@ -50,11 +48,6 @@ class CachedDataset(Dataset):
         )
         self._source = source
         self._arrays = arrays
-
-    @property
-    def splits(self) -> tuple[str, ...]:
-        """The source's splits."""
-        return self._source.splits
 
     def length(self, split: str) -> int:
         """Number of images in `split`, cached or not."""

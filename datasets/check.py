@@ -43,7 +43,15 @@ class _Look(NamedTuple):
 
 
 def inspect_dataset(dataset: Dataset, progress: Progress | None = None) -> Inspection:
-    """Read every image and mask once, in threads, and check them. Errors come first, then warnings."""
+    """Read every image and mask once, in threads, and check them.
+
+    Args:
+        dataset: what to read.
+        progress: called with (images done, images in total).
+
+    Returns:
+        Everything that would break or bias training, errors first; and what each split contains.
+    """
     problems = dataset.layout_problems()
     looks: dict[str, list[_Look]] = {}
     for split, look in _look_at_all(dataset, progress):

@@ -5,14 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from datasets.check import Inspection
-    from datasets.statistics import DataStatistics, Problem
+from datasets.statistics import Problem
 
 SPLITS = ("train", "val", "test")
 DEFAULT_IGNORE_INDEX = 255
@@ -45,10 +43,11 @@ class Dataset(ABC):
 
     `class_names` are in id order; for binary data they are the background's and the object's. `classes` is the number
     of outputs a network needs: 1 for binary data, otherwise `len(class_names)`. `image_size` (height, width) is the
-    size to which images will be resized for training; `read` returns them at their own size.
+    size to which images will be resized for training; `read` returns them at their own size. `is_generated` says that
+    the images are drawn, so that there is nothing to check in them.
     """
 
-    format: ClassVar[str]
+    is_generated: ClassVar[bool] = False
 
     def __init__(
         self, *, image_size: tuple[int, int], class_names: tuple[str, ...], classes: int, ignore_index: int
@@ -57,12 +56,11 @@ class Dataset(ABC):
         self.class_names = class_names
         self.classes = classes
         self.ignore_index = ignore_index
-        self._inspection: Inspection | None = None
 
     @property
-    @abstractmethod
     def splits(self) -> tuple[str, ...]:
         """The splits that contain images, in the order train, val, test."""
+        return tuple(split for split in SPLITS if self.length(split))
 
     @abstractmethod
     def length(self, split: str) -> int:
@@ -84,24 +82,6 @@ class Dataset(ABC):
     def layout_problems(self) -> list[Problem]:
         """Problems that can be found without opening an image."""
         return []
-
-    def check(self, progress: Progress | None = None) -> list[Problem]:
-        """Everything that would break or bias training; reads all files once.
-
-        `progress` is called with (images done, images in total). A second call, or `statistics`, does not read again.
-        """
-        return self._inspect(progress).problems
-
-    def statistics(self, progress: Progress | None = None) -> DataStatistics:
-        """Images, sizes and pixels of each class, per split; shares a single pass over the files with `check`."""
-        return self._inspect(progress).statistics
-
-    def _inspect(self, progress: Progress | None) -> Inspection:
-        if self._inspection is None:
-            from datasets.check import inspect_dataset
-
-            self._inspection = inspect_dataset(self, progress)
-        return self._inspection
 
 
 def check_image_size(image_size: object) -> tuple[int, int]:

@@ -16,17 +16,17 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel
 from pydantic.fields import FieldInfo
 
+from datasets import FORMATS, load_format
 from deeplab import ENCODERS, TUTORIAL
 from deeplab.encoders import encoder_entry
 from hyperparameters.dimensions import CATALOGUE, Entry
 from hyperparameters.offers import CONDITIONS
-from search.cli import PLANNED_COMMANDS
-from search.commands.export import PLANNED_FORMATS
+from search.study.choices import OneOf
 from search.study.config import StudyConfig
-from search.study.reading import FREE_KEYS, NOT_AVAILABLE, NOT_AVAILABLE_VALUES
+from search.study.reading import FREE_KEYS
 
 PAGE = Path(__file__).with_name("study-files.md")
 BLOCK = re.compile(r"(<!-- table: (?P<name>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -47,20 +47,18 @@ MEANINGS: dict[str, str] = {
     "study.on_end": "Command to run when the search has ended, with the study's folder as its last argument; "
     "see [At the end](#at-the-end).",
     "data.format": "Kind of data set, see [Data](#data).",
-    "data.path": "The data folder, relative to the working directory. Required for format `folder`.",
+    "data.path": "The data folder or file, relative to the working directory, for formats that need one.",
     "data.image_size": "Size at which to train. Images are resized bilinearly, masks by nearest neighbour.",
     "data.classes": "Number of outputs of the network; 1 means binary. None: the value from the data.",
     "data.ignore_index": "Mask value that neither loss nor metrics count. None: the value from the data, or else 255.",
     "data.cache": "GB of disk space for images that are decoded and resized once, see [below](#decoded-images). "
     "`true`: 8, `false`: none.",
-    "data.train_images": "Number of scenes to generate, only for format `synthetic`. None: 64.",
-    "data.val_images": "The same for validation. None: 16.",
-    "data.test_images": "The same for the test split. None: 16.",
     "hyperband.max_epochs": "Number of epochs for the configurations that reach the last rung.",
     "hyperband.factor": "One in this many configurations is promoted to the next rung.",
     "hyperband.iterations": "How often the whole schedule runs, each time with new configurations.",
     "hyperband.min_epochs": "Brackets whose first rung would train for fewer epochs are left out.",
     "hyperband.sampler": "How configurations are drawn.",
+    "hyperband.mode": "How configurations are promoted from rung to rung.",
     "hyperband.baseline": "Also train the tutorial's choices, straight to `max_epochs`, for comparison.",
     "recipe.optimizer": "Optimizer; `sgd` has momentum 0.9.",
     "recipe.learning_rate": "Initial learning rate.",
@@ -129,6 +127,25 @@ def section_table(section: str) -> str:
     return _table(("key", "type", "default", "allowed", "meaning"), rows)
 
 
+def format_table() -> str:
+    """The formats, and whether they read from a path."""
+    rows = []
+    for name in FORMATS:
+        chosen = load_format(name)
+        rows.append((f"`{name}`", str(chosen.__doc__).partition("\n")[0], "needed" if chosen.needs_path else "none"))
+    return _table(("format", "what it is", "`path`"), rows)
+
+
+def option_table() -> str:
+    """The keys of `[data]` that one format alone takes."""
+    rows = []
+    for name in FORMATS:
+        for key, field in load_format(name).options.model_fields.items():
+            kind, meaning = _type(field.annotation), str(field.description)
+            rows.append((f"`{key}`", f"`{name}`", kind, _default(field), _allowed(key, field), meaning))
+    return _table(("key", "format", "type", "default", "allowed", "meaning"), rows)
+
+
 def hyperparameter_table() -> str:
     """The hyperparameters that `[space]` may contain."""
     rows = []
@@ -153,17 +170,6 @@ def encoder_table() -> str:
     return _table(("encoder", *strides, "low-level tap"), rows)
 
 
-def refused_table() -> str:
-    """What is planned, part of the design, and refused for now."""
-    rows = [(f"`[{key.partition('.')[0]}] {key.partition('.')[2]}`", what) for key, what in NOT_AVAILABLE.items()]
-    for (key, value), instead in NOT_AVAILABLE_VALUES.items():
-        section, _, name = key.partition(".")
-        rows.append((f'`[{section}] {name} = "{value}"`', f"available: {instead}"))
-    rows += [(f"command `{command}`", "") for command in PLANNED_COMMANDS]
-    rows += [(f"`export --format {name}`", "available: keras, savedmodel") for name in PLANNED_FORMATS]
-    return _table(("not available", "what it is, or what is available instead"), rows)
-
-
 def free_keys() -> str:
     """The keys that may change when a study is continued."""
     return "".join(f"- `[{key.partition('.')[0]}] {key.partition('.')[2]}`\n" for key in sorted(FREE_KEYS))
@@ -171,9 +177,10 @@ def free_keys() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     **{name: lambda section=name: section_table(section) for name in SECTIONS},  # type: ignore[misc]
+    "formats": format_table,
+    "options": option_table,
     "hyperparameters": hyperparameter_table,
     "encoders": encoder_table,
-    "refused": refused_table,
     "free": free_keys,
 }
 
@@ -232,6 +239,8 @@ def _allowed(key: str, field: FieldInfo) -> str:
     bounds = []
     for bound in field.metadata:
         match bound:
+            case AfterValidator(func=OneOf(table=table)):
+                bounds += [_toml(name) for name in table]
             case Ge(ge=least):
                 bounds.append(f"{least} or more")
             case Gt(gt=least):

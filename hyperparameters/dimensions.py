@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin
 
 from deeplab import ENCODERS
+from recipe import Recipe
 
 Value = bool | int | float | str
 MAX_BRANCHES = 5
@@ -32,6 +33,14 @@ class Entry:
     allowed: tuple[Value, ...] = ()
 
 
+def _training_choice(name: str, low: float = 0, high: float = float("inf")) -> Entry:
+    """A field of `Recipe` as a hyperparameter; its bounds are given here, because a range includes its ends."""
+    field = Recipe.model_fields[name]
+    if get_origin(field.annotation) is Literal:
+        return Entry("str", field.default, allowed=get_args(field.annotation))
+    return Entry("int" if field.annotation is int else "float", field.default, low, high)
+
+
 CATALOGUE: dict[str, Entry] = {
     "encoder": Entry("str", "ResNet50", allowed=tuple(ENCODERS)),
     "output_stride": Entry("int", 16, allowed=(8, 16, 32)),
@@ -50,13 +59,13 @@ CATALOGUE: dict[str, Entry] = {
     "decoder_separable": Entry("bool", False),
     "decoder_double_relu": Entry("bool", True),
     "normalization": Entry("str", "batch", allowed=("batch", "group")),
-    "optimizer": Entry("str", "adamw", allowed=("adamw", "adam", "sgd")),
-    "learning_rate": Entry("float", 1e-3, 1e-9, 10),
-    "weight_decay": Entry("float", 1e-4, 0, 0.999),
-    "loss": Entry("str", "crossentropy", allowed=("crossentropy",)),
-    "batch_size": Entry("int", 8, 1),
-    "freeze_encoder_epochs": Entry("int", 0, 0),
-    "augment": Entry("str", "flip", allowed=("none", "flip", "standard", "strong")),
+    "optimizer": _training_choice("optimizer"),
+    "learning_rate": _training_choice("learning_rate", 1e-9, 10),
+    "weight_decay": _training_choice("weight_decay", 0, 0.999),
+    "loss": _training_choice("loss"),
+    "batch_size": _training_choice("batch_size", 1),
+    "freeze_encoder_epochs": _training_choice("freeze_encoder_epochs"),
+    "augment": _training_choice("augment"),
 }
 
 # Names that are easily mistaken for hyperparameters, because they are fields of `Architecture`.

@@ -11,6 +11,8 @@ import typer
 from rich.console import Console
 
 from search.errors import Interrupted, SearchStopped, UserError
+from search.exporters import EXPORTERS
+from search.study.choices import EXECUTORS
 from search.system.quiet import quiet_environment
 
 app = typer.Typer(
@@ -22,8 +24,6 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Look at a study's data.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
-
-PLANNED_COMMANDS = ("train", "evaluate")
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The study file.", show_default=False)]
 StudyFolder = Annotated[Path, typer.Argument(metavar="DIR", help="A study folder.", show_default=False)]
@@ -44,7 +44,7 @@ def run(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Trials at a time.  \\[default: one per GPU, or 1 without]")
     ] = None,
-    executor: Annotated[str | None, typer.Option(help="Where trials run: local.")] = None,
+    executor: Annotated[str | None, typer.Option(help=f"Where trials run: {', '.join(EXECUTORS)}.")] = None,
     directory: Directory = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Move an old study of this name aside and start anew.")
@@ -123,7 +123,9 @@ def board(
 def export(
     folder: StudyFolder,
     trial: Annotated[str | None, typer.Option(help="The trial to export.  \\[default: the best]")] = None,
-    format_: Annotated[str, typer.Option("--format", help="Comma-separated: keras, savedmodel.")] = "keras,savedmodel",
+    format_: Annotated[str, typer.Option("--format", help=f"Comma-separated: {', '.join(EXPORTERS)}.")] = ",".join(
+        EXPORTERS
+    ),
     to: Annotated[Path | None, typer.Option(help="Where the files go.  \\[default: DIR/export]")] = None,
 ) -> None:
     """Write a trial's best network as models that load without this project."""
@@ -185,18 +187,6 @@ def data_check(study: StudyFile, set_: Overrides = None) -> None:
     from search.commands.data_check import check_data
 
     check_data(study, list(set_ or []))
-
-
-def _refuse_planned(name: str) -> None:
-    settings = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
-
-    @app.command(name, hidden=True, context_settings=settings)
-    def refuse() -> None:
-        raise UserError(f"the command {name!r} is not available; see deeplab-search --help for those that are.")
-
-
-for _name in PLANNED_COMMANDS:
-    _refuse_planned(_name)
 
 
 def main() -> None:

@@ -1,11 +1,20 @@
-"""Formats of data on disk, one module each."""
+"""Formats of data, one module each."""
 
 from __future__ import annotations
 
+import pkgutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from datasets.dataset import DataError, Dataset, check_image_size
+from datasets.formats.format import DataSettings, Format
+
+# What a study file may name; imported only where it is chosen.
+FORMATS: dict[str, str] = {
+    "folder": "datasets.formats.folder:FolderDataset",
+    "synthetic": "datasets.formats.synthetic:SyntheticDataset",
+}
 
 
 def open_dataset(
@@ -16,52 +25,51 @@ def open_dataset(
     classes: int | None = None,
     ignore_index: int | None = None,
     seed: int = 0,
+    strict: bool = True,
     **options: Any,
 ) -> Dataset:
-    """Open a dataset, after the checks that need not read any image; `Dataset.check` does the thorough ones.
+    """Open a dataset, after the checks that need not read any image; `inspect_dataset` does the thorough ones.
 
     Args:
-        format: "folder" or "synthetic".
-        path: the data folder; for "folder" only.
+        format: a name in `FORMATS`.
+        path: the data folder or file, for formats that need one.
         image_size: (height, width) to which images will be resized.
         classes: number of outputs, 1 for binary data; None uses the value from the data.
         ignore_index: mask value that no loss or metric counts; None uses the value from the data, or else 255.
-        seed: random seed of synthetic data.
-        options: "synthetic" accepts train_images, val_images and test_images; "folder" accepts strict (see
-            `datasets.formats.folder.FolderDataset`).
+        seed: random seed of generated data.
+        strict: raise an error on problems with the layout, such as images without masks; otherwise the inspection
+            reports them.
+        options: what the format declares in its `options`.
 
     Raises:
         DataError: the data or a setting is wrong; the message lists every problem found.
     """
-    if format not in FORMATS:
-        what = "is not available yet" if format in _PLANNED else "is not known"
-        raise DataError(f"Data format {format!r} {what}; expected one of: {', '.join(FORMATS)}.")
-    unknown = sorted(options.keys() - _OPTIONS[format])
+    opened = load_format(format)
+    known = opened.options.model_fields
+    unknown = sorted(options.keys() - known.keys())
     if unknown:
-        takers = [name for name in FORMATS if _OPTIONS[name].issuperset(unknown)]
-        hint = f"; it belongs to {', '.join(takers)}" if takers else ""
-        raise DataError(f"Data format {format!r} has no option {', '.join(unknown)}{hint}. Leave it out.")
+        takes = f"it takes {', '.join(known)}" if known else "it takes none"
+        raise DataError(f"Data format {format!r} has no option {', '.join(unknown)}; {takes}.")
+    if opened.needs_path and path is None:
+        raise DataError(f"Data format {format!r} needs a path: the folder or file that it reads.")
+    if not opened.needs_path and path is not None:
+        raise DataError(f"Data format {format!r} takes no path; got {str(path)!r}.")
     size = check_image_size(image_size)
-    if format == "folder":
-        from datasets.formats.folder import FolderDataset
-
-        if path is None:
-            raise DataError('Data format "folder" needs a path: the folder that holds train/ and val/.')
-        return FolderDataset(Path(path), image_size=size, classes=classes, ignore_index=ignore_index, **options)
-    from datasets.formats.synthetic import SyntheticDataset
-
-    if path is not None:
-        raise DataError(f'Data format "synthetic" is generated and takes no path; got {str(path)!r}.')
-    return SyntheticDataset(image_size=size, classes=classes, ignore_index=ignore_index, seed=seed, **options)
+    settings = DataSettings(size, Path(path or ""), classes, ignore_index, seed, strict)
+    make: Callable[..., Dataset] = opened
+    return make(settings, **options)
 
 
-_OPTIONS: dict[str, frozenset[str]] = {
-    "folder": frozenset({"strict"}),
-    "synthetic": frozenset({"train_images", "val_images", "test_images"}),
-}
+def load_format(name: str) -> type[Format]:
+    """The format of a name.
 
-
-_PLANNED = ("camvid", "voc", "cityscapes", "coco", "tfds")
-
-
-FORMATS = tuple(_OPTIONS)
+    Raises:
+        DataError: there is no such format, or a package that it needs is not installed.
+    """
+    if name not in FORMATS:
+        raise DataError(f"Data format {name!r} is not known; expected one of: {', '.join(FORMATS)}.")
+    try:
+        found: type[Format] = pkgutil.resolve_name(FORMATS[name])
+    except ModuleNotFoundError as error:
+        raise DataError(f"Data format {name!r} needs the package {error.name}, which is not installed.") from error
+    return found

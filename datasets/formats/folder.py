@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from datasets.dataset import SPLITS, DataError, Dataset, Sample, UInt8Array
+from datasets.dataset import SPLITS, DataError, Sample, UInt8Array
 from datasets.formats.classes import Labels, read_labels
+from datasets.formats.format import DataSettings, Format
 from datasets.images import IMAGE_SUFFIXES, MASK_SUFFIXES, read_image, read_mask
 from datasets.statistics import Problem
 
@@ -25,42 +27,29 @@ class _Pair(NamedTuple):
     mask: Path
 
 
-class FolderDataset(Dataset):
+class FolderDataset(Format):
     """Images and masks in folders.
 
     Opening a dataset lists the folders and reads classes.json, but no images. Images and masks are matched by their
-    stems. With `strict`, problems with the layout raise an error; otherwise `check` reports them, and complete pairs
-    can be read.
+    stems.
 
     Args:
-        path: the folder that contains train, val and optionally test.
-        image_size: (height, width) to which images will be resized.
-        classes: number of outputs, 1 for binary data; None uses the number of names in classes.json.
-        ignore_index: mask value that no loss or metric counts; None uses the value in classes.json, or else 255.
-        strict: raise an error on images without masks, empty splits and the like.
+        settings: `path` is the folder that contains train, val and optionally test. Without `strict`, complete pairs
+            can be read whatever else is wrong with the layout.
 
     Raises:
         DataError: the folder is missing, the classes are wrong or unknown, or (with `strict`) the layout is wrong.
     """
 
-    format = "folder"
-
-    def __init__(
-        self,
-        path: Path,
-        *,
-        image_size: tuple[int, int],
-        classes: int | None = None,
-        ignore_index: int | None = None,
-        strict: bool = True,
-    ) -> None:
+    def __init__(self, settings: DataSettings) -> None:
+        path = settings.path
         if not path.is_dir():
             given = "is a file" if path.exists() else "does not exist"
             raise DataError(f"Data folder {path} {given}; expected a folder that contains train/ and val/.", path)
         self.path = path
-        labels: Labels = read_labels(path, classes, ignore_index)
+        labels: Labels = read_labels(path, settings.classes, settings.ignore_index)
         super().__init__(
-            image_size=image_size,
+            image_size=settings.image_size,
             class_names=labels.names,
             classes=labels.classes,
             ignore_index=labels.ignore_index,
@@ -70,14 +59,10 @@ class FolderDataset(Dataset):
         for split in SPLITS:
             if split in _REQUIRED or (path / split).exists():
                 self._pairs[split] = self._list_split(split)
-        if strict:
+        if settings.strict:
             self._raise_on_errors()
         self._white_means_object: bool | None = None
-
-    @property
-    def splits(self) -> tuple[str, ...]:
-        """The splits that contain images."""
-        return tuple(split for split, pairs in self._pairs.items() if pairs)
+        self._deciding = threading.Lock()
 
     def length(self, split: str) -> int:
         """Number of images in `split`."""
@@ -90,8 +75,7 @@ class FolderDataset(Dataset):
             DataError: a file is missing or unreadable, sizes differ, or the mask contains a value that is not a class.
             IndexError: `split` has no image at `index`.
         """
-        if not 0 <= index < self.length(split):
-            raise IndexError(f"Split {split!r} has {self.length(split)} images; no index {index}.")
+        self.check_index(split, index)
         stem, image_path, mask_path = self._pairs[split][index]
         image = read_image(image_path)
         mask = self._canonical(read_mask(mask_path), mask_path)
@@ -124,32 +108,23 @@ class FolderDataset(Dataset):
 
     def _canonical(self, mask: UInt8Array, path: Path) -> UInt8Array:
         """`mask`, checked to contain only class ids and the ignore index; 255 becomes 1 if it means the object."""
-        values = np.flatnonzero(np.bincount(mask.ravel(), minlength=256))
-        if len(self.class_names) == 2 and set(values) <= {0, 255} and 255 in values and self._white_is_object():
+        if len(self.class_names) == 2 and _holds_white_alone(mask) and self._white_is_object():
             return np.minimum(mask, 1)
-        count = len(self.class_names)
-        wrong = [int(value) for value in values if value >= count and value != self.ignore_index]
-        if wrong:
-            listed = ", ".join(map(str, wrong[:_MOST_LISTED])) + (", ..." if len(wrong) > _MOST_LISTED else "")
-            raise DataError(
-                f"Mask {path} contains the values {listed}; expected class ids 0 to {count - 1} "
-                f"({', '.join(self.class_names[:_MOST_LISTED])}{', ...' if count > _MOST_LISTED else ''}) "
-                f"or {self.ignore_index} (ignored).",
-                path,
-            )
+        self.check_mask(mask, path)
         return mask
 
     def _white_is_object(self) -> bool:
         """Whether 255 is the object: in binary data, if no mask of any split contains anything but 0 and 255.
 
         A single mask is not enough to decide (255 may mark its ignored pixels), so the first such mask triggers a
-        look at all the others.
+        look at all the others. Other threads wait for the answer.
         """
-        if self._white_means_object is None:
-            self._white_means_object = self.classes == 1 and all(
-                _is_black_and_white(pair.mask) for pairs in self._pairs.values() for pair in pairs
-            )
-        return self._white_means_object
+        with self._deciding:
+            if self._white_means_object is None:
+                self._white_means_object = self.classes == 1 and all(
+                    _is_black_and_white(pair.mask) for pairs in self._pairs.values() for pair in pairs
+                )
+            return self._white_means_object
 
     def _list_split(self, split: str) -> list[_Pair]:
         folder = self.path / split
@@ -215,13 +190,22 @@ def _entries(folder: Path) -> list[Path]:
         raise DataError(f"Cannot list {folder}: {error.strerror}.", folder) from error
 
 
+def _values(mask: UInt8Array) -> set[int]:
+    return set(np.flatnonzero(np.bincount(mask.ravel(), minlength=256)).tolist())
+
+
+def _holds_white_alone(mask: UInt8Array) -> bool:
+    """Whether a mask holds 255, and nothing else but 0."""
+    values = _values(mask)
+    return 255 in values and values <= {0, 255}
+
+
 def _is_black_and_white(path: Path) -> bool:
     """Whether a mask contains only 0 and 255. True for an unreadable one: the error is reported when it is read."""
     try:
-        values = np.flatnonzero(np.bincount(read_mask(path).ravel(), minlength=256))
+        return _values(read_mask(path)) <= {0, 255}
     except DataError:
         return True
-    return set(values) <= {0, 255}
 
 
 def _size_and_tail(path: Path) -> bytes:

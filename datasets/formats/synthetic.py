@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
+from pydantic import Field
 
-from datasets.dataset import DEFAULT_IGNORE_INDEX, SPLITS, DataError, Dataset, Sample
+from datasets.dataset import DEFAULT_IGNORE_INDEX, SPLITS, DataError, Sample
+from datasets.formats.format import DataSettings, Format, FormatOptions
 from datasets.formats.scenes import ROAD, ROOF, SCENE_CLASSES, VEHICLE, draw_scene
 
 _BUILT = (ROOF, ROAD, VEHICLE)
@@ -17,51 +19,47 @@ _LEAST_SIDE = 16
 _VERSION = 2
 
 
-class SyntheticDataset(Dataset):
-    """Procedural aerial scenes (see `scenes`): each depends only on the seed, its split and its index.
+class SyntheticOptions(FormatOptions):
+    """How many scenes are generated."""
+
+    train_images: int | None = Field(default=None, ge=1, description="Number of scenes to generate. None: 64.")
+    val_images: int | None = Field(default=None, ge=1, description="The same for validation. None: 16.")
+    test_images: int | None = Field(default=None, ge=1, description="The same for the test split. None: 16.")
+
+
+class SyntheticDataset(Format):
+    """Procedural aerial scenes: each depends only on the seed, its split and its index.
 
     With `classes=1` the object is everything built: roofs, roads and vehicles.
 
     Args:
-        image_size: (height, width) of the scenes, at least 16 each.
-        classes: 6 or None for all classes; 1 for the binary version.
-        ignore_index: mask value that no loss or metric counts; it does not occur in scenes.
-        seed: not negative; another seed gives other scenes.
+        settings: `image_size` is that of the scenes, at least 16 each; `classes` is 6 or None for all classes, or 1 for
+            the binary version; `ignore_index` does not occur in scenes; another `seed`, not negative, gives others.
         train_images: number of training scenes; `val_images` and `test_images` likewise.
 
     Raises:
         DataError: an argument is out of range.
     """
 
-    format = "synthetic"
+    options = SyntheticOptions
+    needs_path = False
+    is_generated = True
 
     def __init__(
-        self,
-        *,
-        image_size: tuple[int, int],
-        classes: int | None = None,
-        ignore_index: int | None = None,
-        seed: int = 0,
-        train_images: int = 64,
-        val_images: int = 16,
-        test_images: int = 16,
+        self, settings: DataSettings, *, train_images: int = 64, val_images: int = 16, test_images: int = 16
     ) -> None:
-        ignored = DEFAULT_IGNORE_INDEX if ignore_index is None else ignore_index
-        _check_arguments(image_size, classes, ignored, seed)
-        self.seed = seed
+        classes = settings.classes
+        ignored = DEFAULT_IGNORE_INDEX if settings.ignore_index is None else settings.ignore_index
+        _check_arguments(settings.image_size, classes, ignored, settings.seed)
+        self.seed = settings.seed
         self._lengths = dict(zip(SPLITS, (train_images, val_images, test_images), strict=True))
         _check_lengths(self._lengths)
         super().__init__(
-            image_size=image_size,
+            image_size=settings.image_size,
             class_names=_BINARY_NAMES if classes == 1 else SCENE_CLASSES,
             classes=1 if classes == 1 else len(SCENE_CLASSES),
             ignore_index=ignored,
         )
-
-    @property
-    def splits(self) -> tuple[str, ...]:
-        """The splits that contain scenes."""
-        return tuple(split for split, length in self._lengths.items() if length)
 
     def length(self, split: str) -> int:
         """Number of scenes in `split`."""
@@ -73,8 +71,7 @@ class SyntheticDataset(Dataset):
         Raises:
             IndexError: `split` has no scene at `index`.
         """
-        if not 0 <= index < self.length(split):
-            raise IndexError(f"Split {split!r} has {self.length(split)} images; no index {index}.")
+        self.check_index(split, index)
         rng = np.random.default_rng([self.seed, SPLITS.index(split), index])
         image, mask = draw_scene(rng, *self.image_size)
         if self.classes == 1:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from search.errors import UserError
-from search.study.folder import open_study
+from search.study import open_studies
 from search.system.quiet import load_tensorflow
 
 
@@ -18,9 +18,7 @@ def serve(folders: Sequence[Path], *, host: str, port: int) -> None:
     Raises:
         UserError: a folder holds no study, two have one name, or the port is taken.
     """
-    logs = {study.folder.resolve().name: study.tensorboard for study in map(open_study, folders)}
-    if len(logs) < len(folders):
-        raise UserError(f"two of these studies have one name: {', '.join(map(str, folders))}; show them one by one.")
+    logs = {study.name: study.tensorboard for study in open_studies(folders)}
     if len(logs) == 1:
         source = ["--logdir", str(next(iter(logs.values())))]
     else:

@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.table import Table
-
 from search.errors import UserError
 from search.report.comparison import COLUMNS, comparison_columns, comparison_rows, comparison_values
-from search.results.frames import study_names
-from search.study.folder import Study, open_study
+from search.study import Study, open_studies
 from search.system.csv_files import write_csv
-from search.terminal.console import make_console
+from search.system.files import make_folder, writing_to
+from search.terminal import make_console, plain_table
 
 if TYPE_CHECKING:
     from search.report.history import History
@@ -27,13 +25,10 @@ def compare_studies(folders: Sequence[Path], target: Path | None) -> None:
     """
     if len(folders) < 2:
         raise UserError(f"given {len(folders)} study folder; expected two or more to compare.")
-    studies = [open_study(folder) for folder in folders]
-    study_names(studies)
-    histories = _histories(studies)
+    histories = _histories(open_studies(folders))
     console = make_console()
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    # A column a study: two or three studies, and many numbers of each.
-    table.add_column("")
+    # A column per study: two or three studies, and many numbers of each.
+    table = plain_table("")
     for history in histories:
         table.add_column(history.name, overflow="fold")
     columns = zip(*comparison_rows(histories), strict=True)
@@ -44,11 +39,9 @@ def compare_studies(folders: Sequence[Path], target: Path | None) -> None:
         return
     from search.report import write_comparison
 
-    try:
-        target.mkdir(parents=True, exist_ok=True)
+    make_folder(target, "--to")
+    with writing_to(target, "--to"):
         write_csv(target / "comparison.csv", list(COLUMNS), [comparison_values(history) for history in histories])
-    except OSError as error:
-        raise UserError(f"{target} cannot be written: {error.strerror}. Choose another --to.") from None
     page = write_comparison(folders, target / "comparison.html")
     console.print(f"\n{target / 'comparison.csv'}\n{page}", soft_wrap=True)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from datasets import Dataset, DataStatistics, Problem, SplitStatistics
+from datasets import Dataset, DataStatistics, Inspection, Problem, SplitStatistics, inspect_dataset
 from search.errors import UserError
 from search.study.prepare import open_data
 from search.study.reading import load_config
@@ -26,10 +26,9 @@ def check_data(path: Path, overrides: Sequence[str]) -> None:
     """
     config = load_config(path, overrides)
     # Not strict: what shows in the folder's listing is reported together with what shows in the files.
-    dataset = open_data(config, **({"strict": False} if config.data.format == "folder" else {}))
+    dataset = open_data(config, strict=False)
     console = make_console()
-    problems = _read_all(dataset, console)
-    statistics = dataset.statistics()
+    problems, statistics = _read_all(dataset, console)
     console.print(_split_table(statistics))
     console.print(_class_table(statistics))
     for problem in problems:
@@ -50,9 +49,9 @@ def check_new_data(dataset: Dataset, console: Console) -> list[str]:
     Raises:
         UserError: something would break training.
     """
-    if dataset.format == "synthetic":
+    if dataset.is_generated:
         return []
-    problems = _read_all(dataset, console)
+    problems, _ = _read_all(dataset, console)
     errors = [_located(problem) for problem in problems if problem.severity == "error"]
     if errors:
         more = [f"and {len(errors) - MOST_LISTED} more: see deeplab-search data check"] * (len(errors) > MOST_LISTED)
@@ -61,10 +60,10 @@ def check_new_data(dataset: Dataset, console: Console) -> list[str]:
     return [_located(problem) for problem in problems]
 
 
-def _read_all(dataset: Dataset, console: Console) -> list[Problem]:
-    """Every problem of the data, with progress while they are read."""
+def _read_all(dataset: Dataset, console: Console) -> Inspection:
+    """What one pass over the data finds, with progress while they are read."""
     with reading_progress(console, "reading") as progress:
-        return dataset.check(progress)
+        return inspect_dataset(dataset, progress)
 
 
 def _located(problem: Problem) -> str:

@@ -16,14 +16,15 @@ from rich.table import Table
 
 from search.errors import UserError
 from search.executors.devices import list_gpus
-from search.study.folder import open_study
+from search.study import is_driven, lock_study, open_study
 from search.system.disk import free_bytes
 from search.system.files import folder_bytes
 from search.system.machine import versions
 from search.system.quiet import load_tensorflow
-from search.terminal.console import make_console
+from search.system.wording import mebibytes, plural
+from search.terminal import make_console
 
-# What the project needs beside what a study records, and what it uses where it is there.
+# Packages that the project needs besides those whose versions a study records.
 NEEDED = ("filelock", "pillow", "pydantic", "rich", "typer", "tomli-w")
 
 
@@ -37,7 +38,7 @@ def show_doctor() -> None:
 
 
 def check_study(folder: Path) -> None:
-    """Print what is damaged in a study and what was put right; only looks while a search runs.
+    """Print what is damaged in a study and what was repaired; only looks while a search runs.
 
     Raises:
         UserError: the folder holds no study, or one whose configuration is lost.
@@ -49,16 +50,16 @@ def check_study(folder: Path) -> None:
     from search.driver.mending import damaged_checkpoints, derived_damage, mend
     from search.oracle.trials import FILE, is_trial_file
 
-    if study.is_driven():
+    if is_driven(study):
         console.print(f"{folder} is being searched: its files are looked at, and left as they are", style="yellow")
         found = [*damaged_checkpoints(study), *derived_damage(study)]
     else:
-        with study.lock():
+        with lock_study(study):
             found = [*mend(study), *derived_damage(study)]
     for line in found:
         console.print(line, style="yellow", soft_wrap=True)
     trials = sum(is_trial_file(path) for path in study.folder.glob(f"trial_*/{FILE}"))
-    console.print(f"{config.study.name}: {trials} trials, {folder_bytes(folder) / 2**20:.0f} MB on disk")
+    console.print(f"{config.study.name}: {plural(trials, 'trial')}, {mebibytes(folder_bytes(folder))} on disk")
     console.print("nothing is damaged" if not found else f"{len(found)} found", style="" if found else "bold green")
 
 
@@ -85,7 +86,7 @@ def _devices() -> list[tuple[str, str]]:
         )
     elif not usable:
         rows.append(("GPU", "none found: trials share the cores"))
-    rows.append(("workers", f"{len(usable) or 1} by default ({'one a GPU' if usable else 'more with --workers'})"))
+    rows.append(("workers", f"{len(usable) or 1} by default ({'one per GPU' if usable else 'more with --workers'})"))
     return rows
 
 

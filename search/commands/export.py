@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from search.errors import UserError
-from search.exporters.keras_file import _export_keras
-from search.exporters.saved_model import _export_saved_model
+from search.exporters import EXPORTERS, check_target, export_model, load_exporter
 from search.results.trained_network import TrainedTrial, load_model, trained_trial
 from search.study.folder import open_study
-from search.system.files import write_atomically
+from search.system.files import make_folder, write_atomically
 from search.system.quiet import load_tensorflow
 from search.system.toml import to_toml
 from search.terminal.console import make_console
 
-if TYPE_CHECKING:
-    pass
-
-FORMATS = ("keras", "savedmodel")
-PLANNED_FORMATS = ("onnx", "litert")
 LABELS = "labels.toml"
 
 
@@ -31,31 +24,24 @@ def export_study(folder: Path, *, trial_id: str | None, formats: str, target: Pa
     Args:
         folder: the study folder.
         trial_id: None for the best.
-        formats: comma-separated names.
+        formats: comma-separated names of `EXPORTERS`.
         target: where to; None for `export/` in the study.
 
     Raises:
         UserError: unknown format or trial, no checkpoint, or the target holds something else.
     """
-    names = _parse_formats(formats)
+    exporters = [load_exporter(name) for name in _parse_formats(formats)]
     study = open_study(folder)
     target = target or study.folder / "export"
-    saved_model = target / "savedmodel"
-    if "savedmodel" in names and saved_model.exists() and not (saved_model / "saved_model.pb").exists():
-        raise UserError(f"{saved_model} exists and is no SavedModel; move it away or choose another --to.")
+    for exporter in exporters:
+        check_target(exporter, target)
     load_tensorflow()
     trial = trained_trial(study, trial_id)
     model = load_model(study, trial)
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{target} cannot be written: {error.strerror}. Choose another --to.") from None
+    make_folder(target, "--to")
     written = [target / LABELS]
     write_atomically(written[0], _labels(trial))
-    if "keras" in names:
-        written.append(_export_keras(model, target / "model.keras"))
-    if "savedmodel" in names:
-        written.append(_export_saved_model(model, saved_model))
+    written += [export_model(exporter, model, target) for exporter in exporters]
     _say(make_console(), trial, written)
 
 
@@ -71,14 +57,10 @@ def _say(console: Console, trial: TrainedTrial, written: list[Path]) -> None:
 
 def _parse_formats(formats: str) -> list[str]:
     names = [name.strip() for name in formats.split(",") if name.strip()]
-    for name in names:
-        if name in PLANNED_FORMATS:
-            raise UserError(f"--format: {name!r} is not available; available are {', '.join(FORMATS)}.")
-        if name not in FORMATS:
-            raise UserError(f"--format: given {name!r}; allowed are {', '.join(FORMATS)}.")
     if not names:
-        raise UserError(f"--format: given nothing; allowed are {', '.join(FORMATS)}.")
-    return names
+        raise UserError(f"--format: given nothing; allowed are {', '.join(EXPORTERS)}.")
+    # Named twice, a format is written once.
+    return list(dict.fromkeys(names))
 
 
 def _labels(trial: TrainedTrial) -> str:

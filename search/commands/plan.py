@@ -2,44 +2,45 @@
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
-from rich.table import Table
 
-from datasets.cores import usable_cores
-from search.executors.devices import list_gpus, share_devices
-from search.oracle.factory import make_limits
-from search.oracle.latency import LatencyMeter
+from deeplab import Cost, cost
+from search.executors import make_executor
 from search.oracle.schedule import Schedule, make_schedule
-from search.study.folder import Study
+from search.study import Study
 from search.study.prepare import Prepared, prepare
-from search.system.wording import duration
-from search.terminal.console import make_console
+from search.system.wording import duration, plural
+from search.terminal import make_console
+from search.trial.probe import time_steps
 
 if TYPE_CHECKING:
-    from search.oracle.limits import Limits
+    from search.oracle.limits import Limits, Point
     from search.oracle.points import Values
 
 T = TypeVar("T")
 
 # Networks whose latency is measured.
 MEASURED = 8
-# Training steps that the probe times after the first.
-PROBE_STEPS = 3
 
 
 @dataclass(frozen=True)
-class Probe:
-    """Measured on the median network: time to the end of the first step, and images per second after it."""
+class _Drawn:
+    """What was drawn for the plan.
 
-    start_seconds: float
-    images_per_second: float
+    Attributes:
+        points: of the whole space, whether they fit the limits or not.
+        configurations: that the brackets will draw, with their costs, the smallest first.
+        milliseconds: of some of these, where latency is limited and may be measured.
+    """
+
+    points: Sequence[Point]
+    configurations: Sequence[tuple[Cost, Values]]
+    milliseconds: Sequence[float]
 
 
 def show_plan(path: Path, overrides: Sequence[str], *, probe: bool) -> None:
@@ -49,54 +50,92 @@ def show_plan(path: Path, overrides: Sequence[str], *, probe: bool) -> None:
         UserError: the study file, its data or its space are wrong, or almost nothing of the space fits the limits.
     """
     prepared = prepare(path, overrides, weights=False)
+    # KerasTuner is loaded by now, quietly; before the file was read, it would have kept the user waiting.
+    from search.oracle.factory import make_limits
+    from search.oracle.latency import LatencyMeter
+
     console = make_console()
     meter = LatencyMeter(prepared.config.data.image_size, prepared.dataset.classes)
     meter.recall(Study(prepared.config.folder).latency_file)
-    _show(console, prepared, make_limits(prepared, meter), probe=probe)
+    limits = make_limits(prepared, meter)
+    drawn = _draw(console, prepared, limits, measures=probe)
+    schedule = make_schedule(prepared.config.hyperband).limited_to(len(drawn.configurations))
+    _show_space(console, prepared, limits, drawn, schedule)
+    _show_configurations(console, prepared, limits, drawn)
+    if probe:
+        _show_time(console, prepared, drawn, schedule)
 
 
-def _show(console: Console, prepared: Prepared, limits: Limits, *, probe: bool) -> None:
+def _draw(console: Console, prepared: Prepared, limits: Limits, *, measures: bool) -> _Drawn:
     from search.oracle.factory import make_oracle, preview
     from search.oracle.limits import LATENCY
-    from search.terminal.plan_tables import (
-        baseline_column,
-        configuration_table,
-        networks_line,
-        rejection_table,
-        size_table,
-    )
 
-    config, space = prepared.config, prepared.space
-    measures = probe and LATENCY in limits.given
+    measures = measures and LATENCY in limits.given
     with console.status("drawing the configurations"):
         limits.check(measure=measures)
         points = limits.sample()
-        planned = make_schedule(config.hyperband)
         # Latency is measured for every network that is drawn, as the search starts: here, of a few.
-        drawn = preview(make_oracle(config, space, limits.without_latency()), config, space)
-    sizes = sorted(((limits.cost_of(values), values) for values in drawn), key=lambda item: item[0].macs)
+        oracle = make_oracle(prepared.config, prepared.space, limits.without_latency())
+        values = preview(oracle, prepared.config, prepared.space)
+    sizes = sorted(((limits.cost_of(point), point) for point in values), key=lambda item: item[0].macs)
     with console.status("measuring the latency of a few networks"):
-        measured = [limits.milliseconds(values) for _, values in _spread(sizes)] if measures else []
-    schedule = planned.limited_to(len(drawn))
+        measured = [limits.milliseconds(point) for _, point in _spread(sizes)] if measures else []
+    return _Drawn(points, sizes, measured)
+
+
+def _show_space(console: Console, prepared: Prepared, limits: Limits, drawn: _Drawn, schedule: Schedule) -> None:
+    """The schedule, and what the space holds."""
+    from search.terminal.plan_tables import bracket_table, networks_line, rejection_table, size_table
+
     console.print(_title(prepared, schedule), style="bold")
-    console.print(_bracket_table(schedule))
-    for note in space.notes:
+    console.print(bracket_table(schedule))
+    for note in prepared.space.notes:
         console.print(f"note: {note}", style="yellow")
-    console.print(f"\n{networks_line(space, points)}", style="bold")
-    console.print(size_table(points))
-    rejections = rejection_table(limits, points, measured)
+    console.print(f"\n{networks_line(prepared.space, drawn.points)}", style="bold")
+    console.print(size_table(drawn.points))
+    rejections = rejection_table(limits, drawn.points, drawn.milliseconds)
     if rejections is not None:
         console.print("", rejections, sep="\n")
-    console.print(_size_line(drawn, planned), style="bold")
-    columns = {name: sizes[index] for name, index in _places(sizes).items()}
-    columns |= {"baseline": baseline_column(space, prepared.dataset.classes)}
-    console.print(configuration_table(columns, list(space.searched)))
+
+
+def _show_configurations(console: Console, prepared: Prepared, limits: Limits, drawn: _Drawn) -> None:
+    """The configurations that will be drawn: the smallest, the median and the largest, next to the baseline."""
+    from search.oracle.limits import LATENCY
+    from search.terminal.plan_tables import configuration_table
+
+    console.print(_size_line(drawn, make_schedule(prepared.config.hyperband)), style="bold")
+    columns = {name: drawn.configurations[index] for name, index in _places(drawn.configurations).items()}
+    architecture, recipe = prepared.space.baseline()
+    baseline = prepared.space.values(architecture, recipe)
+    # Its cost is that of the network itself, which need not lie in the space.
+    size = cost(architecture, prepared.config.data.image_size, prepared.dataset.classes)
+    columns["baseline"] = (size, baseline)
+    console.print(configuration_table(columns, list(prepared.space.searched)))
     if LATENCY in limits.given:
-        console.print(_latency_line(measured))
-    if probe:
-        with console.status("timing a few training steps of the median network"):
-            timed = _measure(prepared, columns["median"][1] if "median" in columns else None)
-        _say_time(console, prepared, schedule, timed)
+        console.print(_latency_line(drawn.milliseconds))
+
+
+def _show_time(console: Console, prepared: Prepared, drawn: _Drawn, schedule: Schedule) -> None:
+    """How long the search will take, from a few training steps of its median network."""
+    space, sizes = prepared.space, drawn.configurations
+    median = sizes[len(sizes) // 2][1] if sizes else None
+    architecture, recipe = space.baseline() if median is None else (space.architecture(median), space.recipe_of(median))
+    with console.status("timing a few training steps of the median network"):
+        probe = time_steps(architecture, recipe, prepared.dataset, prepared.config.data.image_size)
+    executor = make_executor(prepared.config)
+    devices = executor.devices
+    executor.shutdown()
+    workers = len(devices)
+    epoch = probe.epoch_seconds(prepared.dataset)
+    # Workers on CPUs share what the probe had alone.
+    cores = 1 if devices[0].gpu is not None else workers
+    total = (schedule.epochs * epoch * cores + schedule.trials * probe.start_seconds) / workers
+    console.print(
+        f"\nmeasured: {probe.images_per_second:.1f} images/s in training, {duration(probe.start_seconds)} to a trial's "
+        f"first step\nwith {plural(workers, 'worker')}: about {duration(total)} for the search, "
+        f"{duration(epoch)} per epoch",
+        style="bold",
+    )
 
 
 def _places(sizes: Sequence[object]) -> dict[str, int]:
@@ -110,8 +149,8 @@ def _spread(sizes: Sequence[T]) -> list[T]:
     return [sizes[last * index // max(count - 1, 1)] for index in range(count)]
 
 
-def _latency_line(measured: Sequence[float]) -> str:
-    times = f"{min(measured):.1f} to {max(measured):.1f} ms; " if measured else ""
+def _latency_line(milliseconds: Sequence[float]) -> str:
+    times = f"{min(milliseconds):.1f} to {max(milliseconds):.1f} ms; " if milliseconds else ""
     return (
         f"\nmax_latency_ms: {times}`run` measures each network before it draws it, some seconds each, so the "
         "configurations above may be replaced by faster ones."
@@ -130,69 +169,11 @@ def _title(prepared: Prepared, schedule: Schedule) -> str:
     )
 
 
-def _bracket_table(schedule: Schedule) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for column in ("bracket", "rung", "trials", "epochs", "trained"):
-        table.add_column(column, justify="left" if column == "bracket" else "right")
-    if schedule.baseline:
-        table.add_row("baseline", "", "1", f"1-{schedule.max_epochs}", str(schedule.max_epochs))
-    for bracket in schedule.brackets:
-        for number, rung in enumerate(bracket.rungs):
-            name = bracket.name if number == 0 else ""
-            trained = rung.size * (rung.last_epoch - rung.first_epoch)
-            epochs = f"{rung.first_epoch + 1}-{rung.last_epoch}"
-            table.add_row(name, str(number), str(rung.size), epochs, str(trained))
-    return table
-
-
-def _size_line(drawn: Sequence[Values], schedule: Schedule) -> str:
-    if len(drawn) == schedule.configurations:
-        plural = "configurations" if len(drawn) != 1 else "configuration"
-        return f"\nthe {len(drawn)} {plural} that the brackets will draw:"
+def _size_line(drawn: _Drawn, schedule: Schedule) -> str:
+    count = len(drawn.configurations)
+    if count == schedule.configurations:
+        return f"\nthe {plural(count, 'configuration')} that the brackets will draw:"
     return (
-        f"\nonly {len(drawn)} of {schedule.configurations} configurations can be drawn: the space holds no more that "
+        f"\nonly {count} of {schedule.configurations} configurations can be drawn: the space holds no more that "
         "differ and fit the limits; the rungs get smaller accordingly."
-    )
-
-
-def _measure(prepared: Prepared, values: Values | None) -> Probe:
-    """Train a few steps of one network in this process."""
-    from search.trial.training import Trainer
-
-    space, config = prepared.space, prepared.config
-    architecture, recipe = space.baseline() if values is None else (space.architecture(values), space.recipe_of(values))
-    began = time.perf_counter()
-    trainer = Trainer(
-        architecture,
-        recipe,
-        prepared.dataset,
-        config.data.image_size,
-        max_epochs=config.hyperband.max_epochs,
-        encoder_weights=None,
-        seed=0,
-    )
-    images, masks = next(iter(trainer.train_data.epoch(1)))
-    trainer.model.train_on_batch(images, masks)
-    start = time.perf_counter() - began
-    steps = []
-    for _ in range(PROBE_STEPS):
-        before = time.perf_counter()
-        trainer.model.train_on_batch(images, masks)
-        steps.append(time.perf_counter() - before)
-    return Probe(start, len(images) / statistics.median(steps))
-
-
-def _say_time(console: Console, prepared: Prepared, schedule: Schedule, probe: Probe) -> None:
-    devices = share_devices(prepared.config.workers.count, list_gpus(), usable_cores())
-    workers = len(devices)
-    dataset = prepared.dataset
-    # Validation is a forward pass, about a third of a training step.
-    epoch = (dataset.length("train") + dataset.length("val") / 3) / probe.images_per_second
-    cores = 1 if devices[0].gpu is not None else workers  # workers on CPUs share what the probe had alone
-    total = schedule.epochs * epoch * cores / workers + schedule.trials * probe.start_seconds / workers
-    console.print(
-        f"\nmeasured: {probe.images_per_second:.1f} images/s in training, {duration(probe.start_seconds)} to a trial's "
-        f"first step\nwith {workers} worker{'s' * (workers > 1)}: about {duration(total)} for the search, "
-        f"{duration(epoch)} an epoch",
-        style="bold",
     )

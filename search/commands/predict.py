@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
-from rich.progress import track
+from rich.console import Console
 
 from datasets import DataError, read_image, resize_image
 from datasets.colors import class_colors, overlay
+from datasets.cores import usable_cores
 from search.errors import UserError
 from search.results.trained_network import load_model, trained_trial
 from search.study.folder import Study
+from search.system.files import make_folder
 from search.system.quiet import load_tensorflow
-from search.terminal.console import make_console
+from search.terminal.console import make_console, reading_progress
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
+# Images that are read ahead, so that an interruption does not wait for all of them.
+CHUNK = 64
 
 # Images uint8 [1, H, W, 3] to probabilities float32 [1, H, W, outputs].
 Predictor = Callable[[np.ndarray], np.ndarray]
@@ -38,24 +43,17 @@ def predict_images(model: Path, images: Sequence[Path], target: Path) -> None:
         UserError: no such model or image, an unreadable image, or two images of one name.
     """
     files = find_images(images)
-    _check_outputs(files, target)
+    check_outputs(files, target)
     console = make_console()
-    progress = partial(track, console=console, transient=True, disable=not console.is_terminal)
-    for path in progress(files, "reading"):
-        _read(path)  # a damaged one is found before anything is written
+    check_images(files, console)
     load_tensorflow()
     predictor, size = load_predictor(model)
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{target} cannot be written: {error.strerror}. Choose another --to.") from None
-    for path in progress(files, "segmenting"):
-        image = _read(path)
-        mask = segment(predictor, image, size)
-        mask_file, overlay_file = _outputs(path, target)
-        _write_mask(mask, mask_file)
-        # Class 0 stays clear in an overlay, so that the image is seen through it.
-        Image.fromarray(overlay(image, mask)).save(overlay_file)
+    make_folder(target, "--to")
+    with reading_progress(console, "segmenting") as progress:
+        for done, path in enumerate(files, 1):
+            image = _read(path)
+            _write(image, segment(predictor, image, size), *_outputs(path, target))
+            progress(done, len(files))
     console.print(f"{len(files)} mask{'s' * (len(files) > 1)} and overlays in {target}", soft_wrap=True)
 
 
@@ -80,15 +78,33 @@ def _outputs(image: Path, target: Path) -> tuple[Path, Path]:
     return target / f"{image.stem}.png", target / f"{image.stem}_overlay.png"
 
 
-def _check_outputs(files: Sequence[Path], target: Path) -> None:
-    """Refuse to write two results to one file, or over an image that is read."""
-    outputs = [output.resolve() for path in files for output in _outputs(path, target)]
-    for output in outputs:
-        if outputs.count(output) > 1:
-            raise UserError(f"two images would be written to {output.name}. Predict them one by one.")
-    overwritten = sorted({path.resolve() for path in files} & set(outputs))
+def check_outputs(files: Sequence[Path], target: Path) -> None:
+    """Refuse to write two results to one file, or over an image that is read. Raises UserError."""
+    outputs = [output for path in files for output in _outputs(path, target)]
+    name, count = Counter(output.name for output in outputs).most_common(1)[0]
+    if count > 1:
+        raise UserError(f"two images would be written to {name}. Predict them one by one.")
+    images = {_identity(path) for path in files}
+    overwritten = sorted(output for output in outputs if output.exists() and _identity(output) in images)
     if overwritten:
-        raise UserError(f"--to: {overwritten[0]} is one of the images and would be overwritten. Choose another --to.")
+        raise UserError(
+            f"--to: {overwritten[0].resolve()} is one of the images and would be overwritten. Choose another --to."
+        )
+
+
+def check_images(files: Sequence[Path], console: Console) -> None:
+    """Read every image once, so that a damaged one is found before anything is written. Raises UserError."""
+    with reading_progress(console, "reading") as progress, ThreadPoolExecutor(usable_cores()) as pool:
+        for start in range(0, len(files), CHUNK):
+            chunk = files[start : start + CHUNK]
+            for done, _ in enumerate(pool.map(_read, chunk), start + 1):
+                progress(done, len(files))
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Equal for all paths that lead to one file."""
+    status = path.stat()
+    return status.st_dev, status.st_ino
 
 
 def load_predictor(model: Path) -> tuple[Predictor, tuple[int, int]]:
@@ -159,7 +175,9 @@ def _read(path: Path) -> np.ndarray:
         raise UserError(str(error)) from None
 
 
-def _write_mask(mask: np.ndarray, path: Path) -> None:
-    image = Image.fromarray(mask)
-    image.putpalette(class_colors(256).tobytes())
-    image.save(path)
+def _write(image: np.ndarray, mask: np.ndarray, mask_file: Path, overlay_file: Path) -> None:
+    palette = Image.fromarray(mask)
+    palette.putpalette(class_colors(256).tobytes())
+    palette.save(mask_file)
+    # Class 0 stays clear in an overlay, so that the image is seen through it.
+    Image.fromarray(overlay(image, mask)).save(overlay_file)

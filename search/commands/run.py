@@ -13,17 +13,13 @@ from search.commands.data_check import check_new_data
 from search.driver.decoding import decode_images, drop_images
 from search.driver.ending import command_note, end_search
 from search.errors import Interrupted, SearchStopped, UserError
-from search.executors import make_executor
-from search.oracle.factory import make_limits
-from search.oracle.latency import LatencyMeter
-from search.report import report_file
-from search.results.snapshot import Snapshot, trial_rows
-from search.study.folder import Study
-from search.study.ids import BASELINE
+from search.executors import Executor, make_executor
+from search.results import Snapshot
+from search.study import Study, lock_study
 from search.study.prepare import Prepared, prepare
 from search.system.disk import is_disk_full
-from search.terminal.console import SearchConsole
-from search.terminal.tables import best_line, rung_table, trial_table
+from search.terminal import SearchConsole
+from search.terminal.conclusion import show_conclusion
 
 if TYPE_CHECKING:
     from search.oracle.limits import Limits
@@ -39,33 +35,40 @@ def run_study(path: Path, overrides: Sequence[str], directory: str | None, *, fr
     """
     console = SearchConsole()
     prepared = prepare(path, overrides, directory)
+    # KerasTuner is loaded by now, quietly; before the file was read, it would have kept the user waiting.
+    from search.oracle.factory import make_limits
+    from search.oracle.latency import LatencyMeter
+
     config = prepared.config
     study = _startable_study(prepared, fresh=fresh)
     is_new = fresh or not study.exists
     meter = LatencyMeter(config.data.image_size, prepared.dataset.classes)
     limits = make_limits(prepared, meter)
     notes = [*prepared.space.notes, *command_note(config)]
+    executor = make_executor(config)
     if is_new:
         with console.console.status("looking for networks that fit the limits"):
             limits.check()
         notes += check_new_data(prepared.dataset, console.console)
     if fresh and study.exists:
-        with study.lock():
+        with lock_study(study):
             pass
         console.say(f"the old study is kept in {study.move_aside()}")
     study.make_folder()
-    with study.lock():
+    with lock_study(study):
         notes += _open_study(study, prepared, is_new=is_new)
         meter.keep_in(study.latency_file, console.say)
         for note in notes:
             console.say(f"note: {note}", "yellow")
         try:
-            snapshot = _search(study, prepared, limits, console)
+            snapshot = _search(study, prepared, limits, executor, console)
         except SearchStopped:
             end_search(study, config, console, "stopped")
             raise
     end_search(study, config, console, "finished")
-    _conclude(console, study, snapshot)
+    show_conclusion(console.console, study, snapshot)
+    if snapshot.best is None:
+        raise SearchStopped(f"no trial completed; the reasons are in {study.trials_csv}")
 
 
 def _startable_study(prepared: Prepared, *, fresh: bool) -> Study:
@@ -92,10 +95,9 @@ def _open_study(study: Study, prepared: Prepared, *, is_new: bool) -> list[str]:
     return mended
 
 
-def _search(study: Study, prepared: Prepared, limits: Limits, console: SearchConsole) -> Snapshot:
+def _search(study: Study, prepared: Prepared, limits: Limits, executor: Executor, console: SearchConsole) -> Snapshot:
     from search.driver.loop import Driver
 
-    executor = make_executor(prepared.config)
     try:
         if not study.finished_file.exists():
             decode_images(study, prepared.config, prepared.dataset, console)
@@ -122,45 +124,7 @@ def _search(study: Study, prepared: Prepared, limits: Limits, console: SearchCon
         executor.shutdown()
 
 
-def _conclude(console: SearchConsole, study: Study, snapshot: Snapshot) -> None:
-    """The end of a search: the ranking, the best against the baseline, and what to do next."""
-    out = console.console
-    out.print()
-    out.print(rung_table(snapshot))
-    out.print()
-    out.print(trial_table(trial_rows(study), snapshot.tally.objective, limit=10, width=out.width))
-    out.print()
-    out.print(best_line(snapshot), style="bold green", soft_wrap=True)
-    best = snapshot.best
-    if best is None:
-        raise SearchStopped(f"no trial completed; the reasons are in {study.trials_csv}")
-    chosen = [
-        f"{name[3:]} = {value}" for name, value in best.items() if name.startswith("hp:") and value not in ("", None)
-    ]
-    if best["trial_id"] != BASELINE and chosen:
-        out.print("  " + ", ".join(chosen), soft_wrap=True)
-    out.print()
-    folder = shlex.quote(str(study.folder))
-    for what, command in (
-        ("the configuration", str(study.best_file)),
-        ("the report", _report_hint(study)),
-        ("all trials", str(study.trials_csv)),
-        ("compare them", f"deeplab-search board {folder}"),
-        ("export the model", f"deeplab-search export {folder}"),
-        ("segment images", f"deeplab-search predict {folder} IMAGE... --to masks"),
-    ):
-        out.print(f"  {what:<18} {command}", soft_wrap=True)
-
-
-def _report_hint(study: Study) -> str:
-    """The report's path, or how to get one."""
-    page = report_file(study)
-    if page.exists():
-        return str(page)
-    return "pip install -e '.[report]', then deeplab-search report " + shlex.quote(str(study.folder))
-
-
 def _command() -> str:
-    """The command that was given, as it can be given again (`--fresh` would start anew)."""
+    """The given command, in a form that can be repeated: with `--fresh` it would start anew."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--fresh"]
     return shlex.join(["deeplab-search", *arguments])

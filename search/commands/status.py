@@ -12,10 +12,12 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from search.results.snapshot import Snapshot, snapshot_from_disk, snapshot_of_rows, trial_rows
-from search.study.folder import Study, open_study
+from search.results import Snapshot, snapshot_from_disk, snapshot_of_rows, trial_rows
+from search.study import Study, is_driven, open_study
 from search.system.files import folder_bytes
-from search.terminal.console import PLAIN_INTERVAL, make_console
+from search.system.wording import mebibytes
+from search.terminal import is_live, make_console
+from search.terminal.live import PLAIN_INTERVAL
 from search.terminal.tables import best_line, render, rung_table, running_table, summary_line, trial_line, trial_table
 
 # The watched folder is read this often, in seconds.
@@ -32,7 +34,7 @@ def show_status(folder: Path) -> None:
     rows = trial_rows(study)
     snapshot = snapshot_of_rows(study, rows)
     console = make_console()
-    driven = study.is_driven()
+    driven = is_driven(study)
     console.print(summary_line(snapshot), style="bold")
     if not driven and not snapshot.is_over:
         console.print(_not_running(study), style="yellow")
@@ -47,12 +49,12 @@ def show_status(folder: Path) -> None:
     console.print()
     console.print(best_line(snapshot), style="green", soft_wrap=True)
     for row in snapshot.failures:
-        console.print(trial_line(row, snapshot.objective), style="red", soft_wrap=True)
-    console.print(f"{folder_bytes(study.folder) / 2**20:.0f} MB on disk in {study.folder}", style="dim")
+        console.print(trial_line(row, snapshot.objective.name), style="red", soft_wrap=True)
+    console.print(f"{mebibytes(folder_bytes(study.folder))} on disk in {study.folder}", style="dim")
 
 
 def show_json(folder: Path) -> None:
-    """Print where a search stands as one JSON object, for scripts. Raises UserError where there is no study."""
+    """Print where a search stands as one JSON object, for scripts. Raises UserError if there is no study."""
     study = open_study(folder)
     print(json.dumps(status_values(study, snapshot_from_disk(study)), indent=1))
 
@@ -63,9 +65,9 @@ def status_values(study: Study, snapshot: Snapshot) -> dict[str, Any]:
     return {
         "name": snapshot.name,
         "folder": str(study.folder),
-        "objective": snapshot.objective,
-        "direction": snapshot.direction,
-        "is_running": study.is_driven(),
+        "objective": snapshot.objective.name,
+        "direction": snapshot.objective.direction,
+        "is_running": is_driven(study),
         "is_over": snapshot.is_over,
         "trials_finished": snapshot.finished,
         "trials_total": snapshot.trials_total,
@@ -82,7 +84,7 @@ def status_values(study: Study, snapshot: Snapshot) -> dict[str, Any]:
 
 
 def watch_status(folder: Path) -> None:
-    """Show where a search stands until it is over or Ctrl-C: a live picture in a terminal, else a line a minute.
+    """Show where a search stands until it is over or Ctrl-C: live in a terminal, else one line per minute.
 
     Raises:
         UserError: the folder holds no study.
@@ -90,7 +92,7 @@ def watch_status(folder: Path) -> None:
     study = open_study(folder)
     console = make_console()
     try:
-        if console.is_terminal and not console.is_dumb_terminal:
+        if is_live(console):
             with Live(console=console, auto_refresh=False) as live:
                 while not (snapshot := snapshot_from_disk(study)).is_over:
                     live.update(_picture(study, snapshot), refresh=True)
@@ -106,7 +108,7 @@ def watch_status(folder: Path) -> None:
 
 
 def _picture(study: Study, snapshot: Snapshot) -> RenderableType:
-    if snapshot.is_over or study.is_driven():
+    if snapshot.is_over or is_driven(study):
         return render(snapshot)
     return Group(Text(_not_running(study), style="yellow"), render(snapshot))
 
@@ -116,5 +118,5 @@ def _not_running(study: Study) -> str:
 
 
 def _plain(row: Any) -> dict[str, Any]:
-    """A row without empty cells of `trials.csv`."""
+    """A row of `trials.csv` with null in place of empty cells."""
     return {name: None if value == "" else value for name, value in row.items()}

@@ -14,8 +14,8 @@ from deeplab import TUTORIAL, Architecture
 from search.errors import UserError
 from search.system.quiet import load_tensorflow
 from search.system.toml import read_toml
-from search.system.wording import short
-from search.terminal.console import make_console
+from search.system.wording import billions, mebibytes, plural, short
+from search.terminal import make_console
 
 if TYPE_CHECKING:
     from deeplab import LayerCost
@@ -50,8 +50,8 @@ def show_summary(path: Path | None, image_size: tuple[int, int], classes: int) -
     fixed = total.parameters - total.trainable_parameters
     console.print(
         f"\n{total.parameters:,} parameters ({total.trainable_parameters:,} trainable, {fixed:,} fixed statistics)\n"
-        f"{total.macs / 1e9:,.2f} G multiply-accumulates for an image, "
-        f"{total.peak_activation_bytes / 2**20:,.0f} MiB of activations in float32"
+        f"{billions(total.macs)} multiply-accumulates for an image, "
+        f"{mebibytes(total.peak_activation_bytes)} of activations in float32"
     )
 
 
@@ -74,9 +74,7 @@ def _reason(message: str) -> str:
 def _title(architecture: Architecture, image_size: tuple[int, int], classes: int) -> str:
     name = "the tutorial's network" if architecture == TUTORIAL else f"DeepLabV3+ on {architecture.encoder}"
     height, width = image_size
-    return (
-        f"{name}: output stride {architecture.output_stride}, {height}x{width}, {classes} output{'s' * (classes > 1)}\n"
-    )
+    return f"{name}: output stride {architecture.output_stride}, {height}x{width}, {plural(classes, 'output')}\n"
 
 
 def _table(architecture: Architecture, layers: Sequence[LayerCost]) -> Table:

@@ -7,7 +7,8 @@ from typing import Any
 
 from search.oracle.study_oracle import StudyOracle
 from search.oracle.trials import StudyTrial
-from search.terminal.console import SearchConsole
+from search.system.wording import rounded
+from search.terminal.live import SearchConsole
 from search.terminal.tables import trial_line
 from search.trial.contract import Device
 
@@ -43,13 +44,13 @@ class Announcer:
         score = float(row[self._objective] or "nan")
         rate = float(row["images_per_second"] or "nan")
         epoch = f"epoch {row['epoch']}/{trial.hyperparameters.values['tuner/epochs']}"
-        self.say(f"trial {trial.trial_id} {epoch}  {self._objective} {score:.4f}  {rate:.1f} images/s")
+        self.say(f"trial {trial.trial_id} {epoch}  {self._objective} {rounded(score)}  {rate:.1f} images/s")
 
     def ended(self, trial: StudyTrial, row: Mapping[str, Any], *, is_best: bool) -> None:
         """A trial has ended; `row` is of `trials.csv`, with numbers."""
         self._console.say(trial_line(row, self._objective), "" if trial.status == "COMPLETED" else "red")
-        if is_best:
-            self._console.say(f"best so far: trial {trial.trial_id}  {self._objective} {trial.score:.4f}", "green")
+        if is_best and trial.score is not None:
+            self._console.say(f"best so far: trial {trial.trial_id}  {self._objective} {rounded(trial.score)}", "green")
 
     def drawn(self, oracle: StudyOracle) -> None:
         """Every configuration of the study has been drawn."""

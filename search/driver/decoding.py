@@ -10,7 +10,8 @@ from search.errors import UserError
 from search.study.config import StudyConfig
 from search.study.folder import Study
 from search.system.disk import free_bytes
-from search.terminal.console import SearchConsole, reading_progress
+from search.terminal.console import reading_progress
+from search.terminal.live import SearchConsole
 
 # Share of the free disk space that the cache may take: checkpoints need some too.
 DISK_SHARE = 0.5

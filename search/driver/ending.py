@@ -11,7 +11,7 @@ from search.errors import UserError
 from search.report import is_available, write_report
 from search.study.config import StudyConfig
 from search.study.folder import Study
-from search.terminal.console import SearchConsole
+from search.terminal.live import SearchConsole
 
 # The command is ended after this time, in seconds.
 PATIENCE = 600.0

@@ -25,11 +25,13 @@ from search.results.tally import Tally
 from search.study.config import StudyConfig
 from search.study.folder import Study
 from search.study.ids import BASELINE
+from search.study.lock import note_plan
 from search.study.objective import objective_of
 from search.system.disk import check_room
 from search.system.machine import now
-from search.terminal.console import SearchConsole
+from search.terminal.live import SearchConsole
 from search.trial.contract import Device, Outcome
+from search.trial.progress import PROGRESS_FILE, ProgressWatch
 from space import Space
 
 # How often running trials are looked at, in seconds.
@@ -113,7 +115,7 @@ class Driver:
     def _size_schedule(self, configurations: int) -> None:
         """Expect this many configurations, as many as the space can supply."""
         self._schedule = self.oracle.schedule.limited_to(configurations)
-        self.study.note_plan(workers=len(self._executor.devices), configurations=configurations)
+        note_plan(self.study, workers=len(self._executor.devices), configurations=configurations)
         self._are_all_drawn = False
 
     def _resume(self) -> None:
@@ -183,9 +185,11 @@ class Driver:
         record |= {"status": "running", "worker": device.worker, "attempts": record["attempts"] + 1}
         record.setdefault("started", now())
         self.oracle.save_trial(trial)
-        (self.study.trial(trial.trial_id) / "progress.json").unlink(missing_ok=True)
+        folder = self.study.trial(trial.trial_id)
+        (folder / PROGRESS_FILE).unlink(missing_ok=True)
+        watch = ProgressWatch(folder)
         future = self._executor.submit(self._specify(trial, device))
-        self._running.append(Running(trial, device, future, time.time()))
+        self._running.append(Running(trial, device, future, watch, time.monotonic()))
         self._announcer.started(trial, device)
         log.debug("trial %s: attempt %d, %s", trial.trial_id, record["attempts"], trial.hyperparameters.values)
         self._publisher.ledger.update_trials(self.oracle)
@@ -203,7 +207,7 @@ class Driver:
                 self._running.remove(running)
                 self._settle(running)
             else:
-                running.end_if_over(self.config.limits, self.study)
+                running.end_if_over(self.config.limits)
 
     def _gather(self, trial: StudyTrial) -> None:
         rows = self._publisher.ledger.gather_epochs(trial.trial_id)

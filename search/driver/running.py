@@ -11,6 +11,7 @@ from search.study.config import LimitsSection
 from search.study.folder import Study
 from search.trial.checkpoint import TrainingState, read_state
 from search.trial.contract import Device, Outcome
+from search.trial.progress import ProgressWatch
 
 
 @dataclass
@@ -21,34 +22,27 @@ class Running:
         trial: of the oracle.
         device: that it occupies.
         future: of its outcome.
-        started: in seconds since 1970.
+        watch: of its progress file.
+        started: by this process's clock, in seconds.
         ended_because: why the driver has ended it, if it has.
     """
 
     trial: StudyTrial
     device: Device
     future: concurrent.futures.Future[Outcome]
+    watch: ProgressWatch
     started: float
     ended_because: str | None = None
 
-    def end_if_over(self, limits: LimitsSection, study: Study) -> None:
+    def end_if_over(self, limits: LimitsSection) -> None:
         """End the attempt where it takes too long, or has not made a step for too long."""
-        age = time.time() - self.started
+        age = time.monotonic() - self.started
         if limits.trial_minutes is not None and age > 60 * limits.trial_minutes:
             self.ended_because = f"took longer than {limits.trial_minutes:g} minutes (trial_minutes)"
-        still = time.time() - self._last_sign(study)
-        if limits.epoch_stall_minutes is not None and still > 60 * limits.epoch_stall_minutes:
+        if limits.epoch_stall_minutes is not None and self.watch.seconds_still() > 60 * limits.epoch_stall_minutes:
             self.ended_because = f"no step for {limits.epoch_stall_minutes:g} minutes (epoch_stall_minutes)"
         if self.ended_because is not None:
             self.future.cancel()
-
-    def _last_sign(self, study: Study) -> float:
-        """When the trial last reported a step, or started."""
-        progress = study.trial(self.trial.trial_id) / "progress.json"
-        try:
-            return max(progress.stat().st_mtime, self.started)
-        except FileNotFoundError:
-            return self.started
 
     def outcome(self, study: Study) -> Outcome:
         """The outcome of the attempt, which is done; where its process was lost, what its last whole epoch left."""
@@ -60,6 +54,6 @@ class Running:
             "lost",
             rows=state.rows,
             train_seconds=state.train_seconds,
-            total_seconds=time.time() - self.started,
+            total_seconds=time.monotonic() - self.started,
             error=self.ended_because or (f"its process ended: {failure}" if failure else "ended by the driver"),
         )

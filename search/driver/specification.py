@@ -9,6 +9,7 @@ from search.study.columns import epoch_columns
 from search.study.config import StudyConfig
 from search.study.folder import Study
 from search.study.ids import run_of
+from search.study.objective import objective_of
 from search.trial.contract import Device, TrialSpec
 from space import Space
 
@@ -52,8 +53,7 @@ class Specifier:
             cache=self._cache,
             data_seed=config.study.seed,
             seed=configuration_seed(config.study.seed, number),
-            objective=config.study.objective,
-            direction=config.study.direction,
+            objective=objective_of(config.study.objective),
             columns=epoch_columns(dataset.class_names),
             class_names=tuple(dataset.class_names),
             device=device,

@@ -8,10 +8,12 @@ import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from multiprocessing.context import ForkServerContext
+from typing import Self
 
 from datasets.cores import usable_cores
 from search.executors.devices import list_gpus, share_devices
 from search.executors.process import OwnProcess
+from search.study.config import WorkersSection
 from search.system.quiet import quiet_environment
 from search.trial.contract import Device, Outcome, TrialSpec
 from search.trial.run import run_trial
@@ -33,6 +35,11 @@ class LocalExecutor:
         self._devices = share_devices(workers, list_gpus(), usable_cores(), threads)
         self._context = fork_context()
         self._processes: list[OwnProcess[Outcome]] = []
+
+    @classmethod
+    def from_config(cls, workers: WorkersSection) -> Self:
+        """The executor that a study file's `[workers]` describes."""
+        return cls(workers.count, workers.threads)
 
     @property
     def devices(self) -> Sequence[Device]:

@@ -5,4 +5,6 @@ from search.system.quiet import load_tensorflow
 load_tensorflow()
 
 import datasets.pipeline  # noqa: E402, F401
-import search.trial.training  # noqa: E402, F401
+import search.trial.events  # noqa: E402
+import search.trial.run  # noqa: E402
+import search.trial.setup  # noqa: E402, F401

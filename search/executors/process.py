@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from multiprocessing import connection, parent_process
-from multiprocessing.context import ForkServerContext
+from multiprocessing.context import ForkServerContext, SpawnContext
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -32,7 +32,9 @@ class OwnProcess(Generic[T]):
         name: of the process, for people.
     """
 
-    def __init__(self, context: ForkServerContext, function: Callable[..., T], *arguments: Any, name: str) -> None:
+    def __init__(
+        self, context: ForkServerContext | SpawnContext, function: Callable[..., T], *arguments: Any, name: str
+    ) -> None:
         self.future: Future[T] = Future()
         self._receiver, sender = context.Pipe(duplex=False)
         self._process = context.Process(target=_serve, args=(sender, function, arguments), name=name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,8 +9,15 @@ if TYPE_CHECKING:
     import keras
 
 
-def _export_keras(model: keras.Model, path: Path) -> Path:
-    partial = path.with_name(f".{os.getpid()}.{path.name}")
-    model.save(partial)
-    partial.replace(path)
-    return path
+class KerasFile:
+    """One file that `keras.saving.load_model` reads."""
+
+    name = "model.keras"
+
+    def may_replace(self, path: Path) -> bool:
+        """Any file of this name; see `Exporter.may_replace`."""
+        return path.is_file()
+
+    def write(self, model: keras.Model, path: Path) -> None:
+        """See `Exporter.write`."""
+        model.save(path)

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from search.oracle.configurations import Configurations
-from search.oracle.counting import count_configurations, is_in_space
 from search.oracle.identity import config_id
 from search.oracle.latency import LatencyMeter
 from search.oracle.limits import LATENCY, Limits
 from search.oracle.points import Values
-from search.oracle.promotion.synchronous import SynchronousPromotion
-from search.oracle.samplers.random import RandomSampler
 from search.oracle.schedule import make_schedule
 from search.oracle.study_oracle import StudyOracle
+from search.study.choices import PROMOTIONS, SAMPLERS, load_choice
 from search.study.config import StudyConfig
 from search.study.objective import objective_of
 from search.study.prepare import Prepared
 from space import Space
-
-if TYPE_CHECKING:
-    from search.oracle.limits import Limits
 
 
 def make_oracle(config: StudyConfig, space: Space, limits: Limits) -> StudyOracle:
@@ -35,11 +28,11 @@ def make_oracle(config: StudyConfig, space: Space, limits: Limits) -> StudyOracl
         min_epochs=config.hyperband.min_epochs,
         seed=config.study.seed,
         configurations=Configurations(
-            RandomSampler(hyperparameters, config.study.seed),
+            load_choice(SAMPLERS, config.hyperband.sampler)(hyperparameters, config.study.seed),
             limits.reject,
             lambda values: config_id(space.architecture(values), space.recipe_of(values)),
         ),
-        promotion=SynchronousPromotion(),
+        promotion=load_choice(PROMOTIONS, config.hyperband.mode)(),
     )
 
 
@@ -56,11 +49,11 @@ def draw_ahead(oracle: StudyOracle, config: StudyConfig, space: Space, limits: L
     """
     if LATENCY in limits.given:
         return len(preview(oracle, config, space))
-    supply = count_configurations(space)
+    supply = space.count_configurations()
     planned = oracle.schedule.configurations
     if supply is None:
         return planned
-    return min(planned, supply - (config.hyperband.baseline and is_in_space(space, *space.baseline())))
+    return min(planned, supply - (config.hyperband.baseline and space.holds(*space.baseline())))
 
 
 def make_limits(prepared: Prepared, meter: LatencyMeter) -> Limits:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from search.system.wording import duration
+from search.system.wording import billions, duration, millions, rounded, signed
 
 if TYPE_CHECKING:
     from search.report.history import History
 
 
-# Column of the CSV -> what it is called where people read it.
+# Column of the CSV -> its title for people.
 COLUMNS = {
     "study": "study",
     "data": "data",
@@ -38,12 +38,12 @@ def comparison_columns() -> list[str]:
 
 
 def comparison_rows(histories: Sequence[History]) -> list[list[str]]:
-    """A row for each study, as people read it."""
+    """One row per study, in words."""
     return [[_shown(name, value) for name, value in comparison_values(history).items()] for history in histories]
 
 
 def comparison_values(history: History) -> dict[str, Any]:
-    """What is compared of a study, by the columns of the CSV; None where there is nothing yet."""
+    """The values of a study by the columns of the CSV; None where there is nothing yet."""
     best, baseline, config = history.best, history.baseline, history.config
     architecture = history.network.get("architecture", {})
     scores = {
@@ -51,14 +51,14 @@ def comparison_values(history: History) -> dict[str, Any]:
     }
     gain = None
     if scores["best"] is not None and scores["baseline"] is not None:
-        gain = history.sign * (scores["best"] - scores["baseline"])
+        gain = history.objective.gain(scores["best"], scores["baseline"])
     of_best = {name: None if best is None else best[name] for name in ("trial_id", "config_id", "parameters", "macs")}
     return {
         "study": history.name,
         "data": config.data.path or config.data.format,
         "image_size": "x".join(map(str, config.data.image_size)),
         "encoder": architecture.get("encoder"),
-        "objective": history.objective,
+        "objective": history.objective.name,
         **scores,
         "gain": gain,
         **of_best,
@@ -72,14 +72,14 @@ def comparison_values(history: History) -> dict[str, Any]:
 def _shown(name: str, value: Any) -> str:
     if value is None:
         return ""
-    if name == "gain":
-        return f"{value:+.4f}"
-    if name in ("best", "baseline"):
-        return f"{value:.4f}"
-    if name == "seconds":
-        return duration(value)
-    units = {"parameters": ("M", 1e6), "macs": ("G", 1e9)}
-    if name in units:
-        unit, scale = units[name]
-        return f"{value / scale:.2f} {unit}"
-    return str(value)
+    return _WORDINGS.get(name, str)(value)
+
+
+_WORDINGS: dict[str, Callable[[Any], str]] = {
+    "best": rounded,
+    "baseline": rounded,
+    "gain": signed,
+    "parameters": millions,
+    "macs": billions,
+    "seconds": duration,
+}

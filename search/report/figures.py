@@ -9,12 +9,13 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from search.report.history import History
-from search.report.parts import Plot, plural, table_of
+from search.report.history import COSTS, History
+from search.report.parts import Plot, table_of
 from search.results.tally import FAILURES
-from search.study.ids import BASELINE
+from search.study import BASELINE
+from search.system.wording import plural, rounded
 
-# Seen under the common colour blindnesses, on white and on dark paper alike.
+# Distinguishable with common colour blindness, on light and on dark backgrounds.
 BEST, OTHER, REFERENCE, BAD = "#2a9d6f", "#7a8ba6", "#d2790f", "#d1495b"
 RUNGS = ("#7a8ba6", "#2f7fd1", "#b05fc2", "#2a9d6f", "#c9a227")
 SERIES = ("#2f7fd1", "#d2790f", "#2a9d6f", "#b05fc2", "#c9a227", "#4aa3a2", "#d1495b", "#8a8f98")
@@ -22,18 +23,18 @@ SERIES = ("#2f7fd1", "#d2790f", "#2a9d6f", "#b05fc2", "#c9a227", "#4aa3a2", "#d1
 
 def best_so_far(histories: Sequence[History]) -> Plot | None:
     """The best score over time, and every trial's."""
-    # Each with its number, by which a study has one colour in all plots.
+    # Each with its number, so that a study has the same colour in all plots.
     begun = [(number, history) for number, history in enumerate(histories) if len(history.completed)]
     if not begun:
         return None
-    alone, objective = len(histories) == 1, histories[0].objective
+    alone, objective = len(histories) == 1, histories[0].objective.name
     times = [(study.completed["finished"] - study.trials["started"].min()).dt.total_seconds() for _, study in begun]
     unit, length = ("hours", 3600) if max(time.max() for time in times) >= 7200 else ("minutes", 60)
     figure, parts, tables = go.Figure(), [], []
     for (number, history), time in zip(begun, times, strict=True):
         ended, x = history.completed, (time / length).to_numpy()
         color = BEST if alone else SERIES[number % len(SERIES)]
-        running = history.sign * (history.sign * ended["score"]).cummax()
+        running = ended["score"].cummin() if history.objective.is_minimized else ended["score"].cummax()
         prefix = "" if alone else f"{history.name}: "
         points = {"x": x, "y": ended["score"].to_numpy(), "text": [str(trial) for trial in ended["trial_id"]]}
         marker = {"color": color, "opacity": 0.45, "size": 6}
@@ -46,7 +47,9 @@ def best_so_far(histories: Sequence[History]) -> Plot | None:
             figure.add_scatter(x=[0, x.max()], y=[score, score], mode="lines", name="baseline", line=dashes)
         steps = pd.DataFrame({"study": history.name, "time": x, "trial": ended["trial_id"], "best": running})
         tables.append(steps[running.diff().ne(0)])
-        parts.append(f"{prefix}{plural(len(tables[-1]), 'step')} to {running.iloc[-1]:.4f} in {x.max():.2f} {unit}")
+        parts.append(
+            f"{prefix}{plural(len(tables[-1]), 'step')} to {rounded(running.iloc[-1])} in {x.max():.2f} {unit}"
+        )
     figure.update_layout(xaxis_title=f"{unit} since the first start", yaxis_title=objective)
     names = {"study": "study", "time": unit, "trial": "trial", "best": f"best {objective} so far"}
     if alone:
@@ -56,7 +59,7 @@ def best_so_far(histories: Sequence[History]) -> Plot | None:
 
 
 def learning_curves(history: History) -> Plot | None:
-    """The objective over epochs; a promotion goes on with its configuration's line, in the colour of its rung."""
+    """The objective over epochs; a promotion continues its configuration's line in the colour of its rung."""
     epochs = history.epochs.merge(history.trials[["trial_id", "rung"]], on="trial_id", how="left")
     if not len(epochs):
         return None
@@ -64,7 +67,7 @@ def learning_curves(history: History) -> Plot | None:
     rungs = sorted(int(rung) for rung in epochs["rung"].dropna().unique())
     for rung in rungs:
         segments = [_with_parent(own, history) for _, own in epochs[epochs["rung"] == rung].groupby("trial_id")]
-        # An empty point between two lines keeps them apart in one trace.
+        # An empty point separates two lines within one trace.
         joined = pd.concat(
             [part for own in segments for part in (own, own.iloc[:1].assign(epoch=np.nan, score=np.nan))]
         )
@@ -79,15 +82,15 @@ def learning_curves(history: History) -> Plot | None:
     own = epochs[epochs["trial_id"] == BASELINE]
     if len(own):
         dashes = {"color": REFERENCE, "width": 3, "dash": "dash"}
-        x, y = own["epoch"].astype("float64").to_numpy(), own[history.objective].to_numpy()
+        x, y = own["epoch"].astype("float64").to_numpy(), own[history.objective.name].to_numpy()
         figure.add_scatter(x=x, y=y, name="baseline", mode="lines", line=dashes)
-    figure.update_layout(xaxis_title="epoch", yaxis_title=history.objective)
+    figure.update_layout(xaxis_title="epoch", yaxis_title=history.objective.name)
     grouped = epochs.groupby("config_id", sort=False)
-    last = grouped.agg(epochs=("epoch", "max"), best=(history.objective, "max" if history.sign > 0 else "min"))
+    last = grouped.agg(epochs=("epoch", "max"), best=(history.objective.name, history.objective.direction))
     table = table_of(
-        last.reset_index().sort_values("best", ascending=history.sign < 0),
+        last.reset_index().sort_values("best", ascending=history.objective.is_minimized),
         "The configurations, the best first",
-        {"config_id": "configuration", "epochs": "epochs", "best": f"best {history.objective}"},
+        {"config_id": "configuration", "epochs": "epochs", "best": f"best {history.objective.name}"},
     )
     count = epochs["config_id"].nunique()
     summary = f"{plural(count, 'curve')}, one for each configuration; {plural(len(rungs), 'rung')}."
@@ -95,16 +98,16 @@ def learning_curves(history: History) -> Plot | None:
 
 
 def _with_parent(own: pd.DataFrame, history: History) -> pd.DataFrame:
-    """A trial's epochs, behind the last one of its parent's, so that the line is one."""
+    """A trial's epochs after the last one of its parent, so that they form one line."""
     before = history.epochs[
         (history.epochs["config_id"] == own["config_id"].iloc[0]) & (history.epochs["epoch"] == own["epoch"].min() - 1)
     ]
     joined = pd.concat([before, own]) if len(before) else own
-    return pd.DataFrame({"epoch": joined["epoch"].astype("float64"), "score": joined[history.objective]})
+    return pd.DataFrame({"epoch": joined["epoch"].astype("float64"), "score": joined[history.objective.name]})
 
 
 def brackets(history: History) -> Plot | None:
-    """Who was promoted, who stopped, who failed, at each rung of each bracket."""
+    """Which trials were promoted, stopped or failed at each rung of each bracket."""
     drawn = history.trials[history.trials["bracket"].notna()]
     if not len(drawn):
         return None
@@ -141,7 +144,7 @@ def brackets(history: History) -> Plot | None:
         order = [f"to {epoch}" for epoch in sorted(int(one) for one in own["last_epoch"].unique())]
         figure.update_xaxes(categoryorder="array", categoryarray=order, row=row, col=1)
     figure.update_xaxes(title="epochs", row=len(numbers), col=1)
-    figure.update_yaxes(title=history.objective)
+    figure.update_yaxes(title=history.objective.name)
     counts = drawn.groupby(["iteration", "bracket", "rung", "last_epoch", "outcome"]).size().unstack(fill_value=0)
     counts = counts.reset_index().sort_values(["iteration", "bracket", "rung"], ascending=[True, False, True])
     names = {"iteration": "iteration", "bracket": "bracket", "rung": "rung", "last_epoch": "to epoch"}
@@ -156,7 +159,7 @@ def brackets(history: History) -> Plot | None:
 
 
 def _outcomes(drawn: pd.DataFrame) -> list[str]:
-    """What became of each trial; one that completes the last rung of its bracket has finished."""
+    """What became of each trial; one that completes the last rung of its bracket is finished."""
     promoted = set(drawn["parent_id"].dropna())
     found = []
     for trial, status, bracket, rung in drawn[["trial_id", "status", "bracket", "rung"]].itertuples(index=False):
@@ -187,16 +190,16 @@ def _promotion_lines(own: pd.DataFrame, floor: float) -> dict[str, object]:
 
 
 def pareto(histories: Sequence[History], cost: str) -> Plot | None:
-    """Score against what the network costs, with the front of those that none beats in both."""
+    """Score against the cost of the network, with the front of trials that no other trial beats in both."""
     figure, fronts = go.Figure(), []
-    label, unit, scale = next((one.costs[cost] for one in histories if cost in one.costs), ("", "", 1.0))
+    label, unit, scale = COSTS[cost]
     for number, history in enumerate(histories):
         if cost not in history.costs:
             continue
         trials = history.completed.dropna(subset=[cost])
         color = BEST if len(histories) == 1 else SERIES[number % len(SERIES)]
         prefix = "" if len(histories) == 1 else f"{history.name}: "
-        front = _front(trials, cost, history.sign)
+        front = _front(trials, cost, history.objective.sign)
         faint = {"color": OTHER if len(histories) == 1 else color, "opacity": 0.45, "size": 6}
         bright = {"color": color, "size": 9}
         for name, rows, mode, marker in (
@@ -223,25 +226,25 @@ def pareto(histories: Sequence[History], cost: str) -> Plot | None:
         fronts.append(front.assign(study=history.name, cost=(front[cost] / scale).astype("float64")))
     if not fronts:
         return None
-    figure.update_layout(xaxis_title=f"{label} ({unit})", yaxis_title=histories[0].objective, xaxis_type="log")
+    figure.update_layout(xaxis_title=f"{label} ({unit})", yaxis_title=histories[0].objective.name, xaxis_type="log")
     shown = pd.concat(fronts)
-    columns = {"study": "study", "trial_id": "trial", "cost": f"{label} ({unit})", "score": histories[0].objective}
+    columns = {"study": "study", "trial_id": "trial", "cost": f"{label} ({unit})", "score": histories[0].objective.name}
     if len(histories) == 1:
         del columns["study"]
-    summary = f"{plural(len(shown), 'trial')} on the front: none is better and cheaper."
-    table = table_of(shown, f"The Pareto front: {histories[0].objective} against {label}", columns)
+    summary = f"{plural(len(shown), 'trial')} on the front: no other trial is both better and cheaper."
+    table = table_of(shown, f"The Pareto front: {histories[0].objective.name} against {label}", columns)
     return Plot(f"pareto-{cost}", f"Score against {label}", figure, summary, table)
 
 
 def _front(trials: pd.DataFrame, cost: str, sign: float) -> pd.DataFrame:
-    """The trials that no other beats in both, the cheapest first."""
+    """The trials that no other trial beats in both, the cheapest first."""
     ordered = trials.assign(_goodness=sign * trials["score"]).sort_values([cost, "_goodness"], ascending=[True, False])
     best_before = ordered["_goodness"].cummax().shift(fill_value=-np.inf)
     return ordered[ordered["_goodness"] > best_before]
 
 
 def class_scores(history: History) -> Plot | None:
-    """IoU of each class, the best trial's beside the baseline's."""
+    """IoU of each class, of the best trial and of the baseline."""
     best, baseline = history.best, history.baseline
     if best is None or not history.class_names:
         return None

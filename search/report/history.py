@@ -5,23 +5,39 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
+from search.results import Snapshot, snapshot_from_disk
 from search.results import frames as results
-from search.results.snapshot import Snapshot, snapshot_from_disk
 from search.results.tally import FAILURES
-from search.study.config import StudyConfig
-from search.study.folder import Study
-from search.study.ids import BASELINE
+from search.study import BASELINE, Objective, Study, StudyConfig
 from search.study.prepare import read_space
 from search.system.files import read_json
 from search.system.toml import read_toml
+from search.system.wording import quantity
 from search.trial.validation import BestEpoch, read_best_epoch
 
-# Costs that a trial may be compared by, with their names and what they are divided by.
-COSTS = {"macs": ("MACs", "G", 1e9), "parameters": ("parameters", "M", 1e6), "latency_ms": ("latency", "ms", 1.0)}
+
+class Cost(NamedTuple):
+    """What trials may be compared by besides their scores: its name, and the unit in which it is shown."""
+
+    label: str
+    unit: str
+    scale: float
+
+    def shown(self, value: float) -> str:
+        """A value in its unit."""
+        return quantity(value / self.scale, self.unit)
+
+
+# By the columns of the trials.
+COSTS = {
+    "macs": Cost("MACs", "G", 1e9),
+    "parameters": Cost("parameters", "M", 1e6),
+    "latency_ms": Cost("latency", "ms", 1.0),
+}
 
 
 @dataclass(frozen=True)
@@ -38,27 +54,22 @@ class History:
     @property
     def name(self) -> str:
         """The name of the study's folder."""
-        return self.study.folder.resolve().name
+        return self.study.name
 
     @property
-    def objective(self) -> str:
-        """The metric that is compared."""
-        return self.config.study.objective
-
-    @property
-    def sign(self) -> float:
-        """1 where more is better, -1 where less is."""
-        return 1.0 if self.config.study.direction == "max" else -1.0
+    def objective(self) -> Objective:
+        """The metric that is compared, and which way is better."""
+        return self.snapshot.objective
 
     @cached_property
     def completed(self) -> pd.DataFrame:
-        """Trials that ended well, in the order in which they ended."""
+        """Completed trials, in the order in which they ended."""
         found = self._with("status", ["completed"])
         return found[found["score"].notna()].sort_values("finished", kind="stable") if len(found) else found
 
     @cached_property
     def failed(self) -> pd.DataFrame:
-        """Trials that did not."""
+        """Trials that failed."""
         return self._with("status", FAILURES)
 
     @cached_property
@@ -72,18 +83,18 @@ class History:
 
     @property
     def best(self) -> pd.Series | None:
-        """The best completed trial, the baseline included; of equals the one that `best.toml` has."""
+        """The best completed trial, including the baseline; of equals, the one in `best.toml`."""
         row = self.snapshot.best
         return None if row is None else self.trial(str(row["trial_id"]))
 
     @property
     def baseline(self) -> pd.Series | None:
-        """The baseline, where it has completed."""
+        """The baseline, if it has completed."""
         return None if self.snapshot.baseline is None else self.trial(BASELINE)
 
     @property
-    def costs(self) -> dict[str, tuple[str, str, float]]:
-        """What trials cost, as far as the study measures it."""
+    def costs(self) -> dict[str, Cost]:
+        """The costs that the study has measured."""
         known = self.completed
         return {name: cost for name, cost in COSTS.items() if name in known and known[name].notna().any()}
 
@@ -107,7 +118,7 @@ class History:
         return self.trials.loc[self.trials["trial_id"] == trial_id].iloc[0]
 
     def best_epoch(self, trial: pd.Series | None) -> BestEpoch | None:
-        """What a trial keeps of its best epoch, if it still does."""
+        """What a trial has kept of its best epoch; None if it was removed."""
         if trial is None or pd.isna(trial["best_epoch"]):
             return None
         return read_best_epoch(self.study.trial(trial["trial_id"]) / "best", int(trial["best_epoch"]))
@@ -117,7 +128,7 @@ class History:
 
 
 def read_history(study: Study) -> History:
-    """Read a study's folder, while it runs or after. Raises UserError where it holds none."""
+    """Read a study's folder, while it runs or after. Raises UserError if it holds no study."""
     trials, epochs = results.load(study.folder)
     config = study.config()
     if study.latency_file.exists():
@@ -126,7 +137,7 @@ def read_history(study: Study) -> History:
 
 
 def _latencies(study: Study, config: StudyConfig, trial_ids: Iterable[str]) -> dict[str, float | None]:
-    """Milliseconds of each trial's network, as far as `max_latency_ms` had them measured."""
+    """Milliseconds of each trial's network, if `max_latency_ms` caused it to be measured."""
     from search.oracle.identity import architecture_id, configuration_of
     from search.oracle.trials import read_trial
 

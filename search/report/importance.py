@@ -19,25 +19,26 @@ from plotly.colors import sample_colorscale
 
 from search.report.figures import OTHER
 from search.report.history import History
-from search.report.parts import MOST_ROWS, Plot, Table, cell, plural, table_of
-from search.study.ids import BASELINE
+from search.report.parts import MOST_ROWS, Plot, Table, cell, table_of
+from search.study import BASELINE
+from search.system.wording import plural, rounded
 
-# What people ask of first comes first.
+# What people ask about first.
 FIRST = ("aspp_branches", "aspp_rate", "aspp_gap_2", "aspp_gap_3", "aspp_gap_4", "aspp_gap_5", "decoder_depth")
-# Lines that can still be told apart.
+# More lines cannot be told apart.
 MOST_LINES = 150
 # Worst to best.
 SCALE = ["rgb(169, 177, 189)", "rgb(15, 143, 102)"]
-# Fewer configurations say nothing about what matters.
+# With fewer configurations nothing can be said about what matters.
 FEWEST = 4
 
 
 class Compared:
     """The configurations of a study, each with its score after the same number of epochs, as an Optuna study.
 
-    A configuration that was promoted has trained longer than one that was not, so their last scores say more about
-    Hyperband than about the hyperparameters. Here all are compared at `epochs`: the most that at least half of them
-    have trained. Those that have trained less are left out.
+    A promoted configuration has trained longer than one that was not promoted, so their last scores say more about
+    Hyperband than about the hyperparameters. Here all are compared at `epochs`, the largest number of epochs that at
+    least half of them have trained; those that have trained less are left out.
     """
 
     def __init__(self, history: History) -> None:
@@ -47,7 +48,7 @@ class Compared:
         self.epochs = int(trained.sort_values(ascending=False).iloc[(self.total - 1) // 2]) if self.total else 0
         within = history.epochs[history.epochs["epoch"] <= self.epochs]
         grouped = within[within["config_id"].isin(trained.index[trained >= self.epochs])].groupby("config_id")
-        scores = grouped[history.objective].max() if history.sign > 0 else grouped[history.objective].min()
+        scores = grouped[history.objective.name].agg(history.objective.direction)
         first = history.trials.drop_duplicates("config_id").set_index("config_id")
         self.rows = first.join(scores.rename("compared").dropna(), how="inner")
         self.names = [name for name in _ordered(history.hyperparameters) if self.rows[f"hp:{name}"].nunique() > 1]
@@ -55,7 +56,7 @@ class Compared:
 
     @property
     def is_enough(self) -> bool:
-        """Whether there is anything to compare."""
+        """Whether there are enough configurations to compare."""
         return len(self.rows) >= FEWEST and bool(self.names)
 
     @property
@@ -69,10 +70,10 @@ class Compared:
     @property
     def objective(self) -> str:
         """The metric that is compared."""
-        return self.history.objective
+        return self.history.objective.name
 
     def importances(self) -> Plot:
-        """Share of each hyperparameter in what tells good configurations from the others."""
+        """How much each hyperparameter contributes to telling good configurations from the others."""
         with _quiet():
             figure = optuna.visualization.plot_param_importances(self.study)
         figure.update_xaxes(range=[0, 1.15 * max(figure.data[0].x, default=1.0)])
@@ -85,7 +86,7 @@ class Compared:
 
     def parallel(self) -> Plot:
         """Each configuration as a line through its values, coloured by its score."""
-        best = self.rows.sort_values("compared", ascending=self.history.sign < 0).head(MOST_LINES)
+        best = self.rows.sort_values("compared", ascending=self.history.objective.is_minimized).head(MOST_LINES)
         with _quiet():
             figure = optuna.visualization.plot_parallel_coordinate(
                 self._study(best), params=self.names, target_name=self.objective
@@ -103,25 +104,25 @@ class Compared:
                 figure = optuna.visualization.plot_slice(self.study, params=[name], target_name=self.objective)
             figure.update_traces(marker={"showscale": False, "size": 8, "line": {"width": 1, "color": OTHER}})
             grouped = self._binned(name).groupby(level=0, observed=True)["compared"]
+            best_of = self.history.objective.direction
             rows = [
-                [cell(value), str(len(scores)), f"{scores.median():.4f}", f"{self._best(scores):.4f}"]
+                [cell(value), str(len(scores)), rounded(scores.median()), rounded(scores.agg(best_of))]
                 for value, scores in grouped
             ]
             columns = [name, "configurations", f"median {self.objective}", f"best {self.objective}"]
             table = Table(
                 f"{self.objective} by {name}", columns, rows[:MOST_ROWS], left_out=max(0, len(rows) - MOST_ROWS)
             )
-            best = max(rows, key=lambda row: self.history.sign * float(row[2]))
+            best = max(rows, key=lambda row: self.history.objective.sign * float(row[2]))
             summary = (
-                f"Highest median at {name} {best[0]}." if self.history.sign > 0 else f"Lowest median at {best[0]}."
+                f"Lowest median at {best[0]}."
+                if self.history.objective.is_minimized
+                else f"Highest median at {name} {best[0]}."
             )
             yield self._plot(f"slice-{name}", name, figure, summary, table, height=320)
 
-    def _best(self, scores: pd.Series) -> float:
-        return float(scores.max() if self.history.sign > 0 else scores.min())
-
     def _binned(self, name: str) -> pd.DataFrame:
-        """The scores by value, or by a fifth of the configurations where nearly each has a value of its own."""
+        """The scores by value, or by fifths of the configurations if nearly every one has a different value."""
         given = self.rows[self.rows[f"hp:{name}"].notna()]
         values = given[f"hp:{name}"]
         if values.dtype == "float64" and values.nunique() > 5:
@@ -136,7 +137,7 @@ class Compared:
 
     def _study(self, rows: pd.DataFrame) -> optuna.Study:
         with _quiet():
-            study = optuna.create_study(direction="maximize" if self.history.sign > 0 else "minimize")
+            study = optuna.create_study(direction="minimize" if self.history.objective.is_minimized else "maximize")
         distributions = {name: self._distribution(name) for name in self.names}
         for _, row in rows.iterrows():
             values = {name: row[f"hp:{name}"] for name in self.names if not pd.isna(row[f"hp:{name}"])}
@@ -147,7 +148,7 @@ class Compared:
         return study
 
     def _distribution(self, name: str) -> BaseDistribution:
-        """What the values of a hyperparameter are drawn from: the range they were found in."""
+        """The distribution of a hyperparameter for Optuna: the range of the values that occur."""
         values = self.rows[f"hp:{name}"].dropna()
         given = self.history.config.space.get(name)
         log = isinstance(given, dict) and given.get("sampling") == "log"
@@ -159,7 +160,7 @@ class Compared:
 
 
 def _recolor(figure: Any) -> None:
-    """Colours that are seen on light and on dark paper; Optuna's are made for white."""
+    """Use colours that are visible on light and on dark backgrounds; Optuna's are made for white."""
     for trace in figure.data:
         if trace.mode == "lines" and trace.line.color:
             # Its first point is the objective, from 0 to 1.
@@ -169,7 +170,7 @@ def _recolor(figure: Any) -> None:
 
 
 def _epochs_of_configurations(history: History) -> pd.Series:
-    """The last epoch of each configuration that has one; the baseline, whose values may lie outside, is none."""
+    """The last epoch of each configuration; without the baseline, whose values may lie outside the space."""
     drawn = history.epochs[history.epochs["trial_id"] != BASELINE]
     return drawn.groupby("config_id")["epoch"].max().astype("int64")
 
@@ -180,13 +181,13 @@ def _ordered(names: list[str]) -> list[str]:
 
 
 def _plain(value: Any) -> Any:
-    """A value of Python's own types."""
+    """A value as one of Python's own types."""
     return value.item() if hasattr(value, "item") else value
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without Optuna's log and its warnings of few trials, which the page says in words."""
+    """Silence Optuna's log and its warnings about few trials, which the page explains in words."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -19,7 +19,7 @@ class Box:
 
 
 def draw_network(architecture: Architecture, image_size: tuple[int, int], outputs: int) -> list[Box]:
-    """The boxes of a network, in the order of the data; `joins` says what comes in from the side."""
+    """The boxes of a network, in the order of the data; `joins` says what is added from the side."""
     height, width = feature_map_size(image_size, architecture.output_stride)
     boxes = [
         Box("input", f"{image_size[0]} x {image_size[1]} RGB"),

@@ -41,7 +41,7 @@ def write_page(report: Report, path: Path) -> None:
 
 
 def _figure(plot: Plot) -> dict[str, Any]:
-    """A figure without a theme of its own: the page's colours are set where it is shown, light or dark."""
+    """A figure without its own theme: the page sets its colours when it is shown, light or dark."""
     plot.figure.update_layout(template=None, height=plot.height, margin={"l": 60, "r": 16, "t": 30, "b": 50})
     plot.figure.update_layout(legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
     figure: dict[str, Any] = json.loads(plot.figure.to_json())
@@ -49,7 +49,7 @@ def _figure(plot: Plot) -> dict[str, Any]:
 
 
 def _script_json(value: Any) -> Markup:
-    """JSON for a script element, which ends at the first `</script`, whatever a text in it says."""
+    """JSON for a script element, which would end at a `</script` within any text."""
     text = json.dumps(value, separators=(",", ":"))
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
+
+from search.system import wording
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -29,7 +30,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Plot:
-    """A plotly figure with what it shows in words, and in numbers; narrower than `min_width` pixels it scrolls."""
+    """A plotly figure with what it shows in words and in numbers; it scrolls if narrower than `min_width` pixels."""
 
     name: str
     title: str
@@ -88,19 +89,6 @@ def table_of(frame: pd.DataFrame, caption: str, columns: dict[str, str]) -> Tabl
 
 
 def cell(value: Any) -> str:
-    """A value as people read it."""
-    if value is None or value is pd.NA or value != value:
-        return ""
-    if isinstance(value, bool | np.bool_):
-        return "yes" if value else "no"
-    if isinstance(value, int | np.integer):
-        value = int(value)
-        return f"{value:,}" if abs(value) >= 10_000 else str(value)
-    if isinstance(value, float):
-        return f"{value:.4g}" if abs(value) >= 1e-3 or value == 0 else f"{value:.3g}"
-    return str(value)
-
-
-def plural(count: int, noun: str) -> str:
-    """So many of something."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    """A value of a DataFrame as people read it."""
+    # A comparison with pandas's missing value gives neither true nor false.
+    return wording.cell(None if value is pd.NA else value)

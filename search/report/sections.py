@@ -1,4 +1,4 @@
-"""Which sections a report has, and what stands in them."""
+"""The sections of a report and their content."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from search.report.comparison import comparison_columns, comparison_rows
 from search.report.history import COSTS, History
 from search.report.importance import FEWEST, Compared
 from search.report.network import draw_network
-from search.report.parts import Picture, Plot, Report, Section, Table, cell, plural, table_of
+from search.report.parts import Picture, Plot, Report, Section, Table, cell, table_of
 from search.report.verdict import facts_of, verdict_of
-from search.study.ids import BASELINE
+from search.study import BASELINE
 from search.study.reading import to_table
 from search.system.toml import to_toml
+from search.system.wording import plural
 
 
 def study_report(history: History) -> Report:
@@ -40,7 +41,7 @@ def comparison_report(histories: Sequence[History]) -> Report:
     """One report on several studies."""
     names = [history.name for history in histories]
     verdicts = [f"{history.name}: {verdict_of(history)[0]}" for history in histories]
-    objectives = {history.objective for history in histories}
+    objectives = {history.objective.name for history in histories}
     notes = [*verdicts, "Scores on different data or image sizes are not the same measure, even under one name."]
     if len(objectives) > 1:
         notes.append(f"The studies have different objectives: {', '.join(sorted(objectives))}.")
@@ -120,7 +121,7 @@ def _boxes(history: History) -> list[object]:
 
 
 def _configuration_table(history: History) -> Table:
-    """The best configuration's values beside the baseline's."""
+    """The values of the best configuration and of the baseline."""
     best, baseline = history.best, history.baseline
     columns = ["hyperparameter", "best", *(["baseline"] if baseline is not None else [])]
     trials = [trial for trial in (best, baseline) if trial is not None]
@@ -170,8 +171,13 @@ def _classes(history: History) -> Section | None:
 def _trials(history: History) -> Section | None:
     if not len(history.completed):
         return None
-    ranked = history.completed.sort_values("score", ascending=history.sign < 0, kind="stable")
-    columns = {"trial_id": "trial", "config_id": "configuration", "score": history.objective, "best_epoch": "epoch"}
+    ranked = history.completed.sort_values("score", ascending=history.objective.is_minimized, kind="stable")
+    columns = {
+        "trial_id": "trial",
+        "config_id": "configuration",
+        "score": history.objective.name,
+        "best_epoch": "epoch",
+    }
     columns |= {"bracket": "bracket", "rung": "rung", "parameters": "parameters", "macs": "MACs"}
     columns |= {f"hp:{name}": name for name in history.hyperparameters}
     return Section("trials", "Trials", tables=[table_of(ranked, "Completed trials, the best first", columns)])

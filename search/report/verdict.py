@@ -8,24 +8,23 @@ import numpy as np
 import pandas as pd
 
 from search.report.history import History
-from search.report.parts import plural
-from search.study.ids import BASELINE
-from search.system.wording import duration
+from search.study import BASELINE
+from search.system.wording import duration, plural, rounded, signed
 from search.trial.validation import Validation
 
 # Resamplings of the validation images, and the share of them that an interval holds.
 RESAMPLES, LEVEL = 2000, 95
-# Epochs at the end of a training whose spread stands in where the images' results are gone.
+# Last epochs of a training, whose spread is used if the results of single images have been removed.
 LAST_EPOCHS = 3
 
 
 @dataclass(frozen=True)
 class Gain:
-    """The best trial's distance from the baseline, positive where it is better.
+    """The best trial's distance from the baseline, positive if it is better.
 
     Attributes:
         value: of the objective.
-        low, high: the interval; None where it is not known.
+        low, high: the interval; None if it is not known.
         method: how the interval was found, or why there is none.
     """
 
@@ -40,25 +39,25 @@ class Gain:
         return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
     def __str__(self) -> str:
-        if self.low is None:
-            return f"{self.value:+.4f}"
-        return f"{self.value:+.4f} ({LEVEL} % interval {self.low:+.4f} to {self.high:+.4f})"
+        if self.low is None or self.high is None:
+            return signed(self.value)
+        return f"{signed(self.value)} ({LEVEL} % interval {signed(self.low)} to {signed(self.high)})"
 
 
 def gain_of(history: History) -> Gain | None:
-    """How much better the best trial is than the baseline; None where there are no two to compare."""
+    """How much better the best trial is than the baseline; None if there are no two to compare."""
     best, baseline = history.best, history.baseline
     if best is None or baseline is None or best["trial_id"] == BASELINE:
         return None
-    value = history.sign * (best["score"] - baseline["score"])
+    value = history.objective.gain(best["score"], baseline["score"])
     kept = history.best_epoch(best), history.best_epoch(baseline)
     if kept[0] is not None and kept[1] is not None and len(kept[0].validation.hits) == len(kept[1].validation.hits):
-        found = resampled_gain(kept[0].validation, kept[1].validation, history.objective, history.class_names)
+        found = resampled_gain(kept[0].validation, kept[1].validation, history.objective.name, history.class_names)
         if found is not None:
             method = (
                 f"The interval holds {LEVEL} % of {RESAMPLES:,} resamplings of the {len(kept[0].validation.hits)} "
-                "validation images, the same images for both networks (paired bootstrap). It does not hold the "
-                "chance in training: another seed gives other weights."
+                "validation images, the same images for both networks (paired bootstrap). It does not include "
+                "the randomness of training: another seed gives other weights."
             )
             return Gain(value, *found, method)
     return _gain_by_epochs(history, value, str(best["config_id"]), str(baseline["config_id"]))
@@ -70,8 +69,8 @@ def resampled_gain(
     """The interval of the difference of two networks' scores over resampled images.
 
     Efron 1979, "Bootstrap Methods: Another Look at the Jackknife": images are drawn with replacement, the same ones for
-    both networks, and the objective is computed from their summed pixel counts, as it is over the whole split. None for
-    an objective that the counts do not give, such as a loss.
+    both networks, and the objective is computed from their summed pixel counts, as it is over the whole split. None if
+    the objective cannot be computed from the counts, such as a loss.
     """
     images = len(best.hits)
     if objective == "val_loss" or images < 2:
@@ -100,61 +99,61 @@ def _score(counts: Validation, weights: np.ndarray, objective: str, class_names:
 
 
 def _gain_by_epochs(history: History, value: float, *config_ids: str) -> Gain:
-    """Where the images' results are not there: from how much the last epochs of both trainings differ."""
+    """The gain if the results of single images are missing: from the spread of the last epochs of both trainings."""
     missing = "The results of single validation images are not in this study folder"
     variance = 0.0
     for config_id in config_ids:
         own = history.epochs[history.epochs["config_id"] == config_id].sort_values("epoch")
-        last = own[history.objective].dropna().tail(LAST_EPOCHS)
+        last = own[history.objective.name].dropna().tail(LAST_EPOCHS)
         if len(last) < 2:
             return Gain(value, None, None, f"{missing}, and there are too few epochs to judge the spread.")
         variance += float(last.var())
     margin = 1.96 * variance**0.5
     method = (
         f"{missing}; the interval is 1.96 standard deviations of the last {LAST_EPOCHS} epochs of both trainings. It "
-        "says how much the score moves from epoch to epoch, and nothing of other images."
+        "says how much the score moves from epoch to epoch, and nothing about other images."
     )
     return Gain(value, value - margin, value + margin, method)
 
 
 def verdict_of(history: History) -> tuple[str, list[str]]:
     """The verdict in one sentence, and what must be known to read it."""
-    best, baseline, objective = history.best, history.baseline, history.objective
+    best, baseline, objective = history.best, history.baseline, history.objective.name
     notes = _progress_notes(history)
     if best is None:
         return "No trial has completed yet.", notes
     name = f"Configuration {best['config_id']} (trial {best['trial_id']})"
-    reached = f"{name} reaches {objective} {best['score']:.4f}"
+    reached = f"{name} reaches {objective} {rounded(best['score'])}"
     if best["trial_id"] == BASELINE:
-        return f"No configuration is better than the tutorial's baseline: {objective} {best['score']:.4f}.", notes
+        return f"No configuration is better than the tutorial's baseline: {objective} {rounded(best['score'])}.", notes
     gain = gain_of(history)
     if gain is None or baseline is None:
         return f"{reached}. There is no completed baseline to compare with.", notes
     sentence = f"{reached}, {gain} better than the tutorial's baseline." if gain.value >= 0 else f"{reached}."
     if gain.low is not None and not gain.is_sure:
-        notes = ["The interval holds zero: on these images the gain may be chance.", *notes]
+        notes = ["The interval contains zero: on these images the gain may be chance.", *notes]
     tried = len(history.configurations)
     chosen = (
-        f"The best of {tried} configurations was chosen by this very score, so the gain is somewhat too high "
+        f"The best of {tried} configurations was chosen by this very score, so the gain is somewhat overestimated "
         "(selection). Images that the search never saw, such as the test split, tell the true one."
     )
     return sentence, [gain.method, chosen, _cost_sentence(best, baseline, history), *notes]
 
 
 def facts_of(history: History) -> list[tuple[str, str]]:
-    """The numbers beside the verdict."""
+    """The numbers that accompany the verdict."""
     best, baseline, snapshot = history.best, history.baseline, history.snapshot
-    facts = [(f"best {history.objective}", "" if best is None else f"{best['score']:.4f}")]
+    facts = [(f"best {history.objective.name}", "" if best is None else rounded(best["score"]))]
     if baseline is not None:
-        facts.append(("baseline's", f"{baseline['score']:.4f}"))
+        facts.append(("baseline's", rounded(baseline["score"])))
     if best is not None:
-        for name, (label, unit, scale) in history.costs.items():
+        for name, cost in history.costs.items():
             if pd.isna(best[name]):
                 continue
             compared = ""
             if baseline is not None and pd.notna(baseline[name]):
-                compared = f", baseline {baseline[name] / scale:.2f} {unit}"
-            facts.append((f"{label} of the best", f"{best[name] / scale:.2f} {unit}{compared}"))
+                compared = f", baseline {cost.shown(baseline[name])}"
+            facts.append((f"{cost.label} of the best", f"{cost.shown(best[name])}{compared}"))
     facts += [
         ("trials", f"{snapshot.finished} of {snapshot.trials_total}, {len(history.failed)} failed"),
         ("epochs trained", f"{snapshot.epochs_done:.0f} of {snapshot.epochs_total}"),
@@ -166,8 +165,8 @@ def facts_of(history: History) -> list[tuple[str, str]]:
 
 def _cost_sentence(best: pd.Series, baseline: pd.Series, history: History) -> str:
     parts = [
-        f"{best[name] / baseline[name]:.2f} times the {label}"
-        for name, (label, _, _) in history.costs.items()
+        f"{best[name] / baseline[name]:.2f} times the {cost.label}"
+        for name, cost in history.costs.items()
         if baseline[name] > 0
     ]
     return f"It has {' and '.join(parts)} of the baseline's network." if parts else ""
@@ -177,7 +176,7 @@ def _progress_notes(history: History) -> list[str]:
     if history.snapshot.is_over:
         return []
     left = history.snapshot.trials_total - history.snapshot.finished
-    return [f"The search is not over: {plural(left, 'trial')} to go. What stands here is so far."]
+    return [f"The search is not over: {plural(left, 'trial')} to go. This page shows the results so far."]
 
 
 def _span(history: History) -> str:

@@ -1,11 +1,4 @@
-"""The results of studies as pandas DataFrames, with the right types.
-
-```python
-from search import results
-
-trials, epochs = results.load("results/demo", "results/other")
-```
-"""
+"""The results of studies as pandas DataFrames, with the right types."""
 
 from __future__ import annotations
 
@@ -18,14 +11,9 @@ from typing import NamedTuple
 import pandas as pd
 
 from search.errors import UserError
-from search.study.columns import TRIAL_COLUMNS, epoch_columns
-from search.study.folder import Study, open_study
+from search.study.columns import TRIAL_COLUMNS, epoch_columns, kind_of
+from search.study.folder import open_studies
 from search.system.csv_files import csv_lines, whole_lines
-
-TEXT = ("study", "trial_id", "config_id", "parent_id", "status", "worker", "error")
-TIMES = ("started", "finished")
-WHOLE = ("iteration", "bracket", "rung", "attempts", "best_epoch", "first_epoch", "last_epoch", "epoch")
-SIZES = ("parameters", "macs")
 
 
 class Results(NamedTuple):
@@ -50,21 +38,10 @@ def load(*folders: str | PathLike[str]) -> Results:
     """
     if not folders:
         raise UserError("no study folder is given; expected one or more.")
-    studies = [open_study(Path(folder)) for folder in folders]
-    names = study_names(studies)
-    named = list(zip(studies, names, strict=True))
-    trials = [_read(study.trials_csv, name, TRIAL_COLUMNS) for study, name in named]
-    epochs = [_read(study.epochs_csv, name, epoch_columns(study.frozen()["class_names"])) for study, name in named]
+    studies = open_studies([Path(folder) for folder in folders])
+    trials = [_read(study.trials_csv, study.name, TRIAL_COLUMNS) for study in studies]
+    epochs = [_read(study.epochs_csv, study.name, epoch_columns(study.frozen()["class_names"])) for study in studies]
     return Results(*(_typed(pd.concat(tables, ignore_index=True)) for tables in (trials, epochs)))
-
-
-def study_names(studies: list[Study]) -> list[str]:
-    """The names of studies: those of their folders. Raises UserError where two have the same."""
-    names = [study.folder.resolve().name for study in studies]
-    if len(set(names)) < len(names):
-        given = ", ".join(str(study.folder) for study in studies)
-        raise UserError(f"two of these studies have one name: {given}; look at them one by one.")
-    return names
 
 
 def _read(path: Path, study: str, columns: Sequence[str]) -> pd.DataFrame:
@@ -80,15 +57,17 @@ def _typed(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _column(name: str, cells: pd.Series[str]) -> pd.Series:
-    if name in TEXT:
-        return cells.astype("string")
-    if name in TIMES:
-        return pd.to_datetime(cells, utc=True, format="ISO8601").astype("datetime64[ns, UTC]")
-    if name in WHOLE or name in SIZES:
-        return pd.to_numeric(cells).astype("Int64")
-    if name.startswith("hp:"):
-        return _hyperparameter(cells)
-    return pd.to_numeric(cells).astype("float64")
+    match "text" if name == "study" else kind_of(name):
+        case "text":
+            return cells.astype("string")
+        case "time":
+            return pd.to_datetime(cells, utc=True, format="ISO8601").astype("datetime64[ns, UTC]")
+        case "whole":
+            return pd.to_numeric(cells).astype("Int64")
+        case "number":
+            return pd.to_numeric(cells).astype("float64")
+        case "hyperparameter":
+            return _hyperparameter(cells)
 
 
 def _hyperparameter(cells: pd.Series[str]) -> pd.Series:

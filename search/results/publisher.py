@@ -19,6 +19,7 @@ from search.results.search_curves import End, SearchCurves, write_curve_layout
 from search.study.config import StudyConfig
 from search.study.folder import Study
 from search.study.ids import run_of
+from search.study.objective import objective_of
 from search.trial.events import mend_trial_events
 from space import Space
 
@@ -52,7 +53,8 @@ class Publisher:
         write_hparams_layout(self._study.tensorboard, columns, [*self._metrics, "best/seconds"])
         write_curve_layout(self._study.tensorboard, self._config.study.objective)
         ended = sorted((self._oracle.trials[trial_id] for trial_id in self._oracle.end_order), key=_ended)
-        self._curves = SearchCurves(self._study.tensorboard, self._config.study.direction, map(_end, ended))
+        objective = objective_of(self._config.study.objective)
+        self._curves = SearchCurves(self._study.tensorboard, objective, map(_end, ended))
         for trial in ended:
             run = self._study.tensorboard / run_of(trial.trial_id)
             if hparams_written(run) < _ended(trial):

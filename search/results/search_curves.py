@@ -13,7 +13,8 @@ from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.custom_scalar import metadata as layout_metadata
 from tensorboard.util import tensor_util
 
-from search.system.event_files import _whole_records, file_name, records, scalar_event, version, write_events
+from search.study.objective import Objective
+from search.system.event_files import file_name, records, scalar_event, version, whole_records, write_events
 from search.system.files import write_atomically
 
 RUN = "search"
@@ -28,18 +29,18 @@ class SearchCurves:
 
     Args:
         folder: of all runs.
-        direction: of the objective, `max` or `min`.
+        objective: which score is the better one.
         ends: the trials that have ended, in the order in which they did. Their curves are written anew; what the
             workers did before cannot be known from the trials, and is kept.
     """
 
-    def __init__(self, folder: Path, direction: str, ends: Iterable[End]) -> None:
-        self._run, self._better = folder / RUN, max if direction == "max" else min
+    def __init__(self, folder: Path, objective: Objective, ends: Iterable[End]) -> None:
+        self._run, self._objective = folder / RUN, objective
         self._finished = self._failed = 0
         self._best: float | None = None
         self._trials, self._workers = self._run / file_name(0, "trials"), self._run / file_name(0, "workers")
         write_events(self._run, "trials", [self._end_event(end) for end in ends])
-        kept = _whole_records(self._workers.read_bytes()) if self._workers.exists() else records([version()])
+        kept = whole_records(self._workers.read_bytes()) if self._workers.exists() else records([version()])
         write_atomically(self._workers, kept)
 
     def add_end(self, end: End) -> None:
@@ -54,8 +55,8 @@ class SearchCurves:
         wall_time, score = end
         self._finished += 1
         self._failed += score is None
-        if score is not None:
-            self._best = score if self._best is None else self._better(self._best, score)
+        if score is not None and self._objective.is_better(score, self._best):
+            self._best = score
         best = {} if self._best is None else {BEST: self._best}
         return scalar_event(self._finished, {**best, FINISHED: self._finished, FAILED: self._failed}, wall_time)
 

@@ -9,12 +9,14 @@ from typing import Any
 
 from search.oracle.schedule import make_schedule
 from search.results.tally import RungView, Tally
-from search.study.columns import is_trial_row
+from search.study.columns import is_trial_row, typed_row
 from search.study.config import StudyConfig
 from search.study.folder import Study
-from search.study.objective import Direction, objective_of
+from search.study.lock import noted_plan
+from search.study.objective import Objective, objective_of
 from search.system.csv_files import read_csv
 from search.system.files import read_json
+from search.trial.progress import PROGRESS_FILE
 
 UNFINISHED = ("queued", "running")
 
@@ -34,7 +36,6 @@ class Snapshot:
     """
 
     name: str
-    objective: str
     tally: Tally
     unfinished: Sequence[Mapping[str, Any]]
     running: Sequence[Mapping[str, Any]]
@@ -45,9 +46,9 @@ class Snapshot:
     is_over: bool
 
     @property
-    def direction(self) -> Direction:
-        """Whether the smallest or the largest score is the best."""
-        return self.tally.objective.direction
+    def objective(self) -> Objective:
+        """The metric that is compared, and which way is better."""
+        return self.tally.objective
 
     @property
     def finished(self) -> int:
@@ -104,7 +105,6 @@ def take_snapshot(
     trials_total = created if is_over else tally.schedule.trials
     return Snapshot(
         name=config.study.name,
-        objective=tally.objective.name,
         tally=tally,
         unfinished=waiting,
         running=running,
@@ -129,7 +129,7 @@ def trial_rows(study: Study) -> list[dict[str, Any]]:
 def snapshot_of_rows(study: Study, rows: Sequence[Mapping[str, Any]]) -> Snapshot:
     """The state of a search of which these are all trials so far."""
     config = study.config()
-    workers, configurations = study.noted_plan()
+    workers, configurations = noted_plan(study)
     schedule = make_schedule(config.hyperband)
     if configurations is not None:
         schedule = schedule.limited_to(configurations)
@@ -138,18 +138,8 @@ def snapshot_of_rows(study: Study, rows: Sequence[Mapping[str, Any]]) -> Snapsho
     return take_snapshot(study, config, tally, [row for row in rows if row["status"] in UNFINISHED], workers)
 
 
-def typed_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row with numbers where `trials.csv` has text."""
-    typed = dict(row)
-    for name in ("score", "train_seconds", "total_seconds", "parameters", "macs"):
-        typed[name] = float(row[name]) if row.get(name) not in (None, "") else None
-    for name in ("iteration", "bracket", "rung", "first_epoch", "last_epoch", "best_epoch", "attempts"):
-        typed[name] = int(row[name]) if row.get(name) not in (None, "") else None
-    return typed
-
-
 def _progress(study: Study, row: Mapping[str, Any]) -> dict[str, Any]:
-    report = read_json(study.trial(row["trial_id"]) / "progress.json")
+    report = read_json(study.trial(row["trial_id"]) / PROGRESS_FILE)
     waiting = {"phase": "start", "epoch": row["first_epoch"], "last_epoch": row["last_epoch"], "step": 0, "steps": 0}
     defaults = {"images_per_second": 0.0, "worker": row.get("worker") or "", "time": time.time(), **waiting}
     told = report if isinstance(report, dict) else {}

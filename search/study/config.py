@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SerializeAsAny, create_model, field_validator
 
+from datasets import FORMATS, DataError, FormatOptions, load_format
 from recipe import Recipe
-from search.study.objective import Direction, direction_of
+from search.errors import UserError
+from search.study.choices import EXECUTORS, PROMOTIONS, SAMPLERS, OneOf
 
 # What `[data] cache = true` means.
 DEFAULT_CACHE_GB = 8.0
@@ -41,24 +44,16 @@ class StudySection(Section):
             raise ValueError("expected a command with its arguments")
         return command
 
-    @property
-    def direction(self) -> Direction:
-        """Whether the smallest or the largest value of the objective is the best."""
-        return direction_of(self.objective)
-
 
 class DataSection(Section):
-    """`[data]`: where images come from, and the size to train at."""
+    """`[data]`: where images come from, and the size to train at; `data_section` adds what one format alone takes."""
 
-    format: Literal["folder", "synthetic"]
+    format: Annotated[str, AfterValidator(OneOf(FORMATS))]
     path: str | None = None
     image_size: tuple[int, int] = Field(strict=False)
     classes: int | None = Field(default=None, ge=1, le=255)
     ignore_index: int | None = Field(default=None, ge=0, le=255)
     cache: bool | float = Field(default=True, ge=0)  # in GB
-    train_images: int | None = Field(default=None, ge=1)
-    val_images: int | None = Field(default=None, ge=1)
-    test_images: int | None = Field(default=None, ge=1)
 
     @field_validator("cache", mode="before")
     @classmethod
@@ -85,6 +80,33 @@ class DataSection(Section):
         return self.model_dump(exclude={"format", "cache"}, exclude_none=True)
 
 
+class _DataOfUnknownFormat(DataSection):
+    """`[data]` whose format is refused, so that it cannot be known which keys it takes."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+def data_section(table: Any) -> type[DataSection]:
+    """`[data]` with the keys that the format alone takes which a study file names there.
+
+    Raises:
+        UserError: a package that the format needs is not installed.
+    """
+    name = table.get("format") if isinstance(table, dict) else None
+    if not isinstance(name, str) or name not in FORMATS:
+        return _DataOfUnknownFormat
+    try:
+        return _extended(load_format(name).options)
+    except DataError as error:
+        raise UserError(f"[data] format: {error}") from None
+
+
+@functools.cache
+def _extended(options: type[FormatOptions]) -> type[DataSection]:
+    bases: Any = (options, DataSection)
+    return create_model("DataSection", __base__=bases)
+
+
 class HyperbandSection(Section):
     """`[hyperband]`: the schedule (see `search.oracle.schedule`)."""
 
@@ -92,7 +114,8 @@ class HyperbandSection(Section):
     factor: int = Field(default=3, ge=2)
     iterations: int = Field(default=1, ge=1)
     min_epochs: int = Field(default=1, ge=1)
-    sampler: Literal["random"] = "random"
+    sampler: Annotated[str, AfterValidator(OneOf(SAMPLERS))] = "random"
+    mode: Annotated[str, AfterValidator(OneOf(PROMOTIONS))] = "synchronous"
     baseline: bool = True
 
 
@@ -111,7 +134,7 @@ class LimitsSection(Section):
 class WorkersSection(Section):
     """`[workers]`: where trials run, and how many at a time."""
 
-    executor: Literal["local"] = "local"
+    executor: Annotated[str, AfterValidator(OneOf(EXECUTORS))] = "local"
     count: int | None = Field(default=None, ge=1)
     threads: int | None = Field(default=None, ge=1)
     gpus_per_trial: Literal[1] = 1
@@ -121,12 +144,18 @@ class StudyConfig(Section):
     """Everything a study is made from. `space` stays as written; `space.Space.parse` reads it."""
 
     study: StudySection
-    data: DataSection
+    data: SerializeAsAny[DataSection]
     hyperband: HyperbandSection
     space: dict[str, Any] = Field(default_factory=dict)
     recipe: Recipe = Field(default_factory=Recipe)
     limits: LimitsSection = Field(default_factory=LimitsSection)
     workers: WorkersSection = Field(default_factory=WorkersSection)
+
+    @field_validator("data", mode="before")
+    @classmethod
+    def _with_options(cls, table: Any) -> Any:
+        # Mistakes in the keys of one format are reported like those in any other key.
+        return data_section(table).model_validate(table)
 
     @property
     def folder(self) -> Path:

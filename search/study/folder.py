@@ -1,16 +1,12 @@
-"""The study folder: where everything lies, who may write to it, and what it was made from."""
+"""The study folder: where everything lies, and what the study was made from."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import socket
-from collections.abc import Iterator
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-
-import filelock
 
 from datasets import Dataset
 from datasets.cache import cache_folder
@@ -18,12 +14,21 @@ from search.errors import UserError
 from search.study.config import StudyConfig
 from search.study.ids import is_trial_id
 from search.study.reading import differences, load_config, to_table
-from search.system.files import backup_of, read_json, write_json, write_with_backup
+from search.system.files import (
+    backup_of,
+    cannot_be_written,
+    make_folder,
+    write_with_backup,
+    writing_to,
+)
 from search.system.machine import now, versions
 from search.system.toml import read_toml, to_toml
+from search.system.wording import listed
 
 # The last line of `study.toml`: a file without it has been cut off, which TOML itself would not show.
 END = "# The end. Where this line is missing, the file was cut off.\n"
+# The option that chooses where study folders are kept.
+OPTION = "--directory"
 
 
 class Study:
@@ -35,17 +40,24 @@ class Study:
         self.trials_csv = folder / "trials.csv"
         self.epochs_csv = folder / "epochs.csv"
         self.best_file = folder / "best.toml"
+        self.report_file = folder / "report.html"
         self.tensorboard = folder / "tensorboard"
         self.cache = folder / "cache"
         self.stop_file = folder / ".stop"
         self.finished_file = folder / ".finished"
+        self.lock_file = folder / ".lock"
         self.driver_file = folder / "driver.json"
         self.latency_file = folder / "latency.json"
 
+    @property
+    def name(self) -> str:
+        """The name of the study's folder, which tells studies apart that are looked at together."""
+        return self.folder.resolve().name
+
     def trial(self, trial_id: str) -> Path:
-        """The folder of one trial. Raises UserError for what is no id, such as a path that leads out of the study."""
+        """The folder of one trial. Raises UserError if this is not a trial id, such as a path out of the study."""
         if not is_trial_id(trial_id):
-            raise UserError(f"{self.folder}: {trial_id!r} is no id of a trial; expected one like 0007-0.")
+            raise UserError(f"{self.folder}: {trial_id!r} is not a trial id; expected one like 0007-0.")
         return self.folder / f"trial_{trial_id}"
 
     def data_cache(self, config: StudyConfig) -> Path:
@@ -58,16 +70,16 @@ class Study:
         return self.config_file.exists() or backup_of(self.config_file).exists()
 
     def config(self) -> StudyConfig:
-        """The configuration that the study was started with. Raises UserError where there is none."""
+        """The configuration that the study was started with. Raises UserError if there is none."""
         return load_config(self.whole_config_file())
 
     def frozen(self) -> dict[str, Any]:
-        """What was recorded beside the configuration: versions, data fingerprint, class names."""
+        """What was recorded along with the configuration: versions, data fingerprint, class names."""
         frozen: dict[str, Any] = read_toml(self.whole_config_file(), "study").get("frozen", {})
         return frozen
 
     def whole_config_file(self) -> Path:
-        """`study.toml`, or its copy where that one alone is whole. Raises UserError where both are damaged."""
+        """`study.toml`, or its copy if only that one is whole. Raises UserError if both are damaged."""
         copy = backup_of(self.config_file)
         if self._is_whole(self.config_file) or not copy.exists():
             return self.config_file
@@ -82,7 +94,7 @@ class Study:
         return path.is_file() and path.read_bytes().endswith(END.encode())
 
     def create(self, config: StudyConfig, dataset: Dataset) -> None:
-        """Write `study.toml`, once, before the first trial. Raises UserError where the folder can't be written."""
+        """Write `study.toml`, once, before the first trial. Raises UserError if the folder cannot be written."""
         self._write_config(
             config,
             {
@@ -96,7 +108,7 @@ class Study:
         )
 
     def grow(self, config: StudyConfig) -> None:
-        """Take over a larger number of iterations, the one setting that decides on trials and may change."""
+        """Adopt a larger number of iterations, the only setting that decides on trials and may change."""
         if config.hyperband.iterations > self.config().hyperband.iterations:
             self._write_config(config, self.frozen())
             self.finished_file.unlink(missing_ok=True)
@@ -107,23 +119,15 @@ class Study:
             "# The configuration of this study, frozen before its first trial. Don't edit: `run` compares with it.\n"
         )
         self.make_folder()
-        try:
+        with writing_to(self.folder, OPTION):
             write_with_backup(self.config_file, f"{header}{to_toml(table)}{END}")
-        except OSError as error:
-            raise self._unwritable(error) from None
 
     def make_folder(self) -> None:
-        """Make the study's folder where there is none. Raises UserError where it can't be written."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise self._unwritable(error) from None
-
-    def _unwritable(self, error: OSError) -> UserError:
-        return UserError(f"{self.folder} cannot be written: {error.strerror}. Choose another --directory.")
+        """Create the study's folder if it does not exist. Raises UserError if it cannot be written."""
+        make_folder(self.folder, OPTION)
 
     def check_startable(self, config: StudyConfig, fingerprint: str) -> None:
-        """Refuse to start or continue here if the folder is something else, or another study.
+        """Refuse to start or continue here if the folder holds another study, or something else.
 
         Raises:
             UserError: with each differing key and both values, or with what the folder is instead.
@@ -146,14 +150,12 @@ class Study:
             )
 
     def check_writable(self) -> None:
-        """Raises UserError where neither the folder nor the nearest one above it that exists can be written."""
+        """Raises UserError if the folder, or the nearest existing folder above it, cannot be written."""
         nearest = self.folder
         while not nearest.exists():
             nearest = nearest.parent
         if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-            raise UserError(
-                f"{self.folder} cannot be written: no permission for {nearest}. Choose another --directory."
-            )
+            raise cannot_be_written(self.folder, f"no permission for {nearest}", OPTION)
 
     def move_aside(self) -> Path | None:
         """Rename the folder of an old study so that a new one can take its place; returns the new name."""
@@ -166,69 +168,9 @@ class Study:
         self.folder.rename(aside)
         return aside
 
-    @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
-        """Be the study's only driver while the block runs; an operating-system lock, so a dead process holds none.
-
-        Raises:
-            UserError: another process drives the study.
-        """
-        lock = filelock.FileLock(self.folder / ".lock")
-        try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout:
-            holder = self._holder()
-            raise UserError(
-                f"{self.folder}: another run drives this study (process {holder.get('process', '?')} on "
-                f"{holder.get('host', '?')}, since {holder.get('started', '?')}). Follow it with: "
-                f"deeplab-search status {self.folder}"
-            ) from None
-        try:
-            write_json(self.driver_file, {"process": os.getpid(), "host": socket.gethostname(), "started": now()})
-            yield
-        finally:
-            self.driver_file.unlink(missing_ok=True)
-            lock.release()
-
-    def note_plan(self, *, workers: int, configurations: int) -> None:
-        """Say for `status` how many trials run at a time, and how many configurations the space supplies."""
-        plan = {"workers": workers, "configurations": configurations}
-        write_json(self.driver_file, {**self._holder(), **plan})
-
-    def noted_plan(self) -> tuple[int, int | None]:
-        """What the present driver has noted; one worker and no limit where there is none."""
-        noted = self._holder()
-        return noted.get("workers", 1), noted.get("configurations")
-
-    def _holder(self) -> dict[str, Any]:
-        """What `driver.json` says; nothing where it is missing or damaged."""
-        found = read_json(self.driver_file)
-        kinds = {"process": int, "host": str, "started": str, "workers": int, "configurations": int}
-        if not isinstance(found, dict):
-            return {}
-        return {name: value for name, value in found.items() if isinstance(value, kinds.get(name, object))}
-
-    def is_driven(self) -> bool:
-        """Whether a driver runs the study at this moment; looks only, and takes no lock.
-
-        A driver on another machine cannot be asked: it counts as running as long as it has not signed off.
-        """
-        holder = self._holder()
-        if not {"process", "host"} <= holder.keys():
-            return False
-        if holder["host"] != socket.gethostname():
-            return True
-        try:
-            os.kill(holder["process"], 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            return True
-        return True
-
     def _is_remnant(self, name: str) -> bool:
-        """Whether a file may be left by a run that was killed before it wrote `study.toml`."""
-        return name in (".lock", self.driver_file.name) or (name.startswith(".") and name.endswith(".tmp"))
+        """Whether a file may have been left by a run that was killed before it wrote `study.toml`."""
+        return name in (self.lock_file.name, self.driver_file.name) or (name.startswith(".") and name.endswith(".tmp"))
 
     def _check_free(self) -> None:
         if self.folder.exists() and not self.folder.is_dir():
@@ -239,16 +181,29 @@ class Study:
             else []
         )
         if others:
-            shown = ", ".join(sorted(others)[:5])
+            found = listed(sorted(others), most=5)
             raise UserError(
-                f"{self.folder} holds something else than a study ({shown}): there is no study.toml. "
+                f"{self.folder} holds something other than a study ({found}): there is no study.toml. "
                 "Choose another [study] name or --directory."
             )
 
 
 def open_study(folder: Path) -> Study:
-    """The study in a folder. Raises UserError where there is none."""
+    """The study in a folder. Raises UserError if there is none."""
     study = Study(folder)
     if not study.exists:
         raise UserError(f"{folder} holds no study: there is no study.toml. Expected a folder that `run` has written.")
     return study
+
+
+def open_studies(folders: Sequence[Path]) -> list[Study]:
+    """The studies in several folders, to be looked at together.
+
+    Raises:
+        UserError: a folder holds no study, or two have the same name.
+    """
+    studies = [open_study(folder) for folder in folders]
+    if len({study.name for study in studies}) < len(studies):
+        given = ", ".join(map(str, folders))
+        raise UserError(f"two of these studies have one name: {given}; look at them one by one.")
+    return studies

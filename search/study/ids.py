@@ -1,4 +1,4 @@
-"""Ids of trials: `0007-1` is configuration 7 at rung 1; the baseline, outside the brackets, has a name of its own."""
+"""Ids of trials: `0007-1` is configuration 7 at rung 1; the baseline, outside the brackets, has its own name."""
 
 from __future__ import annotations
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from datasets import DataError, Dataset
-from datasets.formats import open_dataset
+from datasets import DataError, Dataset, open_dataset
 from deeplab import ENCODERS, EncoderWeightsError
 from hyperparameters.dimensions import SpaceError
 from search.errors import UserError
@@ -57,10 +56,13 @@ def prepare(
     return Prepared(config, dataset, space)
 
 
-def open_data(config: StudyConfig, **options: Any) -> Dataset:
-    """The data set of a study. Raises UserError with all that is found wrong without reading images."""
+def open_data(config: StudyConfig, *, strict: bool = True) -> Dataset:
+    """The dataset of a study. Raises UserError with all that is found wrong without reading images.
+
+    Without `strict`, what is wrong with the layout is left to `datasets.inspect_dataset`.
+    """
     try:
-        return open_dataset(config.data.format, seed=config.study.seed, **config.data.options(), **options)
+        return open_dataset(config.data.format, seed=config.study.seed, strict=strict, **config.data.options())
     except DataError as error:
         raise UserError(f"[data] {error}") from None
 

@@ -10,21 +10,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from datasets import load_format
 from search.errors import UserError
-from search.study.config import StudyConfig
+from search.study.config import StudyConfig, data_section
 from search.system.toml import flatten, read_toml
-
-NOT_AVAILABLE = {
-    "hyperband.start": "a list of starting configurations",
-    "workers.address": "a cluster address",
-}
-
-
-NOT_AVAILABLE_VALUES = {
-    ("hyperband.sampler", "tpe"): "random",
-    ("workers.executor", "ray"): "local",
-    **{("data.format", name): "folder, synthetic" for name in ("camvid", "voc", "cityscapes", "coco", "tfds")},
-}
 
 
 def load_config(path: Path, overrides: Sequence[str] = (), directory: str | None = None) -> StudyConfig:
@@ -49,13 +38,10 @@ def load_config(path: Path, overrides: Sequence[str] = (), directory: str | None
 
 def parse_config(table: Mapping[str, Any], source: str) -> StudyConfig:
     """Validate a study file's content; `source` names it in the message. Raises UserError."""
-    problems = _unavailable(table)
-    if problems:
-        raise UserError(_message(source, problems))
     try:
         config = StudyConfig.model_validate(table)
     except ValidationError as error:
-        raise UserError(_message(source, [_problem(detail) for detail in error.errors()])) from None
+        raise UserError(_message(source, [_problem(detail, table) for detail in error.errors()])) from None
     problems = _contradictions(config, table)
     if problems:
         raise UserError(_message(source, problems))
@@ -78,15 +64,6 @@ def _apply_override(table: dict[str, Any], override: str) -> None:
     table[parts[-1]] = value
 
 
-def _unavailable(table: Mapping[str, Any]) -> list[str]:
-    flat = {key: value for key, value in flatten(table).items() if isinstance(key, str)}
-    problems = [f"{_bracket(key)}: {what} is not available." for key, what in NOT_AVAILABLE.items() if key in flat]
-    for (key, value), instead in NOT_AVAILABLE_VALUES.items():
-        if flat.get(key) == value:
-            problems.append(f"{_bracket(key)}: {value!r} is not available; available: {instead}.")
-    return problems
-
-
 def _contradictions(config: StudyConfig, table: Mapping[str, Any]) -> list[str]:
     problems = [
         f"[space] {key}: also given in [recipe]; name it in one of the two."
@@ -100,14 +77,11 @@ def _contradictions(config: StudyConfig, table: Mapping[str, Any]) -> list[str]:
         problems.append(
             f"[hyperband] min_epochs (={band.min_epochs}) must not be above max_epochs (={band.max_epochs})."
         )
-    data = config.data
-    if data.format == "folder" and data.path is None:
-        problems.append("[data] path: missing; format 'folder' needs the folder of the images and masks.")
-    synthetic = [key for key in ("train_images", "val_images", "test_images") if getattr(data, key) is not None]
-    if data.format != "synthetic" and synthetic:
-        problems.append(f"[data] {', '.join(synthetic)}: only for format 'synthetic'.")
-    if data.format == "synthetic" and data.path is not None:
-        problems.append("[data] path: format 'synthetic' draws its images and has none.")
+    needs_path, path = load_format(config.data.format).needs_path, config.data.path
+    if needs_path and path is None:
+        problems.append(f"[data] path: missing; format {config.data.format!r} needs the folder or file that it reads.")
+    if not needs_path and path is not None:
+        problems.append(f"[data] path: given {path!r}; format {config.data.format!r} takes none.")
     weights = config.space.get("encoder_weights", "imagenet")
     named = weights.values() if isinstance(weights, dict) else [weights]
     if not all(isinstance(name, str) and name for name in named):
@@ -118,7 +92,7 @@ def _contradictions(config: StudyConfig, table: Mapping[str, Any]) -> list[str]:
     return problems
 
 
-def _problem(detail: Mapping[str, Any]) -> str:
+def _problem(detail: Mapping[str, Any], table: Mapping[str, Any]) -> str:
     """One pydantic error as: the key, what was given, what is allowed."""
     section, *rest = [str(part) for part in detail["loc"]]
     key = f"[{section}] {'.'.join(rest)}" if rest else f"[{section}]"
@@ -126,29 +100,29 @@ def _problem(detail: Mapping[str, Any]) -> str:
     if kind == "missing":
         return f"{key}: missing." if rest else f"{key}: the table is missing."
     if kind == "extra_forbidden":
-        return f"{key}: unknown key; {_known_keys(section, bool(rest))}."
+        return f"{key}: unknown key; {_known_keys(section, table) if rest else _known_sections()}."
     if kind in ("model_type", "dict_type"):
         return f"{key}: given {_shown(given)}; expected a table."
     message = str(detail["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     return f"{key}: given {_shown(given)}; {message}."
 
 
-def _known_keys(section: str, inside: bool) -> str:
-    if not inside:
-        return f"there are {', '.join(f'[{name}]' for name in StudyConfig.model_fields)}"
-    model = StudyConfig.model_fields[section].annotation
-    return f"there are {', '.join(model.model_fields)}" if model is not None and hasattr(model, "model_fields") else ""
+def _known_sections() -> str:
+    return f"there are {', '.join(f'[{name}]' for name in StudyConfig.model_fields)}"
+
+
+def _known_keys(section: str, table: Mapping[str, Any]) -> str:
+    if section == "data":
+        model = data_section(table["data"])
+        return f"with format {table['data'].get('format')!r} there are {', '.join(model.model_fields)}"
+    known = getattr(StudyConfig.model_fields[section].annotation, "model_fields", {})
+    return f"there are {', '.join(known)}"
 
 
 def _message(source: str, problems: Sequence[str]) -> str:
     if len(problems) == 1:
         return f"{source}: {problems[0]}"
     return f"{source}: {len(problems)} mistakes:\n" + "\n".join(f"  - {problem}" for problem in problems)
-
-
-def _bracket(key: str) -> str:
-    section, _, rest = key.partition(".")
-    return f"[{section}] {rest}"
 
 
 def _shown(value: Any) -> str:

@@ -102,7 +102,7 @@ def _rows_of(reader: csv.DictReader[str]) -> list[dict[str, str]]:
 
 
 def whole_lines(path: Path) -> str:
-    """The text of a file without a torn last line; empty where there is no file."""
+    """The text of a file without a torn last line; empty if there is no file."""
     if not path.exists():
         return ""
     text = path.read_text(errors="replace")

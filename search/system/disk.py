@@ -1,4 +1,4 @@
-"""A disk that fills up: said before it is full, and told apart from every other error."""
+"""Full disks: noticed beforehand, and told apart from other errors."""
 
 from __future__ import annotations
 
@@ -7,29 +7,30 @@ import shutil
 from pathlib import Path
 
 from search.errors import SearchStopped
+from search.system.wording import mebibytes, millions
 
 # A weight, and its two moments in the optimizer, as float32.
-_BYTES_A_PARAMETER = 3 * 4
-# `last/`, the one that is written beside it, and `best/`.
+_BYTES_PER_PARAMETER = 3 * 4
+# `last/`, the one that is being written next to it, and `best/`.
 _CHECKPOINTS = 3
-# Left for rows, logs and events.
+# Reserved for rows, logs and events.
 _RESERVE = 32 * 2**20
 
 
 def check_room(folder: Path, parameters: int) -> None:
-    """Raises SearchStopped where the disk that holds `folder` has no room for the checkpoints of one more trial."""
-    free, needed = free_bytes(folder), _CHECKPOINTS * _BYTES_A_PARAMETER * parameters + _RESERVE
+    """Raises SearchStopped if the disk that holds `folder` has no room for the checkpoints of another trial."""
+    free, needed = free_bytes(folder), _CHECKPOINTS * _BYTES_PER_PARAMETER * parameters + _RESERVE
     if free < needed:
         raise SearchStopped(
-            f"{free / 2**20:.0f} MB are left on the disk of {folder}, and a trial of {parameters / 1e6:.2f} M "
-            f"parameters needs up to {needed / 2**20:.0f} MB. Make room."
+            f"{mebibytes(free)} are left on the disk of {folder}, and a trial of {millions(parameters)} parameters "
+            f"needs up to {mebibytes(needed)}. Make room."
         )
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Whether a write failed for want of room: on the disk, in a quota, or under a limit on the size of files.
+    """Whether a write failed for lack of space: on the disk, in a quota, or under a limit on the size of files.
 
-    h5py passes the system's number on in its text alone.
+    h5py reports the system's error number only in its text.
     """
     if not isinstance(error, OSError):
         return False

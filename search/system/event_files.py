@@ -21,21 +21,16 @@ _HEADER, _CHECKSUM = 12, 4
 
 def is_whole(path: Path) -> bool:
     """Whether an event file is there and ends where its last record does; a file that was cut off does not."""
-    if not path.is_file():
-        return False
-    content = path.read_bytes()
-    position = 0
-    while position + _HEADER <= len(content):
-        (length,) = struct.unpack_from("<Q", content, position)
-        position += _HEADER + length + _CHECKSUM
-    return position == len(content) > 0
+    content = path.read_bytes() if path.is_file() else b""
+    return 0 < len(content) == len(whole_records(content))
 
 
-def _whole_records(content: bytes) -> bytes:
-    """The records before one that a kill left unfinished: each is a length, its checksum, the data, their checksum."""
+def whole_records(content: bytes) -> bytes:
+    """The content of an event file up to the first record that a kill left unfinished."""
     end = 0
-    while (data := end + 12) <= len(content):
-        after = data + int.from_bytes(content[end : end + 8], "little") + 4
+    while (start := end + _HEADER) <= len(content):
+        (length,) = struct.unpack_from("<Q", content, end)
+        after = start + length + _CHECKSUM
         if after > len(content):
             break
         end = after

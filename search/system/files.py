@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from search.errors import UserError
 
 
 def write_atomically(path: Path, content: str | bytes, *, durable: bool = True) -> None:
@@ -46,7 +49,7 @@ def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
 
 
 def read_json(path: Path) -> Any | None:
-    """The value in a JSON file; None where the file is missing, torn, empty or anything else than JSON."""
+    """The value in a JSON file; None if the file is missing, torn, empty or anything other than JSON."""
     try:
         return json.loads(path.read_text())
     except (FileNotFoundError, ValueError, RecursionError):
@@ -54,7 +57,7 @@ def read_json(path: Path) -> Any | None:
 
 
 def backup_of(path: Path) -> Path:
-    """Where the copy of a file that nothing else could replace is kept."""
+    """The path of the copy of a file that could not be replaced by anything else."""
     return path.with_name(f"{path.name}.bak")
 
 
@@ -68,8 +71,37 @@ def write_with_backup(path: Path, content: str, *, durable: bool = True) -> None
     write_atomically(backup_of(path), content, durable=False)
 
 
+@contextlib.contextmanager
+def writing_to(path: Path, option: str | None = None) -> Iterator[None]:
+    """Wrap the writing of what the user asked for: if the system refuses, the user must choose another path.
+
+    Args:
+        path: as the message names it.
+        option: of the command that chose the path, such as `--to`; None if there is none.
+
+    Raises:
+        UserError: `path` cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise cannot_be_written(path, str(error.strerror), option) from None
+
+
+def cannot_be_written(path: Path, why: str, option: str | None = None) -> UserError:
+    """The error for a path that the user chose and that the system refuses."""
+    advice = f" Choose another {option}." if option else ""
+    return UserError(f"{path} cannot be written: {why}.{advice}")
+
+
+def make_folder(path: Path, option: str) -> None:
+    """Create a folder that `option` chose, if it does not exist. Raises UserError if it cannot be written."""
+    with writing_to(path, option):
+        path.mkdir(parents=True, exist_ok=True)
+
+
 def folder_bytes(path: Path) -> int:
-    """Size of all files below a folder, in bytes; files that vanish meanwhile count nothing."""
+    """Size of all files below a folder, in bytes; files that vanish meanwhile are not counted."""
     total = 0
     for root, _, names in os.walk(path):
         for name in names:

@@ -1,4 +1,4 @@
-"""Where a search stands, as lines and tables."""
+"""The state of a search, as lines and tables."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from search.results.snapshot import Snapshot
+from search.results import Snapshot
 from search.results.tally import FAILURES
-from search.study.ids import BASELINE
-from search.study.objective import Objective
-from search.system.wording import duration
+from search.study import BASELINE, Objective
+from search.system.wording import billions, cell, duration, millions, plural, rounded, signed
+from search.terminal.layout import plain_table
 
-# Columns of a terminal from which on the table of trials is shown whole.
+# A terminal with at least this many columns shows the whole table of trials.
 WIDE = 72
 
 
-# Rungs that a terminal shows at once; of more, those of the brackets under way.
+# If there are more rungs, only those of the brackets under way are shown.
 MOST_RUNGS = 15
 
 
@@ -47,16 +47,11 @@ def summary_line(snapshot: Snapshot) -> str:
 
 
 def rung_table(snapshot: Snapshot, most: int | None = None) -> Table:
-    """Brackets as lines, rungs as bars; where there are more than `most`, those of the brackets under way alone."""
-    table = Table(box=None, padding=(0, 2, 0, 0), show_header=True, header_style="dim")
-    for column in ("bracket", "rung", "epochs", "", "trials"):
-        table.add_column(column)
+    """Brackets as lines, rungs as bars; if there are more than `most`, only those of the brackets under way."""
+    table = plain_table("bracket", "rung", "epochs", "", "trials")
     if most is not None and snapshot.tally.schedule.rungs > most:
         views, done, waiting = snapshot.rungs_under_way()
-        table.caption, table.caption_justify = (
-            f"and {done} brackets that are done, {waiting} that have not begun",
-            "left",
-        )
+        table.caption, table.caption_justify = f"and {plural(done, 'bracket')} done, {waiting} not begun", "left"
     else:
         views = snapshot.rungs
     for view in views:
@@ -71,9 +66,7 @@ def rung_table(snapshot: Snapshot, most: int | None = None) -> Table:
 
 def running_table(snapshot: Snapshot) -> Table:
     """The trials in flight."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for column in ("running", "worker", "epoch", "", "images/s"):
-        table.add_column(column)
+    table = plain_table("running", "worker", "epoch", "", "images/s")
     for report in snapshot.running:
         bar = ProgressBar(total=max(report["steps"], 1), completed=report["step"], width=20)
         speed = f"{report['images_per_second']:.1f}" if report["images_per_second"] else "starting"
@@ -88,14 +81,14 @@ def best_line(snapshot: Snapshot) -> str:
     best, baseline = snapshot.best, snapshot.baseline
     if best is None:
         return "best so far: none yet"
-    line = (
-        f"{'best' if snapshot.is_over else 'best so far'}: {best['trial_id']}  {snapshot.objective} {best['score']:.4f}"
-    )
+    when = "best" if snapshot.is_over else "best so far"
+    line = f"{when}: {best['trial_id']}  {snapshot.objective.name} {rounded(best['score'])}"
     if baseline is None:
         return line
     if best["trial_id"] == BASELINE:
         return f"{line} (the tutorial's baseline itself)"
-    return f"{line}  ({best['score'] - baseline['score']:+.4f} against the baseline's {baseline['score']:.4f})"
+    distance = signed(best["score"] - baseline["score"])
+    return f"{line}  ({distance} against the baseline's {rounded(baseline['score'])})"
 
 
 def failure_line(snapshot: Snapshot) -> str:
@@ -110,19 +103,15 @@ def trial_line(row: Mapping[str, Any], objective: str) -> str:
     if row["status"] in FAILURES:
         return f"{name} {row['status']}: {row['error']}"
     epochs = f"epochs {row['first_epoch']}-{row['last_epoch']}"
-    return f"{name} {row['status']}  {objective} {row['score']:.4f}  {epochs}  {duration(row['total_seconds'])}"
+    return f"{name} {row['status']}  {objective} {rounded(row['score'])}  {epochs}  {duration(row['total_seconds'])}"
 
 
 def trial_table(rows: Sequence[Mapping[str, Any]], objective: Objective, limit: int = 20, width: int = WIDE) -> Table:
-    """The trials, the best first, with what they cost; with less in a terminal that is narrower than `WIDE`."""
-    table = Table(title="trials, best first", title_justify="left", title_style="bold", box=None, header_style="dim")
-    table.padding = (0, 2, 0, 0)
+    """The trials, the best first, with what they cost; fewer columns in a terminal that is narrower than `WIDE`."""
     texts = ("trial", "bracket", "rung", "status") if width >= WIDE else ("trial", "status")
     numbers = (objective.name, "epoch", "size", "MACs") if width >= WIDE else (objective.name, "size")
-    for column in texts:
-        table.add_column(column, no_wrap=True)
-    for column in numbers:
-        table.add_column(column, justify="right", no_wrap=True)
+    table = plain_table(*texts, numbers=numbers, no_wrap=True)
+    table.title, table.title_justify, table.title_style = "trials, best first", "left", "bold"
     ranked = sorted(rows, key=lambda row: (row["status"] != "completed", -objective.sign * (row["score"] or 0.0)))
     for row in ranked[:limit]:
         cells = _cells(row, objective.name)
@@ -137,11 +126,11 @@ def _cells(row: Mapping[str, Any], objective: str) -> dict[str, str]:
     """A trial's row as the table shows it."""
     return {
         "trial": row["trial_id"],
-        "bracket": "" if row["bracket"] is None else str(row["bracket"]),
-        "rung": "" if row["rung"] is None else str(row["rung"]),
+        "bracket": cell(row["bracket"]),
+        "rung": cell(row["rung"]),
         "status": row["status"],
-        objective: "" if row["score"] is None else f"{row['score']:.4f}",
-        "epoch": "" if row["best_epoch"] is None else str(row["best_epoch"]),
-        "size": "" if row["parameters"] is None else f"{row['parameters'] / 1e6:.2f} M",
-        "MACs": "" if row["macs"] is None else f"{row['macs'] / 1e9:.2f} G",
+        objective: "" if row["score"] is None else rounded(row["score"]),
+        "epoch": cell(row["best_epoch"]),
+        "size": "" if row["parameters"] is None else millions(row["parameters"]),
+        "MACs": "" if row["macs"] is None else billions(row["macs"]),
     }

@@ -1,7 +1,7 @@
-"""A trial's checkpoint: weights, optimizer state and history, switched over in one step.
+"""A trial's checkpoint: weights, optimizer state and history, replaced in one step.
 
 A checkpoint folder (`last/`, `best/`) holds `state.json` and the weights of its epoch. The weights of a new epoch are
-written beside those of the one before; replacing `state.json` is what makes them count.
+written next to those of the epoch before; they count once `state.json` has been replaced.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class TrainingState:
         rows: one dict per epoch that this trial trained itself, as in `epochs.csv`.
         best_epoch: epoch with the best objective among `rows`.
         best_score: the objective there.
-        train_seconds: time inside training and validation, summed over all attempts.
+        train_seconds: time spent in training and validation, summed over all attempts.
     """
 
     epoch: int = 0
@@ -52,7 +52,7 @@ def save_checkpoint(folder: Path, model: keras.Model, state: TrainingState) -> N
 
     folder.mkdir(parents=True, exist_ok=True)
     weights = _weights_name(state.epoch)
-    # Keras insists on the ending, so the name of the unfinished file says it in front.
+    # Keras insists on the ending, so a prefix marks the unfinished file.
     partial = folder / f"{PARTIAL}{weights}"
     write_weights(model, partial, weights_file(folder))
     _sync_file(partial)
@@ -61,7 +61,7 @@ def save_checkpoint(folder: Path, model: keras.Model, state: TrainingState) -> N
 
 
 def copy_checkpoint(source: Path, folder: Path, state: TrainingState) -> None:
-    """Make `folder` the same checkpoint as `source`, sharing the weights' bytes where the file system can."""
+    """Make `folder` the same checkpoint as `source`, sharing the weights' bytes if the file system can."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = _weights_name(state.epoch)
     target = folder / weights
@@ -75,7 +75,7 @@ def copy_checkpoint(source: Path, folder: Path, state: TrainingState) -> None:
 
 
 def read_state(folder: Path) -> TrainingState | None:
-    """The state of the checkpoint in `folder`, or None where there is no whole one; its weights may be damaged."""
+    """The state of the checkpoint in `folder`, or None if it is missing or incomplete; its weights may be damaged."""
     try:
         state = _STATE.validate_python(_content(folder).get("state"))
         is_whole = not state.rows or state.rows[-1]["epoch"] == state.epoch
@@ -85,12 +85,12 @@ def read_state(folder: Path) -> TrainingState | None:
 
 
 def weights_file(folder: Path) -> Path | None:
-    """The weights of the checkpoint in `folder` (Keras `.weights.h5`), or None where they are not whole."""
+    """The weights of the checkpoint in `folder` (Keras `.weights.h5`), or None if they are incomplete."""
     state = read_state(folder)
     if state is None:
         return None
     path = folder / _weights_name(state.epoch)
-    # Studies of earlier versions have not noted the size.
+    # Studies of earlier versions did not record the size.
     size = _content(folder).get("bytes")
     return path if path.is_file() and size in (None, path.stat().st_size) else None
 

@@ -1,13 +1,13 @@
-"""What the driver and the process of a trial tell each other, as plain data."""
+"""What the driver and the process of a trial exchange, as plain data."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import Any, Literal
 
-if TYPE_CHECKING:
-    pass
-
+from search.study.folder import Study
+from search.study.objective import Objective
 
 Status = Literal["completed", "diverged", "out_of_memory", "failed", "interrupted", "lost"]
 
@@ -29,18 +29,18 @@ class TrialSpec:
         study: the study folder.
         trial_id: names the trial's folder.
         run: the configuration's run in TensorBoard.
-        parent_id: the trial whose last checkpoint this one continues, or None.
-        first_epoch: epochs that the parent has done.
+        parent_id: the trial whose last checkpoint this one continues from, or None.
+        first_epoch: epochs that the parent has completed.
         last_epoch: the epoch to stop after.
         max_epochs: of the study; the learning rate decays over these.
         architecture, recipe: fields of `Architecture` and `Recipe`.
         encoder_weights: see `deeplab.build_model`.
         data_format, data: arguments of `datasets.open_dataset`.
-        images: how many images each split held when the search started.
-        cache: folder of the images that are decoded already (see `datasets.cache`).
+        images: the number of images in each split when the search started.
+        cache: folder of the images that have been decoded (see `datasets.cache`).
         data_seed: of a procedural data set.
         seed: the configuration's own.
-        objective, direction: what `best` means.
+        objective: which epoch is the best one.
         columns: of `epochs.csv`.
         class_names: in id order.
         device: what the process may use.
@@ -63,16 +63,20 @@ class TrialSpec:
     cache: str
     data_seed: int
     seed: int
-    objective: str
-    direction: str
+    objective: Objective
     columns: tuple[str, ...]
     class_names: tuple[str, ...]
     device: Device
 
+    @property
+    def folder(self) -> Path:
+        """The trial's folder."""
+        return Study(Path(self.study)).trial(self.trial_id)
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of an attempt at a trial."""
+    """How an attempt at a trial ended."""
 
     status: Status
     rows: list[dict[str, Any]] = field(default_factory=list)

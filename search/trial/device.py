@@ -5,22 +5,18 @@ from __future__ import annotations
 import os
 import resource
 import sys
-from typing import TYPE_CHECKING
-
-import tensorflow as tf
 
 from search.system.quiet import load_tensorflow
-
-if TYPE_CHECKING:
-    pass
 from search.trial.contract import Device
 
 
 def precision_policy(precision: str) -> str:
-    """The Keras dtype policy of a recipe's `precision`; `auto` mixes where the GPU has hardware for it.
+    """The Keras dtype policy of a recipe's `precision`; `auto` is mixed precision if the GPU has hardware for it.
 
     bfloat16 from compute capability 8.0 on, float16 from 7.0 on (tensor cores), else float32.
     """
+    import tensorflow as tf
+
     if precision != "auto":
         return precision
     gpus = tf.config.list_physical_devices("GPU")
@@ -33,7 +29,9 @@ def precision_policy(precision: str) -> str:
 
 
 def peak_memory_mb() -> float:
-    """Peak memory of this process in MiB: the GPU's where there is one, else main memory."""
+    """Peak memory of this process in MiB: the GPU's if there is one, else main memory."""
+    import tensorflow as tf
+
     if tf.config.list_physical_devices("GPU"):
         return float(tf.config.experimental.get_memory_info("GPU:0")["peak"]) / 2**20
     # Linux counts KiB, macOS bytes.
@@ -53,5 +51,5 @@ def prepare_device(device: Device) -> None:
         raise RuntimeError(f"TensorFlow cannot use GPU {device.gpu}; see deeplab-search doctor")
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
-    # On CPUs the graph optimiser takes longer than it saves: half of the time to the first step.
+    # On CPUs the graph optimizer takes longer than it saves: half of the time to the first step.
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not gpus})

@@ -24,9 +24,9 @@ class TrialEvents:
     Args:
         run: the configuration's folder, shared by its trials.
         trial_id: names the event file.
-        rows: the epochs so far, as in `epochs.csv`, with `time` in seconds since 1970. Where the file doesn't hold
+        rows: the epochs so far, as in `epochs.csv`, with `time` in seconds since 1970. If the file does not hold
             exactly these (after a kill between two writes), it is replaced.
-        first_epoch: epochs that the trial's parents have done.
+        first_epoch: epochs that the trial's parents have completed.
     """
 
     def __init__(self, run: Path, trial_id: str, rows: Sequence[Mapping[str, Any]], first_epoch: int) -> None:
@@ -37,12 +37,12 @@ class TrialEvents:
             write_atomically(self._file, content)
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Append the scalars of one epoch; a TensorBoard that runs already shows them."""
+        """Append the scalars of one epoch; a TensorBoard that is already running shows them."""
         with self._file.open("ab") as file:
             file.write(records([_epoch_event(row)]))
 
     def show_best(self, best: BestEpoch, epoch: int, wall_time: float, class_names: Sequence[str]) -> None:
-        """Pictures and confusion of the best epoch so far, in place of those of the one before."""
+        """Pictures and confusion of the best epoch so far, in place of those of the best epoch before it."""
         pictures = {f"predictions/image_{index}": best.pictures[index] for index in best.fixed}
         pictures["confusion/validation"] = confusion_picture(best.validation.matrix, class_names)
         values = [_image(tag, jpeg) for tag, jpeg in pictures.items()]
@@ -54,7 +54,7 @@ class TrialEvents:
 
 
 def mend_trial_events(run: Path, trial_id: str, rows: Sequence[Mapping[str, Any]], first_epoch: int) -> None:
-    """Write the scalars of a trial that has ended once more, where its event file is damaged."""
+    """Write the scalars of a finished trial again if its event file is damaged."""
     if not is_whole(run / file_name(first_epoch, trial_id)):
         TrialEvents(run, trial_id, rows, first_epoch)
 

@@ -1,4 +1,4 @@
-"""Why an attempt at a trial broke off: its status, and the reason in one line."""
+"""Why an attempt at a trial failed: its status, and the reason in one line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from search.system.disk import is_disk_full
 
 
 def status_of(error: BaseException) -> Literal["out_of_memory", "interrupted", "failed"]:
-    """A full disk, and data that are gone or damaged, are no fault of the trial: it goes on once they are mended."""
+    """The status; a full disk and damaged data are not the trial's fault: it continues once they are fixed."""
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         return "out_of_memory"
     # TensorFlow passes on the errors of the input pipeline as text.
@@ -18,7 +18,7 @@ def status_of(error: BaseException) -> Literal["out_of_memory", "interrupted", "
 
 
 def one_line(error: BaseException) -> str:
-    """The exception's type and the line of its message that says most.
+    """The exception's type and the most informative line of its message.
 
     TensorFlow wraps an error in a Python function into its traceback, and ends messages with graph nodes and hints.
     """

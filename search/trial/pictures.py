@@ -1,4 +1,4 @@
-"""Pictures of predictions and confusions, as people compare them."""
+"""Pictures of predictions and of confusion matrices, for people to compare."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ UInt8Array = npt.NDArray[np.uint8]
 
 
 def side_by_side(image: UInt8Array, truth: UInt8Array, predicted: UInt8Array, ignore_index: int) -> bytes:
-    """Input, truth, prediction and error beside each other, as JPEG.
+    """Input, truth, prediction and error side by side, as JPEG.
 
     Args:
         image: RGB `[H, W, 3]`.
-        truth: class ids `[H, W]`; where they are `ignore_index`, nothing is right or wrong.
+        truth: class ids `[H, W]`; pixels of `ignore_index` count neither as right nor as wrong.
         predicted: class ids `[H, W]`.
-        ignore_index: value of the truth that is no class.
+        ignore_index: value of the truth that is not a class.
     """
     panels = {
         "input": _panel(image, Image.Resampling.BILINEAR),
@@ -46,7 +46,7 @@ def side_by_side(image: UInt8Array, truth: UInt8Array, predicted: UInt8Array, ig
 
 
 def confusion_picture(matrix: npt.NDArray[np.int64], class_names: Sequence[str]) -> bytes:
-    """A confusion matrix `[C, C]` as JPEG: in each row the share of the true class's pixels, in percent."""
+    """A confusion matrix `[C, C]` as JPEG: each row shows how the pixels of a true class are predicted, in percent."""
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     font = ImageFont.load_default(11)
     cell, head = 38, 12 + max(round(font.getlength(name)) for name in (*class_names, "true \\ predicted"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,16 +22,15 @@ from deeplab.archive import check_arrays
 from deeplab.metrics import ConfusionMatrix, confusion_of_images, predicted_classes, scores
 from recipe import Recipe, compile_model
 from search.trial.device import peak_memory_mb, precision_policy
+from search.trial.normalization import adapt_batch_normalization
 from search.trial.pictures import side_by_side
+from search.trial.steps import Progress, StepProgress
 from search.trial.validation import BestEpoch, UInt8Array, Validation, ValidationPass, extreme_images, fixed_images
-
-# (phase, step, steps, images per second)
-Progress = Callable[[str, int, int, float], None]
 
 
 @dataclass(frozen=True)
 class EpochResult:
-    """What one epoch gave.
+    """The outcome of one epoch.
 
     Attributes:
         row: `loss`, metrics, `val_loss`, `val_...` and rates.
@@ -49,17 +48,18 @@ class EpochResult:
 class Trainer:
     """A network with its data and optimizer; trains any epoch of its `max_epochs` given the weights before it.
 
-    What an epoch does depends on the weights, the seed and the epoch's number alone.
+    An epoch depends only on the weights before it, the seed and its number.
 
     Args:
         architecture: the network.
         recipe: the training choices.
         dataset: with splits `train` and `val`.
         image_size: (height, width) to train at.
-        max_epochs: of the study: the learning rate decays over these, at every rung.
+        max_epochs: of the study: the learning rate decays over all of them, at every rung.
         encoder_weights: see `deeplab.build_model`.
         seed: of the initial weights, the order of the images and their augmentation.
-        progress: called at most a few times a second with phase, step, steps and images per second.
+        progress: called after each step with the epoch, the phase (`train` or `validate`), the steps that are done, the
+            steps of the phase, and the images per second.
     """
 
     def __init__(
@@ -102,12 +102,12 @@ class Trainer:
         self._freeze_encoder(epoch <= self.recipe.freeze_encoder_epochs)
         self._seed_layers(epoch)
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        callback = _StepProgress(self._report, "train", self.train_data.steps, self.recipe.batch_size)
+        callback = StepProgress(self._report, epoch, "train", self.train_data.steps, self.recipe.batch_size)
         started = time.perf_counter()
         history = self.model.fit(self.train_data.epoch(epoch), shuffle=False, verbose=0, callbacks=[callback])
         seconds = time.perf_counter() - started
         train = {"loss": history.history["loss"][-1], **self._scores()}
-        validated = self._validate()
+        validated = self._validate(epoch)
         validation = validated.result()
         row = {
             "epoch": epoch,
@@ -123,7 +123,7 @@ class Trainer:
         return EpochResult(row, validation, validated.predictions, diverged=not finite)
 
     def picture(self, result: EpochResult) -> BestEpoch:
-        """Add pictures: of the same images for every trial, and of those that the network does best and worst on."""
+        """Add pictures: of the same images for every trial, and of the images with the best and the worst scores."""
         best, worst = extreme_images(result.validation)
         pictures = {}
         for index in dict.fromkeys([*fixed_images(self.val_data.images), *best, *worst]):
@@ -131,9 +131,9 @@ class Trainer:
             pictures[index] = side_by_side(image, mask, result.predictions[index], self.dataset.ignore_index)
         return BestEpoch(result.validation, pictures)
 
-    def _validate(self) -> ValidationPass:
-        """Loss and confusion of every image of the validation split."""
-        progress = _StepProgress(self._report, "validate", self.val_data.steps, self.recipe.batch_size)
+    def _validate(self, epoch: int) -> ValidationPass:
+        """Loss and confusion of every image of the validation split after an epoch."""
+        progress = StepProgress(self._report, epoch, "validate", self.val_data.steps, self.recipe.batch_size)
         progress.start()
         gathered = ValidationPass(self.val_data.images)
         for step, (images, masks) in enumerate(self.val_data.epoch(1), start=1):
@@ -151,7 +151,7 @@ class Trainer:
         return loss, counts, keras.ops.cast(predicted_classes(logits, classes), "uint8")
 
     def restore(self, weights: Path) -> None:
-        """Load weights and optimizer state, step count included, as a checkpoint saved them."""
+        """Load the weights and the optimizer's state, including its step count, from a checkpoint."""
         with h5py.File(weights) as file:
             check_arrays(file)
         self.model.load_weights(weights)
@@ -164,7 +164,7 @@ class Trainer:
         return scores(matrix, self.dataset.class_names)
 
     def _seed_layers(self, epoch: int) -> None:
-        """Start dropout and its like anew each epoch: checkpoints don't hold how far their chance has come."""
+        """Seed dropout and other random layers each epoch, as checkpoints do not hold the state of their generators."""
         weights = {id(variable) for variable in self.model.weights}
         states = [variable for variable in self.model.variables if id(variable) not in weights]
         for index, state in enumerate(states):
@@ -179,43 +179,6 @@ class Trainer:
         self._frozen = frozen
         # Keras reads `trainable` when it traces the step; the optimizer keeps its state.
         self.model.make_train_function(force=True)
-
-
-class _StepProgress(keras.callbacks.Callback):
-    """Reports steps and images per second of a training by Keras, or of a validation."""
-
-    def __init__(self, report: Progress, phase: str, steps: int, batch_size: int) -> None:
-        super().__init__()
-        self._report, self._phase, self._steps, self._batch_size = report, phase, steps, batch_size
-
-    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
-        self.start()
-
-    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        self.step(batch + 1)
-
-    def start(self) -> None:
-        """Begin to measure."""
-        self._started = time.perf_counter()
-        self._report(self._phase, 0, self._steps, 0.0)
-
-    def step(self, done: int) -> None:
-        """So many steps are done."""
-        rate = done * self._batch_size / max(time.perf_counter() - self._started, 1e-9)
-        self._report(self._phase, done, self._steps, rate)
-
-
-def adapt_batch_normalization(model: keras.Model, steps: int) -> None:
-    """Make the moving statistics follow within one epoch of `steps` batches.
-
-    At keras.applications' momentum (up to 0.999) they need thousands of steps. A short training would be validated with
-    the statistics of the initial weights, and a low rung would rank configurations by that. With `1 - 4 / steps` an
-    epoch leaves 2 % of the initial values; layers that forget faster already are left as they are.
-    """
-    momentum = max(0.5, 1.0 - 4.0 / steps)
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = min(layer.momentum, momentum)
 
 
 def _all_metrics(model: keras.Model) -> list[Any]:

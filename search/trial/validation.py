@@ -1,7 +1,7 @@
-"""What a trial keeps of its best epoch beside the weights: the confusion of every validation image, and pictures.
+"""What a trial keeps of its best epoch besides the weights: the confusion of every validation image, and pictures.
 
-Written to `best/epoch_0004.npz` before the checkpoint of that epoch, so that whatever state a kill leaves, the file of
-the best epoch that the state names is there.
+Written to `best/epoch_0004.npz` before the checkpoint of that epoch, so that after a kill at any moment,
+the file of the best epoch that the state names exists.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import numpy.typing as npt
 
 from search.system.files import write_atomically
 
-# Pictures of the same images for every trial, to compare trials by.
+# Images that every trial shows, so that trials can be compared.
 FIXED_PICTURES = 4
-# Pictures of the images that the network does best and worst on, each.
+# Images with the best scores that are shown, and as many with the worst.
 EXTREME_PICTURES = 3
 
 Counts = npt.NDArray[np.int64]
@@ -33,7 +33,7 @@ class Validation:
     Attributes:
         loss: mean over the images.
         matrix: `[C, C]`, pixels of true class (row) predicted as class (column).
-        hits, truth, predicted: `[N, C]`, pixels of each image and class: right, labelled so, predicted so.
+        hits, truth, predicted: `[N, C]`, pixels of each image that are correct, labelled and predicted, by class.
     """
 
     loss: float
@@ -43,17 +43,17 @@ class Validation:
     predicted: Counts
 
     def image_scores(self) -> npt.NDArray[np.float64]:
-        """Mean IoU of each image over the classes that occur in it, `[N]`; NaN where nothing is labelled."""
+        """Mean IoU of each image over the classes that occur in it, `[N]`; NaN if no pixel is labelled."""
         return _image_scores(self.hits, self.truth, self.predicted)
 
 
 class ValidationPass:
     """Gathers a pass over the validation split, batch by batch, in file order.
 
-    Of the predictions only those are kept that can be shown in the end, so that no image is predicted a second time.
+    Only predictions that may be shown in the end are kept, so that no image needs to be predicted a second time.
 
     Attributes:
-        predictions: class ids `[H, W]` by their image's index: of the fixed images, and of the best and worst so far.
+        predictions: class ids `[H, W]` by image index: of the fixed images, and of the best and worst so far.
     """
 
     def __init__(self, images: int) -> None:
@@ -69,12 +69,12 @@ class ValidationPass:
         self._loss += loss * len(counts)
         self._counts.append(counts)
         self._scores.extend(_image_scores(*_of_images(counts)).tolist())
-        # Copies: a view would keep its whole batch.
+        # Copied, because a view would keep its whole batch in memory.
         self.predictions |= {first + place: ids.copy() for place, ids in enumerate(predictions)}
         self._drop_predictions()
 
     def result(self) -> Validation:
-        """What all batches together come to."""
+        """The result over all batches."""
         counts = np.concatenate(self._counts)
         return Validation(self._loss / len(counts), counts.sum(axis=0), *_of_images(counts))
 
@@ -86,7 +86,7 @@ class ValidationPass:
 
 @dataclass(frozen=True)
 class BestEpoch:
-    """A trial's validation at its best epoch, with JPEG pictures by the index of their image."""
+    """A trial's validation at its best epoch, with JPEG pictures by image index."""
 
     validation: Validation
     pictures: Mapping[int, bytes]
@@ -98,7 +98,7 @@ class BestEpoch:
 
     @property
     def extremes(self) -> tuple[list[int], list[int]]:
-        """Images with the best scores, the best first; and with the worst, the worst first."""
+        """Indices of the images with the best scores, the best first, and with the worst, the worst first."""
         return extreme_images(self.validation)
 
 
@@ -108,7 +108,7 @@ def fixed_images(images: int) -> list[int]:
 
 
 def extreme_images(validation: Validation) -> tuple[list[int], list[int]]:
-    """Indices of the images that the network does best and worst on, no image in both."""
+    """Indices of the images with the best and the worst scores; no image is in both."""
     scores = validation.image_scores()
     order = _best_first(range(len(scores)), scores)
     count = min(EXTREME_PICTURES, len(order) // 2)
@@ -116,7 +116,7 @@ def extreme_images(validation: Validation) -> tuple[list[int], list[int]]:
 
 
 def write_best_epoch(folder: Path, epoch: int, best: BestEpoch) -> None:
-    """Write the file of one epoch into a trial's `best/`, beside that of the best epoch before it."""
+    """Write the file of one epoch into a trial's `best/`, next to that of the best epoch before it."""
     validation = best.validation
     arrays: dict[str, npt.NDArray[np.generic]] = {
         "loss": np.array([validation.loss]),
@@ -130,10 +130,10 @@ def write_best_epoch(folder: Path, epoch: int, best: BestEpoch) -> None:
 
 
 def read_best_epoch(folder: Path, epoch: int | None) -> BestEpoch | None:
-    """The file of one epoch in a trial's `best/`; None where there is none, or it is damaged."""
+    """The file of one epoch in a trial's `best/`; None if it is missing or damaged."""
     path = folder / _name(epoch or 0)
     try:
-        # From memory: numpy leaves the file open where it is damaged.
+        # Read from memory, because numpy leaves a damaged file open.
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             arrays = dict(file.items())
         counts = (arrays[name] for name in ("matrix", "hits", "truth", "predicted"))
@@ -148,14 +148,14 @@ def read_best_epoch(folder: Path, epoch: int | None) -> BestEpoch | None:
 
 
 def drop_other_epochs(folder: Path, epoch: int) -> None:
-    """Remove the files of the epochs that were the best before."""
+    """Remove the files of earlier best epochs."""
     for path in folder.glob("epoch_*.npz"):
         if path.name != _name(epoch):
             path.unlink(missing_ok=True)
 
 
 def _best_first(images: Iterable[int], scores: Sequence[float] | npt.NDArray[np.float64]) -> list[int]:
-    """Those of some images that have a score, by it; of equal ones the first in file order is the better."""
+    """The images that have a score, sorted by it; of equals, the first in file order comes first."""
     return sorted((index for index in images if np.isfinite(scores[index])), key=lambda index: (-scores[index], index))
 
 

@@ -1,7 +1,7 @@
 """A model's weights file, written again each epoch.
 
-Keras walks through all objects of a model and makes every array of the file anew, which takes far longer than writing
-them. The file of the epoch before has the same arrays in the same places: its copy is filled with the new values.
+Keras visits every object of a model and creates every array of the file anew, which takes far longer than writing the
+values. The file of the epoch before has the same arrays in the same places, so its copy is filled with the new values.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _OPTIMIZER = "optimizer/vars"
 
 @dataclass
 class _Layout:
-    """Where the variables of a model lie in the file that was written of it last."""
+    """Where the variables of a model lie in the file that it was last written to."""
 
     file: tuple[int, int]
     places: list[tuple[int, np.dtype[Any], Any]]
@@ -41,7 +41,7 @@ def write_weights(model: keras.Model, path: Path, before: Path | None) -> None:
         before: the file of the epoch before, or None.
     """
     layout = _layouts.get(model)
-    # Only of a file that this process has written the places are certain.
+    # The places are certain only in a file that this process has written.
     if layout is None or before is None or layout.file != _identity(before) or not layout.places:
         model.save_weights(path)
         _layouts[model] = _Layout(_identity(path), _find_places(model, path))
@@ -56,13 +56,13 @@ def write_weights(model: keras.Model, path: Path, before: Path | None) -> None:
 
 
 def _identity(path: Path) -> tuple[int, int]:
-    """What a file keeps when it is renamed."""
+    """What identifies a file even after it is renamed."""
     state = path.stat()
     return state.st_dev, state.st_ino
 
 
 def _find_places(model: keras.Model, path: Path) -> list[tuple[int, np.dtype[Any], Any]]:
-    """(offset, type, variable) of each array in a file; none at all where one of them can't be told."""
+    """(offset, type, variable) of each array in a file; empty if one of them cannot be identified."""
     owned = {layer.name: layer.weights for layer in leaves(model)} | {_OPTIMIZER: model.optimizer.variables}
     places = []
     content = np.memmap(path, np.uint8, "r")
@@ -81,12 +81,12 @@ def _find_places(model: keras.Model, path: Path) -> list[tuple[int, np.dtype[Any
 
 
 def _arrays(file: h5py.File) -> list[tuple[str, str, h5py.Dataset]]:
-    """(layer's name, array's name, array) of each array; the optimizer's own count as those of a layer."""
+    """(layer's name, array's name, array) of each array; the optimizer's own are listed as those of a layer."""
     owners: dict[str, str] = {}
     found: list[tuple[str, str, h5py.Dataset]] = []
 
     def visit(path: str, item: h5py.Group | h5py.Dataset) -> None:
-        # A group comes before what is in it. To look either up again by its path takes ten times as long.
+        # A group is visited before its content. Looking either up by its path takes ten times as long.
         if isinstance(item, h5py.Group):
             owners[path] = _OPTIMIZER if path == _OPTIMIZER else str(item.attrs.get("name", ""))
         else:

@@ -64,7 +64,7 @@ def test_a_disk_that_fills_up_stops_the_search_before_anything_is_cut_off(
     filler = fill(small_disk, 20 * 2**20)
     early = deeplab_search(*command, cwd=tmp_path)
     assert early.status == 1, early.all
-    assert "20 MB are left on the disk of" in early.err
+    assert "20 MiB are left on the disk of" in early.err
     assert "starts" not in early.out
     assert read_state(study / "trial_0000-0" / "last") == before
 

@@ -21,6 +21,7 @@ from search.executors.local import LocalExecutor
 from search.executors.process import OwnProcess, ProcessLost
 from search.study.columns import epoch_columns
 from search.study.folder import Study
+from search.study.objective import objective_of
 from search.trial.checkpoint import weights_file
 from search.trial.contract import Outcome, TrialSpec
 from tests.faults.trials import assert_same_weights
@@ -66,8 +67,7 @@ def spec(tmp_path: Path) -> TrialSpec:
         cache=str(tmp_path / "cache"),
         data_seed=0,
         seed=5,
-        objective="val_mean_iou",
-        direction="max",
+        objective=objective_of("val_mean_iou"),
         columns=epoch_columns(names),
         class_names=names,
         device=share_devices(1, [], 2)[0],

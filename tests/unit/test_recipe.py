@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import keras
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from datasets.augmentation import AUGMENTATIONS
+from hyperparameters.dimensions import CATALOGUE
 from recipe import Recipe, compile_model, make_optimizer
 
 
@@ -93,3 +95,16 @@ def test_a_compiled_model_is_ready_to_train_or_to_restore(classes: int) -> None:
     assert history["loss"][0] > 0
     assert int(model.optimizer.iterations) == 2
     assert any((one != other).any() for one, other in zip(before, model.get_weights(), strict=True))
+
+
+@pytest.mark.parametrize("name", [name for name in Recipe.model_fields if name in CATALOGUE])
+def test_whatever_the_space_offers_of_a_training_choice_a_recipe_takes(name: str) -> None:
+    entry = CATALOGUE[name]
+    assert entry.tutorial == Recipe.model_fields[name].default
+    ends = [end for end in (entry.low, entry.high) if end != float("inf")]
+    for value in entry.allowed or (int(end) if entry.kind == "int" else end for end in ends):
+        assert getattr(Recipe.model_validate({name: value}), name) == value
+
+
+def test_a_recipe_names_the_augmentations_that_there_are() -> None:
+    assert get_args(Recipe.model_fields["augment"].annotation) == AUGMENTATIONS

@@ -18,8 +18,6 @@ REAL_DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 class MemoryDataset(Dataset):
     """Image `i` of a split has the uniform colour `i` and its mask the value `i % 2`, unless samples are given."""
 
-    format = "memory"
-
     def __init__(
         self,
         lengths: dict[str, int] | None = None,
@@ -37,10 +35,6 @@ class MemoryDataset(Dataset):
             for split, length in (lengths or {}).items()
         }
         self.reads = 0
-
-    @property
-    def splits(self) -> tuple[str, ...]:
-        return tuple(split for split, samples in self.samples.items() if samples)
 
     def length(self, split: str) -> int:
         return len(self.samples.get(split, ()))

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from datasets import DataError, Dataset
-from datasets.formats import open_dataset
+from datasets.formats import folder, open_dataset
+from datasets.images import read_mask
 
 
 def open_folder(path: Path, **options: object) -> Dataset:
@@ -28,7 +32,7 @@ def save_mask(path: Path, values: list[list[int]]) -> None:
 def test_a_whole_folder_reads_in_name_order(make_folder) -> None:
     root = make_folder({"train": 3, "val": 2, "test": 1})
     data = open_folder(root)
-    assert (data.format, data.splits) == ("folder", ("train", "val", "test"))
+    assert data.splits == ("train", "val", "test")
     assert [data.length(split) for split in (*data.splits, "other")] == [3, 2, 1, 0]
     assert (data.class_names, data.classes, data.ignore_index) == (("sky", "land", "tree"), 3, 255)
     sample = data.read("train", 0)
@@ -165,6 +169,23 @@ def test_black_and_white_masks_are_binary(make_folder) -> None:
     root = make_folder(names=None, values=(0, 255))
     sample = open_folder(root, classes=1).read("train", 0)
     assert np.array_equal(sample.mask, np.resize([0, 1], (24, 32)))
+
+
+def test_each_mask_is_looked_at_once_to_decide_what_white_means(make_folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = open_folder(make_folder({"train": 12, "val": 6}, names=None, values=(0, 255)), classes=1)
+    opened: Counter[Path] = Counter()
+
+    def counted(path: Path) -> np.ndarray:
+        opened[path] += 1
+        time.sleep(0.002)  # so that threads which do not wait for each other overlap
+        return read_mask(path)
+
+    monkeypatch.setattr(folder, "read_mask", counted)
+    with ThreadPoolExecutor(8) as pool:
+        samples = list(pool.map(lambda index: data.read("train", index), range(12)))
+    assert all(set(np.unique(sample.mask)) == {0, 1} for sample in samples)
+    # Those of train are read once more, for their samples.
+    assert Counter(opened.values()) == {2: 12, 1: 6}
 
 
 def test_white_is_ignored_where_any_mask_of_the_data_holds_a_one(make_folder) -> None:

@@ -21,6 +21,7 @@ TABLE: dict[str, Any] = {
 }
 
 MakeConfig = Callable[..., StudyConfig]
+MakeStudy = Callable[..., Study]
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def make_config(table: dict[str, Any]) -> MakeConfig:
 
 
 @pytest.fixture
-def make_study(tmp_path: Path, make_config: MakeConfig) -> Callable[..., Study]:
+def make_study(tmp_path: Path, make_config: MakeConfig) -> MakeStudy:
     """A study folder as `run` leaves it before the first trial."""
 
     def make(**sections: dict[str, Any]) -> Study:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from benchmarks._history import History
 from search.commands.compare import compare_studies
 from search.errors import UserError
 from search.study.folder import Study
-from tests.history import History
 
 
 @pytest.fixture

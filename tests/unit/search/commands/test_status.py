@@ -10,12 +10,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from benchmarks._history import History
 from search.commands import status
 from search.commands.status import show_json, show_status, status_values, watch_status
 from search.errors import UserError
 from search.results.snapshot import snapshot_from_disk
 from search.study.folder import Study
-from tests.history import History
 
 
 @pytest.fixture

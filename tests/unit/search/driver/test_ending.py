@@ -14,7 +14,7 @@ from search.driver import ending
 from search.driver.ending import command_note, end_search, run_command
 from search.study.config import StudyConfig
 from search.study.folder import Study
-from search.terminal.console import SearchConsole
+from search.terminal.live import SearchConsole
 
 MakeStudy = Callable[..., Study]
 

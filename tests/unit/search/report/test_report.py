@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks._history import History
 from search.errors import UserError
 from search.report import write_comparison, write_report
 from search.report.figures import SERIES, best_so_far
@@ -23,7 +24,6 @@ from search.report.sections import study_report
 from search.report.verdict import Gain, gain_of, resampled_gain, verdict_of
 from search.study.folder import Study
 from search.trial.validation import Validation
-from tests.history import History
 
 SECTIONS = ("course", "costs", "hyperparameters", "slices", "network", "predictions", "classes", "trials", "failures")
 MOST_BYTES = 5_000_000
@@ -228,7 +228,7 @@ def test_a_gain_that_may_be_chance_says_so() -> None:
 
 
 def test_the_verdict_says_where_the_gain_may_be_chance(study: Study, tmp_path: Path) -> None:
-    doubt = "The interval holds zero: on these images the gain may be chance."
+    doubt = "The interval contains zero: on these images the gain may be chance."
     assert doubt not in verdict_of(read_history(study))[1]
     moved = Study(shutil.copytree(study.folder, tmp_path / "moved", ignore=shutil.ignore_patterns("trial_*")))
     epochs = pd.read_csv(moved.epochs_csv, dtype={"trial_id": str, "config_id": str})

@@ -8,12 +8,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from benchmarks._history import SEARCHED, History
 from search.errors import UserError
 from search.results import frames as results
 from search.study.columns import TRIAL_COLUMNS
 from search.study.folder import Study
 from search.system.csv_files import read_csv
-from tests.history import SEARCHED, History
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.util import tensor_util
 
 from search.results.search_curves import BEST, BUSY, FAILED, FINISHED, SearchCurves, write_curve_layout
+from search.study.objective import objective_of
 
 ENDS = [(10.0, 0.5), (20.0, None), (30.0, 0.4), (40.0, 0.7)]
 
@@ -28,7 +29,7 @@ def curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
 
 
 def test_the_best_so_far_and_the_counts(tmp_path: Path) -> None:
-    written = SearchCurves(tmp_path, "max", ENDS[:2])
+    written = SearchCurves(tmp_path, objective_of("val_mean_iou"), ENDS[:2])
     for end in ENDS[2:]:
         written.add_end(end)
     found = curves(tmp_path)
@@ -38,24 +39,24 @@ def test_the_best_so_far_and_the_counts(tmp_path: Path) -> None:
 
 
 def test_a_loss_is_best_where_it_is_smallest(tmp_path: Path) -> None:
-    SearchCurves(tmp_path, "min", ENDS)
+    SearchCurves(tmp_path, objective_of("val_loss"), ENDS)
     assert [value for _, value in curves(tmp_path)[BEST]] == [0.5, 0.5, 0.4, 0.4]
 
 
 def test_before_a_trial_completes_there_is_no_best(tmp_path: Path) -> None:
-    SearchCurves(tmp_path, "max", [(1.0, None)])
+    SearchCurves(tmp_path, objective_of("val_mean_iou"), [(1.0, None)])
     assert BEST not in curves(tmp_path)
 
 
 @pytest.mark.parametrize("torn", [0, 1, 9, 13, 20])
 def test_what_the_workers_did_survives_a_restart(tmp_path: Path, torn: int) -> None:
-    first = SearchCurves(tmp_path, "max", [])
+    first = SearchCurves(tmp_path, objective_of("val_mean_iou"), [])
     for seconds, busy in ((0, 1), (4, 2), (9, 1)):
         first.add_busy(busy, 100.0 + seconds, seconds)
     path = tmp_path / "search" / "events.out.tfevents.0000000000.workers"
     # A kill in the middle of the last point.
     path.write_bytes(path.read_bytes()[: -torn or None])
-    again = SearchCurves(tmp_path, "max", ENDS)
+    again = SearchCurves(tmp_path, objective_of("val_mean_iou"), ENDS)
     again.add_busy(3, 200.0, 100)
     kept = [(0, 1), (4, 2), (9, 1)] if torn == 0 else [(0, 1), (4, 2)]
     assert curves(tmp_path)[BUSY] == [*kept, (100, 3)]
@@ -83,6 +84,7 @@ from pathlib import Path
 import numpy as np
 from search.results.hparams import write_hparams, write_hparams_layout
 from search.results.search_curves import SearchCurves, write_curve_layout
+from search.study.objective import objective_of
 from search.trial.events import TrialEvents
 from search.trial.pictures import side_by_side
 from search.trial.validation import BestEpoch, Validation
@@ -94,7 +96,7 @@ events = TrialEvents(folder / "0000", "0000-0", [{"epoch": 1, "time": 1.0, "val_
 events.show_best(best, 1, 1.0, ["a", "b"])
 write_hparams(folder / "0000", "0000", {"rung": 0}, {"best/val_loss": 0.5}, 1, 1.0)
 write_hparams_layout(folder, {"rung": [], "config_id": None}, ["best/val_loss"])
-SearchCurves(folder, "max", [(1.0, 0.5)]).add_busy(1, 1.0, 0.0)
+SearchCurves(folder, objective_of("val_mean_iou"), [(1.0, 0.5)]).add_busy(1, 1.0, 0.0)
 write_curve_layout(folder, "val_mean_iou")
 print(sorted({"tensorflow", "keras", "jax", "torch"} & set(sys.modules)))
 """

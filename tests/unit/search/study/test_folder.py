@@ -1,23 +1,14 @@
-"""The study folder: what it is started with, who may start it, who drives it."""
+"""The study folder: what it is started with, and who may start it."""
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from search.errors import UserError
 from search.study.folder import Study, open_study
-from search.system.disk import free_bytes
-from search.system.files import write_json
-from tests.unit.search.conftest import MakeConfig
-
-MakeStudy = Callable[..., Study]
+from tests.unit.search.conftest import MakeConfig, MakeStudy
 
 
 def test_a_created_study_holds_its_configuration(make_study: MakeStudy, make_config: MakeConfig) -> None:
@@ -49,7 +40,7 @@ def test_other_data_are_refused(make_study: MakeStudy, make_config: MakeConfig) 
 def test_a_folder_of_something_else_is_refused(tmp_path: Path, make_config: MakeConfig) -> None:
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter1.tex").touch()
-    with pytest.raises(UserError, match=r"holds something else than a study \(chapter1\.tex\)"):
+    with pytest.raises(UserError, match=r"holds something other than a study \(chapter1\.tex\)"):
         Study(tmp_path / "thesis").check_startable(make_config(), "")
     with pytest.raises(UserError, match="is a file; expected a folder"):
         Study(tmp_path / "thesis" / "chapter1.tex").check_startable(make_config(), "")
@@ -77,39 +68,6 @@ def test_an_old_study_is_moved_aside_never_deleted(make_study: MakeStudy, tmp_pa
     assert [(path / "note").read_text() for path in kept if path] == ["0", "1", "2"]
 
 
-def test_a_study_has_one_driver(make_study: MakeStudy) -> None:
-    study = make_study()
-    assert not study.is_driven()
-    with study.lock():
-        assert study.is_driven()
-        held = rf"another run drives this study \(process {os.getpid()} on {socket.gethostname()}, since 20"
-        with pytest.raises(UserError, match=held), Study(study.folder).lock():
-            pass
-    assert not study.is_driven()
-    with Study(study.folder).lock():
-        pass
-
-
-def test_a_dead_driver_holds_nothing(make_study: MakeStudy) -> None:
-    study = make_study()
-    code = "import os, sys; from pathlib import Path; from search.study.folder import Study; "
-    code += "lock = Study(Path(sys.argv[1])).lock(); lock.__enter__(); os.kill(os.getpid(), 9)"
-    killed = subprocess.run([sys.executable, "-c", code, str(study.folder)], cwd=Path(__file__).parents[4], check=False)
-    assert killed.returncode == -9
-    assert study.driver_file.exists()
-    assert not study.is_driven()
-    with study.lock():
-        pass
-
-
-def test_a_driver_on_another_machine_runs_until_it_signs_off(make_study: MakeStudy) -> None:
-    study = make_study()
-    write_json(study.driver_file, {"process": 1, "host": "elsewhere"})
-    assert study.is_driven()
-    study.driver_file.unlink()
-    assert not study.is_driven()
-
-
 def test_every_cut_of_the_configuration_is_noticed_and_its_copy_read(
     make_study: MakeStudy, make_config: MakeConfig
 ) -> None:
@@ -132,17 +90,5 @@ def test_every_cut_of_the_configuration_is_noticed_and_its_copy_read(
 
 @pytest.mark.parametrize("trial_id", ["../other", "/etc", "", "a/b", "..", "0000-0/../x", "a\0b"])
 def test_no_id_leads_out_of_the_study(tmp_path: Path, trial_id: str) -> None:
-    with pytest.raises(UserError, match="is no id of a trial"):
+    with pytest.raises(UserError, match="is not a trial id"):
         Study(tmp_path).trial(trial_id)
-
-
-@pytest.mark.parametrize("content", ["", "[]", '{"process": "1", "host": 5}', '{"process": {}}', "{"])
-def test_a_damaged_driver_file_is_no_driver(make_study: MakeStudy, content: str) -> None:
-    study = make_study()
-    study.driver_file.write_text(content)
-    assert not study.is_driven()
-    assert study.noted_plan() == (1, None)
-
-
-def test_free_bytes_of_a_folder_yet_to_be_made(tmp_path: Path) -> None:
-    assert free_bytes(tmp_path / "a" / "b") > 0

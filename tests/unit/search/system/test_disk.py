@@ -35,7 +35,7 @@ def test_a_full_disk_is_told_apart(error: Exception, full: bool) -> None:
 
 def test_room_for_the_checkpoints_of_a_trial(tmp_path: Path) -> None:
     check_room(tmp_path, 1000)
-    with pytest.raises(SearchStopped, match=r"MB are left on the disk of .* needs up to .* Make room"):
+    with pytest.raises(SearchStopped, match=r"MiB are left on the disk of .* needs up to .* Make room"):
         check_room(tmp_path, free_bytes(tmp_path) // 36)
 
 
@@ -56,3 +56,7 @@ def test_data_at_fault_are_told_apart_also_where_tensorflow_wraps_them() -> None
     assert status_of(caught.value) == "interrupted"
     assert status_of(DataError("gone")) == "interrupted"
     assert status_of(ValueError("negative dimension")) == "failed"
+
+
+def test_free_bytes_of_a_folder_yet_to_be_made(tmp_path: Path) -> None:
+    assert free_bytes(tmp_path / "a" / "b") > 0

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from search.errors import UserError
 from search.system.csv_files import append_csv, read_csv, write_csv
-from search.system.files import folder_bytes, read_json, write_atomically, write_json
+from search.system.files import folder_bytes, make_folder, read_json, write_atomically, write_json, writing_to
 
 LIMIT = 1 << 20
 
@@ -94,3 +95,16 @@ def test_folder_bytes(tmp_path: Path) -> None:
     (tmp_path / "broken").symlink_to("nowhere")
     assert folder_bytes(tmp_path) == 15 + len("nowhere")
     assert folder_bytes(tmp_path / "missing") == 0
+
+
+def test_a_path_that_cannot_be_written_is_the_users_to_choose(tmp_path: Path) -> None:
+    make_folder(tmp_path / "a" / "b", "--to")
+    assert (tmp_path / "a" / "b").is_dir()
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"file/b cannot be written: Not a directory\. Choose another --to\.$"):
+        make_folder(tmp_path / "file" / "b", "--to")
+    with (
+        pytest.raises(UserError, match=r"page cannot be written: No such file or directory\.$"),
+        writing_to(Path("page")),
+    ):
+        write_atomically(tmp_path / "none" / "page", "text")

@@ -1,6 +1,6 @@
-"""A made-up history of a search: what a study folder holds after so many trials, without training one.
+"""A made-up history of a search: what a study folder holds after a number of trials, without training one.
 
-`python -m tests.history FOLDER [TRIALS]` writes one to look at.
+`python -m benchmarks._history FOLDER [TRIALS]` writes one to look at.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from search.oracle.schedule import Bracket, Schedule, make_schedule
 from search.study.columns import TRIAL_COLUMNS, epoch_columns, metric_names
 from search.study.config import StudyConfig
 from search.study.folder import Study
-from search.study.ids import BASELINE
+from search.study.ids import BASELINE, Place
 from search.study.reading import parse_config
 from search.system.csv_files import write_csv
 from search.system.files import write_atomically
@@ -61,7 +61,7 @@ class _Configuration:
 
 
 class History:
-    """Writes a study folder with trials of a whole schedule, or the first so many of them."""
+    """Writes a study folder with trials of a whole schedule, or the first of them."""
 
     def __init__(self, folder: Path, *, iterations: int = 1, max_epochs: int = 27, seed: int = 0, **data: Any) -> None:
         table = {
@@ -105,9 +105,7 @@ class History:
         return self.study
 
     def _run(self) -> Iterator[dict[str, Any]]:
-        yield self._trial(
-            _Configuration(None, _tutorial(), 0.62, "baseline0"[:8]), None, 0, (0, self.schedule.max_epochs)
-        )
+        yield self._trial(_Configuration(None, _tutorial(), 0.62, "baseline"), None, 0, (0, self.schedule.max_epochs))
         for bracket in self.schedule.brackets:
             alive = [self._draw(bracket.first_config + place) for place in range(bracket.rungs[0].size)]
             for rung, level in enumerate(bracket.rungs):
@@ -142,9 +140,10 @@ class History:
     def _trial(
         self, configuration: _Configuration, bracket: Bracket | None, rung: int, epochs: tuple[int, int]
     ) -> dict[str, Any]:
-        baseline = configuration.number is None
-        trial_id = BASELINE if baseline else f"{configuration.number:04d}-{rung}"
-        failure = None if baseline or self._rng.random() > 0.04 else FAILURES[int(self._rng.integers(len(FAILURES)))]
+        number = configuration.number
+        trial_id = BASELINE if number is None else Place(number, rung).trial_id
+        fails = number is not None and self._rng.random() <= 0.04
+        failure = FAILURES[int(self._rng.integers(len(FAILURES)))] if fails else None
         trained = list(range(epochs[0] + 1, epochs[1] + 1)) if failure is None else []
         rows = [self._epoch(trial_id, configuration, epoch) for epoch in trained]
         self.epochs += rows
@@ -155,7 +154,7 @@ class History:
         return {
             "trial_id": trial_id,
             "config_id": configuration.config_id,
-            "parent_id": f"{configuration.number:04d}-{rung - 1}" if rung else None,
+            "parent_id": Place(number, rung - 1).trial_id if number is not None and rung else None,
             "iteration": bracket.iteration if bracket else None,
             "bracket": bracket.number if bracket else None,
             "rung": rung if bracket else None,

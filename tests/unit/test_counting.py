@@ -13,7 +13,6 @@ from deeplab import Architecture
 from hyperparameters.dimensions import SpaceError
 from hyperparameters.offers import Offer
 from recipe import Recipe
-from search.oracle.counting import count_configurations, count_networks, is_in_space
 from space import Space
 
 SMALL = st.fixed_dictionaries(
@@ -69,7 +68,7 @@ def test_the_number_of_networks_is_exact(table: dict[str, Any]) -> None:
         assume(not any(reason in problem for problem in error.problems for reason in reasons))
         raise
     networks = [space.architecture(point) for point in points(space) if space.admits(point)]
-    assert len(set(networks)) == len(networks) == count_networks(space)
+    assert len(set(networks)) == len(networks) == space.count_networks()
 
 
 @pytest.mark.parametrize(
@@ -87,7 +86,7 @@ def test_counts(table: dict[str, Any], count: int | None) -> None:
     if count is None:
         # Rates below 32 with steps of 6 after the first: 0, 1, 2, ... of them.
         count = 1 + sum(sum(rate + 6 * more < 32 for rate in range(1, 32)) for more in range(5))
-    assert count_networks(space) == count
+    assert space.count_networks() == count
 
 
 def test_product_of_independent_choices() -> None:
@@ -97,7 +96,7 @@ def test_product_of_independent_choices() -> None:
         Architecture(aspp_filters=aspp, decoder_filters=decoder, normalization=norm)  # type: ignore[arg-type]
         for aspp, decoder, norm in product([8, 16], [8, 16, 32], ["batch", "group"])
     }
-    assert count_networks(space) == len(built)
+    assert space.count_networks() == len(built)
 
 
 def test_configurations_count_training_choices_too_and_real_ranges_have_no_end() -> None:
@@ -105,9 +104,9 @@ def test_configurations_count_training_choices_too_and_real_ranges_have_no_end()
         return Space.parse(table, recipe=Recipe(), image_size=(128, 128))
 
     table = {"decoder_depth": [0, 1], "batch_size": [4, 8, 16]}
-    assert (count_networks(space_of(table)), count_configurations(space_of(table))) == (2, 6)
-    assert count_configurations(space_of({})) == 1
-    assert count_configurations(space_of({"learning_rate": {"min": 1e-4, "max": 1e-2}})) is None
+    assert (space_of(table).count_networks(), space_of(table).count_configurations()) == (2, 6)
+    assert space_of({}).count_configurations() == 1
+    assert space_of({"learning_rate": {"min": 1e-4, "max": 1e-2}}).count_configurations() is None
 
 
 @pytest.mark.parametrize(
@@ -122,4 +121,4 @@ def test_configurations_count_training_choices_too_and_real_ranges_have_no_end()
 )
 def test_the_baseline_is_in_the_space_or_not(table: dict[str, Any], inside: bool) -> None:
     space = Space.parse(table, recipe=Recipe(), image_size=(128, 128))
-    assert is_in_space(space, *space.baseline()) is inside
+    assert space.holds(*space.baseline()) is inside

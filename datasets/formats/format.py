@@ -1,0 +1,69 @@
+"""What a format is: a class of datasets that a study file can name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from pydantic import BaseModel
+
+from datasets.dataset import DataError, Dataset, UInt8Array
+
+_MOST_LISTED = 10
+
+
+class FormatOptions(BaseModel):
+    """Keys of `[data]` that one format alone takes. Each is optional; None stands for one that is not given."""
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """What every format is opened with.
+
+    Attributes:
+        image_size: (height, width) that images will be resized to.
+        path: the data's folder or file; meaningless where the format needs none.
+        classes: number of outputs, 1 for binary data; None uses the value from the data.
+        ignore_index: mask value that no loss or metric counts; None uses the value from the data, else 255.
+        seed: of generated data.
+        strict: raise on everything that shows without opening an image; else report it by `layout_problems`.
+    """
+
+    image_size: tuple[int, int]
+    path: Path = Path()
+    classes: int | None = None
+    ignore_index: int | None = None
+    seed: int = 0
+    strict: bool = True
+
+
+class Format(Dataset):
+    """A dataset that `open_dataset` makes: its constructor takes `DataSettings`, then its options by name.
+
+    `options` declares the keys of `[data]` that this format alone takes, `needs_path` whether it reads from a path. The
+    constructor reads no image and raises `DataError` for whatever is wrong with the settings or the data.
+    """
+
+    options: ClassVar[type[FormatOptions]] = FormatOptions
+    needs_path: ClassVar[bool] = True
+
+    def check_index(self, split: str, index: int) -> None:
+        """Raises IndexError where `split` has no image at `index`."""
+        if not 0 <= index < self.length(split):
+            raise IndexError(f"Split {split!r} has {self.length(split)} images; no index {index}.")
+
+    def check_mask(self, mask: UInt8Array, path: Path) -> None:
+        """Raises DataError where a mask, read from `path`, holds anything but class ids and the ignore index."""
+        count = len(self.class_names)
+        values = np.flatnonzero(np.bincount(mask.ravel(), minlength=256))
+        wrong = [int(value) for value in values if value >= count and value != self.ignore_index]
+        if wrong:
+            listed = ", ".join(map(str, wrong[:_MOST_LISTED])) + (", ..." if len(wrong) > _MOST_LISTED else "")
+            raise DataError(
+                f"Mask {path} contains the values {listed}; expected class ids 0 to {count - 1} "
+                f"({', '.join(self.class_names[:_MOST_LISTED])}{', ...' if count > _MOST_LISTED else ''}) "
+                f"or {self.ignore_index} (ignored).",
+                path,
+            )

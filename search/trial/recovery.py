@@ -1,0 +1,83 @@
+"""Where a trial continues: after its last whole epoch, or after an older one if a checkpoint is damaged."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from search.study.folder import Study
+from search.study.ids import ancestors_of
+from search.trial.checkpoint import TrainingState, copy_checkpoint, read_state, save_checkpoint, weights_file
+from search.trial.contract import TrialSpec
+
+if TYPE_CHECKING:
+    from search.trial.steps import Progress
+    from search.trial.training import Trainer
+
+
+def last_state(spec: TrialSpec) -> TrainingState:
+    """Where the trial stands: after its last whole epoch, or before its first."""
+    # If the last checkpoint is damaged, the best one may still be whole.
+    kept = (read_state(spec.folder / name) for name in ("last", "best"))
+    return next((state for state in kept if state is not None), TrainingState(epoch=spec.first_epoch))
+
+
+def mend_best(folder: Path, state: TrainingState) -> None:
+    """Copy the last checkpoint to `best/` if a kill came before that and the last epoch is the best one."""
+    best, last = read_state(folder / "best"), weights_file(folder / "last")
+    if last is not None and state.best_epoch == state.epoch and (best is None or best.epoch != state.epoch):
+        copy_checkpoint(folder / "last", folder / "best", state)
+
+
+def continued_trainer(spec: TrialSpec, state: TrainingState, progress: Progress) -> Trainer:
+    """A trainer after the last epoch of `state`, from the newest weights of the configuration that can be read.
+
+    If these are older because a file is damaged, the epochs since then are trained again, with the same results.
+    """
+    # Heavy; and TensorFlow must not look for devices before the trial has been given its own.
+    from search.trial.setup import make_trainer
+
+    for epoch, weights in weights_to_continue(spec, state):
+        trainer = make_trainer(spec, progress, pretrained=False)
+        try:
+            trainer.restore(weights)
+        # h5py and Keras raise errors of many kinds on damaged files; older weights serve as well.
+        except Exception:  # noqa: BLE001
+            traceback.print_exc()
+            continue
+        _train_again(spec, trainer, epoch, state)
+        return trainer
+    trainer = make_trainer(spec, progress, pretrained=True)
+    _train_again(spec, trainer, 0, state)
+    return trainer
+
+
+def weights_to_continue(spec: TrialSpec, state: TrainingState) -> list[tuple[int, Path]]:
+    """(epoch, weights) of every whole checkpoint of the configuration up to the state's epoch, the newest first."""
+    last_epoch = state.epoch
+    if state.best_epoch is not None and weights_file(spec.folder / "best") is None:
+        # The best epoch's checkpoint is lost too: starting before that epoch makes it again.
+        last_epoch = state.best_epoch - 1
+    study = Study(Path(spec.study))
+    found = []
+    for folder in (study.trial(name) / kind for name in _rungs(spec) for kind in ("last", "best")):
+        held, weights = read_state(folder), weights_file(folder)
+        if held is not None and weights is not None and held.epoch <= last_epoch:
+            found.append((held.epoch, weights))
+    return sorted(found, key=lambda pair: pair[0], reverse=True)
+
+
+def _rungs(spec: TrialSpec) -> list[str]:
+    return [spec.trial_id, *ancestors_of(spec.trial_id)]
+
+
+def _train_again(spec: TrialSpec, trainer: Trainer, epoch: int, state: TrainingState) -> None:
+    """Train again the epochs after `epoch` that the state says are done."""
+    for done in range(epoch + 1, state.epoch + 1):
+        print(f"epoch {done} is trained again: its checkpoint is damaged", flush=True)
+        trainer.train_epoch(done)
+        if done == state.best_epoch:
+            rows = [row for row in state.rows if row["epoch"] <= done]
+            save_checkpoint(spec.folder / "best", trainer.model, replace(state, epoch=done, rows=rows))
