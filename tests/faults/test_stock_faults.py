@@ -173,9 +173,9 @@ def hopeless(tmp_path_factory: pytest.TempPathFactory, tiny: Table) -> Hopeless:
     weights, gone = folder / "encoder.weights.h5", folder / "gone"
     keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(64, 64, 3)).save_weights(weights)
     changes: Table = {
-        "hyperband": {"max_epochs": 1, "iterations": 3, "baseline": False},
+        "hyperband": {"max_epochs": 1, "iterations": 4, "baseline": False},
         "space": {"encoder_weights": str(weights)},
-        "limits": {"abort_after_failures": 2},
+        "limits": {"abort_after_failures": 3},
     }
     command = ("run", write_study(folder / "tiny.toml", tiny, **changes), "--workers", "2")
     study = folder / "results" / "tiny"
@@ -192,13 +192,13 @@ def hopeless(tmp_path_factory: pytest.TempPathFactory, tiny: Table) -> Hopeless:
 
 def test_05_failures_in_a_row_stop_the_search_and_leave_no_lock(hopeless: Hopeless) -> None:
     assert hopeless.status == 1, hopeless.stopped
-    assert "the first 2 trials failed, all with the same reason: EncoderWeightsError" in hopeless.stopped
+    assert "the first 3 trials failed, all with the same reason: EncoderWeightsError" in hopeless.stopped
     assert "continue with:" in hopeless.stopped
     assert hopeless.lock_holder == []
     assert hopeless.again.status == 0, hopeless.again.all
-    assert "all 2 trials had failed; they are tried again" in hopeless.again.out
+    assert "all 3 trials had failed; they are tried again" in hopeless.again.out
     trials = trials_of(hopeless.study)
-    assert list(trials["status"]) == ["completed"] * 3
+    assert list(trials["status"]) == ["completed"] * 4
     assert trials["error"].isna().all()
 
 
@@ -296,7 +296,7 @@ def test_10_a_truncated_file_costs_nothing(study_copy: Path, study: Path) -> Non
         assert f"{name} was damaged; restored from its copy" in again.out
 
 
-def test_11_changed_settings_are_refused_and_listed_with_both_values(study_copy: Path, tiny: Table) -> None:
+def test_11_changed_settings_are_refused(study_copy: Path, tiny: Table) -> None:
     folder = study_copy.parents[1]
     before = listing(study_copy)
     changes: Table = {
@@ -396,6 +396,6 @@ def test_16_every_epoch_and_reason_is_kept_and_checkpoints_are_not(
     family = trials[trials["config_id"] == trials.loc[promoted, "config_id"]]
     assert len(family) == 2, "one id over all rungs, by which a list of the best can leave repetitions out"
     failed = hopeless.failed[hopeless.failed["status"] != "running"]
-    assert list(failed["status"]) == ["failed"] * 2
+    assert list(failed["status"]) == ["failed"] * 3
     assert failed["error"].str.startswith("EncoderWeightsError: ").all()
     assert "Traceback (most recent call last)" in hopeless.log

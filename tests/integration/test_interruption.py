@@ -114,8 +114,8 @@ def test_no_row_is_doubled_or_missing(disturbed: Disturbed, study: Path) -> None
         assert len(rows) == len(pd.read_csv(study / name))
 
 
-def test_trials_epochs_and_weights_are_those_of_an_undisturbed_run(disturbed: Disturbed, study: Path) -> None:
-    """To the last digit, however often they were killed, and with one, two and four workers as with two."""
+def test_trials_are_those_of_an_undisturbed_run(disturbed: Disturbed, study: Path) -> None:
+    """With their epochs and weights, to the last digit, however often killed, by one, two and four workers as by two."""
     assert_same_results(disturbed.study, study)
 
 

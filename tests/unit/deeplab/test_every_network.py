@@ -1,6 +1,6 @@
 """Every encoder at every output stride, to the end of the encoder: it learns, and survives saving in every file format.
 
-By default for one network per family at the tutorial's stride, and for one network at every stride; `make grid` runs the
+By default one network per family at the stride of the tutorial, and one network at every stride; `make grid` runs the
 whole grid (an hour or two).
 """
 
