@@ -49,6 +49,9 @@ def run(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Move an old study of this name aside and start anew.")
     ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Also show what the driver decides, and why; driver.log always has it.")
+    ] = False,
 ) -> None:
     """Start a search, or continue it: the same command goes on after any stop."""
     from search.commands.run import run_study
@@ -56,7 +59,7 @@ def run(
     overrides = list(set_ or [])
     overrides += [f"workers.count={workers}"] if workers is not None else []
     overrides += [f'workers.executor="{executor}"'] if executor is not None else []
-    run_study(study, overrides, directory, fresh=fresh)
+    run_study(study, overrides, directory, fresh=fresh, verbose=verbose)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 import sys
 from collections.abc import Sequence
@@ -18,15 +19,28 @@ from search.results import Snapshot
 from search.study import Study, lock_study
 from search.study.prepare import Prepared, prepare
 from search.system.disk import is_disk_full
+from search.system.logs import log_to
+from search.system.machine import versions
 from search.terminal import SearchConsole
 from search.terminal.conclusion import show_conclusion
 
 if TYPE_CHECKING:
     from search.oracle.limits import Limits
 
+log = logging.getLogger(__name__)
 
-def run_study(path: Path, overrides: Sequence[str], directory: str | None, *, fresh: bool) -> None:
+
+def run_study(
+    path: Path, overrides: Sequence[str], directory: str | None, *, fresh: bool, verbose: bool = False
+) -> None:
     """Start or continue the study of a study file.
+
+    Args:
+        path: the study file.
+        overrides: of `--set`.
+        directory: of `--directory`.
+        fresh: move an old study of this name aside and start anew.
+        verbose: also show what the driver decides, and why; the study's `driver.log` has it in any case.
 
     Raises:
         UserError: the input is wrong; nothing was changed.
@@ -58,13 +72,14 @@ def run_study(path: Path, overrides: Sequence[str], directory: str | None, *, fr
     with lock_study(study):
         notes += _open_study(study, prepared, is_new=is_new)
         meter.keep_in(study.latency_file, console.say)
-        for note in notes:
-            console.say(f"note: {note}", "yellow")
-        try:
-            snapshot = _search(study, prepared, limits, executor, console)
-        except SearchStopped:
-            end_search(study, config, console, "stopped")
-            raise
+        with log_to(study.log_file, console.detail if verbose else None):
+            for note in notes:
+                console.say(f"note: {note}", "yellow")
+            try:
+                snapshot = _search_logged(study, prepared, limits, executor, console)
+            except SearchStopped:
+                end_search(study, config, console, "stopped")
+                raise
     end_search(study, config, console, "finished")
     show_conclusion(console.console, study, snapshot)
     if snapshot.best is None:
@@ -93,6 +108,22 @@ def _open_study(study: Study, prepared: Prepared, *, is_new: bool) -> list[str]:
     mended = mend(study)
     study.grow(prepared.config)
     return mended
+
+
+def _search_logged(
+    study: Study, prepared: Prepared, limits: Limits, executor: Executor, console: SearchConsole
+) -> Snapshot:
+    """Search, with how it began and how it ended in the log."""
+    log.info("run: %s", _command())
+    log.debug("versions: %s; devices: %s", versions(), ", ".join(device.worker for device in executor.devices))
+    try:
+        return _search(study, prepared, limits, executor, console)
+    except (Interrupted, SearchStopped) as error:
+        log.info("ended: %s", error)
+        raise
+    except BaseException:
+        log.exception("ended by an error")
+        raise
 
 
 def _search(study: Study, prepared: Prepared, limits: Limits, executor: Executor, console: SearchConsole) -> Snapshot:

@@ -159,7 +159,6 @@ class Driver:
         trial = self.oracle.create_trial(f"slot{len(self.oracle.trials)}")
         self._say_drawn()
         if trial.status != "RUNNING":
-            log.debug("no trial to start: the oracle says %s", trial.status)
             return None
         self._add_size(trial)
         return trial

@@ -48,6 +48,7 @@ class Study:
         self.lock_file = folder / ".lock"
         self.driver_file = folder / "driver.json"
         self.latency_file = folder / "latency.json"
+        self.log_file = folder / "driver.log"
 
     @property
     def name(self) -> str:

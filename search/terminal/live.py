@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -18,6 +19,8 @@ from search.terminal.tables import render, summary_line
 DRAW_INTERVAL = 0.25
 # Plain lines say where the search stands this often, in seconds.
 PLAIN_INTERVAL = 60.0
+
+log = logging.getLogger(__name__)
 
 
 class SearchConsole:
@@ -42,6 +45,14 @@ class SearchConsole:
 
     def say(self, line: str, style: str = "") -> None:
         """Print one line that stays, with the time."""
+        log.info("%s", line)
+        self._print(line, style)
+
+    def detail(self, line: str) -> None:
+        """Print one line of the log, which has it already."""
+        self._print(line, "dim")
+
+    def _print(self, line: str, style: str) -> None:
         stamp = datetime.now().strftime("%H:%M:%S")
         text = Text.assemble((f"{stamp}  ", "dim"), (line, style))
         if self._live is None or not self._live.is_started:
