@@ -156,6 +156,7 @@ def test_study_toml_is_frozen_with_everything_resolved(study: Path, tiny: Table)
         "iterations": 1,
         "min_epochs": 1,
         "sampler": "random",
+        "mode": "synchronous",
         "baseline": True,
     }
     assert frozen["space"] == tiny["space"]
