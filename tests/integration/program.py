@@ -57,13 +57,13 @@ def deeplab_search(*arguments: str | Path, cwd: Path, **changes: str) -> Result:
     return Result(done.returncode, done.stdout, done.stderr)
 
 
-def deeplab_search_here(*arguments: str | Path, cwd: Path) -> Result:
+def deeplab_search_here(*arguments: str | Path, cwd: Path, **changes: str) -> Result:
     """Run a command in this process, which has loaded TensorFlow: for commands that start no trial."""
     out, err, status = io.StringIO(), io.StringIO(), 0
     with (
         chdir(cwd),
         patch.object(sys, "argv", [str(PROGRAM), *map(str, arguments)]),
-        patch.dict(os.environ, environment()),
+        patch.dict(os.environ, environment(**changes)),
         redirect_stdout(out),
         redirect_stderr(err),
     ):
