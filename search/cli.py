@@ -223,7 +223,7 @@ def main() -> None:
     show_any_text()
     quiet_environment()
     # Messages are printed as they are: paths may contain brackets, and terminals wrap lines themselves.
-    errors = Console(file=enduring(sys.stderr), highlight=False, soft_wrap=True, markup=False, emoji=False)
+    errors = Console(stderr=True, file=enduring(sys.stderr), highlight=False, soft_wrap=True, markup=False, emoji=False)
     try:
         app()
     except UserError as error:

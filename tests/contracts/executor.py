@@ -148,6 +148,17 @@ class ExecutorContract:
         assert outcome.status in ("failed", "interrupted")
         assert "no such format" in str(outcome.error)
 
+    def test_devices_that_work_pass_the_check(self, executor: Executor) -> None:
+        assert not executor.check_devices(executor.devices)
+
+    def test_a_device_that_cannot_be_used_is_not_the_trials_failure(
+        self, executor: Executor, endless: TrialSpec
+    ) -> None:
+        """No machine has as many GPUs."""
+        outcome = executor.submit(replace(endless, device=replace(endless.device, gpu="77"))).result(PATIENCE)
+        assert outcome.status == "unusable"
+        assert "GPU 77" in str(outcome.error)
+
     def test_cancelling_ends_the_process(self, executor: Executor, endless: TrialSpec) -> None:
         future = executor.submit(endless)
         wait_until(lambda: processes_of(endless))
