@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.integration.program import (
+    PATIENCE,
     PROGRAM,
     Result,
     Running,
@@ -222,14 +225,58 @@ def test_one_driver_a_study_status_meanwhile_and_ctrl_c_twice(search: Running, t
     assert "not running now" in shown.out
 
 
-def test_a_search_whose_output_nobody_reads_says_so_and_is_no_success(tmp_path: Path, tiny: Table) -> None:
-    write_study(tmp_path / "tiny.toml", tiny, hyperband={"max_epochs": 1, "baseline": False})
+ONE_TRIAL: Table = {"hyperband": {"max_epochs": 1, "baseline": False}}
+# Gives a program the terminal at its standard input, which then tells it when it is closed.
+IN_TERMINAL = """
+import fcntl, os, sys, termios
+os.setsid()
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def assert_finished_unseen(study: Path) -> None:
+    """The search went on to its end, and said so in its log."""
+    assert list(trials_of(study)["status"]) == ["completed"]
+    assert (study / "best.toml").exists()
+    assert (study / ".finished").exists()
+    assert "trial 0000-0 completed" in (study / "driver.log").read_text()
+
+
+def test_a_search_whose_output_nobody_reads_any_more_goes_on(tmp_path: Path, tiny: Table) -> None:
+    write_study(tmp_path / "tiny.toml", tiny, **ONE_TRIAL)
     command = f"'{PROGRAM}' run tiny.toml | head -n 1; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(
         ["bash", "-c", command], cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False
     )
-    assert done.returncode == 1, done.stderr
-    assert "nobody reads its output" in done.stderr
-    assert done.stderr.rstrip().endswith("deeplab-search run tiny.toml")
-    assert "Traceback" not in done.stderr
-    assert "Exception ignored" not in done.stderr
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 1
+    assert done.stderr == ""
+    assert_finished_unseen(tmp_path / "results" / "tiny")
+
+
+def test_a_search_whose_terminal_is_closed_goes_on(tmp_path: Path, tiny: Table) -> None:
+    file = write_study(tmp_path / "tiny.toml", tiny, **ONE_TRIAL)
+    screen, terminal = pty.openpty()
+    command = [sys.executable, "-c", IN_TERMINAL, str(PROGRAM), "run", str(file)]
+    shown = environment(TERM="xterm-256color")
+    search = subprocess.Popen(command, cwd=tmp_path, env=shown, stdin=terminal, stdout=terminal, stderr=terminal)
+    try:
+        os.close(terminal)
+        seen = b""
+        while b"trial 0000-0 starts" not in seen:
+            seen += os.read(screen, 1 << 16)
+        os.close(screen)
+        assert search.wait(PATIENCE) == 0
+    finally:
+        search.kill()
+        search.wait()
+    assert_finished_unseen(tmp_path / "results" / "tiny")
+
+
+def test_a_hangup_alone_does_not_end_a_search(search: Running) -> None:
+    os.kill(search.process.pid, signal.SIGHUP)
+    os.kill(search.process.pid, signal.SIGINT)
+    search.until(lambda: "press Ctrl-C again" in search.output)
+    os.kill(search.process.pid, signal.SIGINT)
+    assert search.wait() == 130, search.output

@@ -23,8 +23,8 @@ pytestmark = pytest.mark.timeout(600)
 def large_data(tmp_path: Path) -> Path:
     """Images and masks that take seconds to read."""
     data = tmp_path / "large"
-    for split, count in (("train", 12), ("val", 4)):
-        for kind, shape in (("images", (3000, 3000, 3)), ("masks", (3000, 3000))):
+    for split, count in (("train", 4), ("val", 2)):
+        for kind, shape in (("images", (6000, 6000, 3)), ("masks", (6000, 6000))):
             (data / split / kind).mkdir(parents=True)
             for number in range(count):
                 pixels = np.zeros(shape, np.uint8)
@@ -52,7 +52,7 @@ def image_in_hand(search: Running) -> Path | None:
 def is_decoding(search: Running) -> bool:
     """Whether a run reads whole images, which takes time; for the fingerprint it only looks at each."""
     path = image_in_hand(search)
-    time.sleep(0.005)
+    time.sleep(0.1)
     return path is not None and image_in_hand(search) == path
 
 
