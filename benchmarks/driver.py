@@ -55,6 +55,15 @@ class InstantExecutor:
         """One worker."""
         return [Device("cpu0", None, 1)]
 
+    @property
+    def notes(self) -> list[str]:
+        """Nothing."""
+        return []
+
+    def check_devices(self, devices: Sequence[Device]) -> dict[str, str]:
+        """Nothing can be wrong."""
+        return {}
+
     def submit(self, spec: TrialSpec) -> Future[Outcome]:
         """The outcome of a trial whose score follows from its id."""
         self.seconds.append(self._clock() - self._left)

@@ -78,7 +78,8 @@ MEANINGS: dict[str, str] = {
     "limits.epoch_stall_minutes": "An attempt that takes no step for this long is ended and counts as lost.",
     "limits.retries": "How often a lost trial is retried, from its last complete epoch. If it is lost once more, its "
     "configuration is given up.",
-    "limits.abort_after_failures": "The search stops when this many trials have failed and none has completed.",
+    "limits.abort_after_failures": "The search stops when this many trials have failed and none has completed, "
+    "or this many in a row for one reason.",
     "workers.executor": "Where trials run: `local` means processes on this machine.",
     "workers.count": "Number of concurrent trials; `--workers` overrides it. None: one per GPU; without a GPU, one.",
     "workers.threads": "Threads per trial on CPUs. None: as many as there are cores, regardless of `count`.",

@@ -15,6 +15,7 @@ from search.exporters import EXPORTERS
 from search.study.choices import EXECUTORS
 from search.system.paths import expand_home
 from search.system.quiet import quiet_environment
+from search.system.streams import enduring
 from search.system.text import name_files_in_utf_8, show_any_text
 
 app = typer.Typer(
@@ -67,7 +68,9 @@ def run(
     """Start a search, or continue it: after any stop, the same command continues."""
     # Each command is imported when it is called, so that `--help` and `status` do not wait for the libraries of others.
     from search.commands.run import run_study
+    from search.driver.interrupts import ignore_hangups
 
+    ignore_hangups()
     overrides = list(set_ or [])
     overrides += [f"workers.count={workers}"] if workers is not None else []
     overrides += [f'workers.executor="{executor}"'] if executor is not None else []
@@ -220,7 +223,7 @@ def main() -> None:
     show_any_text()
     quiet_environment()
     # Messages are printed as they are: paths may contain brackets, and terminals wrap lines themselves.
-    errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
+    errors = Console(file=enduring(sys.stderr), highlight=False, soft_wrap=True, markup=False, emoji=False)
     try:
         app()
     except UserError as error:

@@ -6,7 +6,6 @@ import importlib.metadata
 import os
 import platform
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from datasets.cores import usable_cores
 from search.errors import UserError
-from search.executors.devices import list_gpus
+from search.executors.devices import find_gpus, gpu_names
 from search.study import is_driven, lock_study, open_study
 from search.system.disk import free_bytes
-from search.system.files import folder_bytes
+from search.system.files import folder_bytes, writing_to
 from search.system.machine import versions
+from search.system.programs import NoAnswer
 from search.system.quiet import load_tensorflow
 from search.system.wording import mebibytes, plural
 from search.terminal import make_console
@@ -38,23 +39,27 @@ def show_doctor() -> None:
 
 
 def check_study(folder: Path) -> None:
-    """Print what is damaged in a study and what was repaired; only looks while a search runs.
+    """Print what is damaged in a study and what was repaired; only looks while a search runs, or if it is read-only.
 
     Raises:
-        UserError: the folder holds no study, or one whose configuration is lost.
+        UserError: the folder holds no study, or one whose configuration is lost, or something in it cannot be written.
     """
     study = open_study(folder)
     console = make_console()
     config = study.config()
     load_tensorflow()  # KerasTuner, which wrote the trials' files, needs it
-    from search.driver.mending import damaged_checkpoints, derived_damage, mend
+    from search.driver.mending import damaged_checkpoints, damaged_records, derived_damage, mend
     from search.oracle.trials import FILE, is_trial_file
 
     if is_driven(study):
         console.print(f"{folder} is being searched: its files are looked at, and left as they are", style="yellow")
         found = [*damaged_checkpoints(study), *derived_damage(study)]
+    elif not os.access(study.folder, os.W_OK):
+        note = f"{folder} is read-only: its files are looked at, and nothing can be mended"
+        console.print(note, style="yellow", soft_wrap=True)
+        found = [*damaged_records(study), *damaged_checkpoints(study), *derived_damage(study)]
     else:
-        with lock_study(study, say=console.print):
+        with writing_to(study.folder), lock_study(study, say=console.print):
             found = [*mend(study), *derived_damage(study)]
     for line in found:
         console.print(line, style="yellow", soft_wrap=True)
@@ -67,7 +72,7 @@ def _machine() -> list[tuple[str, str]]:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return [
         ("system", f"{platform.system()} {platform.release()}, {platform.machine()}"),
-        ("cores", f"{os.cpu_count()}, {memory:.0f} GB of memory"),
+        ("cores", f"{usable_cores()} of {os.cpu_count()}, {memory:.0f} GB of memory"),
     ]
 
 
@@ -80,12 +85,14 @@ def _devices() -> list[tuple[str, str]]:
 
     usable = tf.config.list_physical_devices("GPU")
     rows = [("GPU", _gpu(tf.config.experimental.get_device_details(device))) for device in usable]
-    if not usable and list_gpus():
+    gpus = find_gpus()
+    if not usable and gpus.names:
         rows.append(
             ("GPU", f"[yellow]{_gpu_names()}: TensorFlow can't use it; its GPU build is `pip install -e .\\[gpu]`")
         )
     elif not usable:
         rows.append(("GPU", "none found: trials share the cores"))
+    rows += [("", f"[yellow]{escape(gpus.note)}")] if gpus.note else []
     rows.append(("workers", f"{len(usable) or 1} by default ({'one per GPU' if usable else 'more with --workers'})"))
     return rows
 
@@ -96,9 +103,10 @@ def _gpu(details: dict[str, Any]) -> str:
 
 
 def _gpu_names() -> str:
-    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-    listed = subprocess.run(command, capture_output=True, text=True, check=False)
-    return ", ".join(listed.stdout.split("\n")[:4]).strip(", ") or "an NVIDIA GPU"
+    try:
+        return escape(gpu_names())
+    except NoAnswer as error:
+        return escape(f"a GPU, of which {error}")
 
 
 def _packages() -> list[tuple[str, str]]:

@@ -64,6 +64,7 @@ def run_study(
     limits = make_limits(prepared, meter)
     notes = [*prepared.space.notes, *command_note(config)]
     executor = make_executor(config)
+    notes += executor.notes
     if is_new:
         with console.console.status("looking for networks that fit the limits"):
             limits.check()
@@ -143,10 +144,6 @@ def _search(study: Study, prepared: Prepared, limits: Limits, executor: Executor
         ) from None
     except SearchStopped as error:
         raise SearchStopped(f"{error}\nEverything is kept in {study.folder}; continue with:\n  {_command()}") from None
-    except BrokenPipeError:
-        raise SearchStopped(
-            f"nobody reads its output any more.\nEverything is kept in {study.folder}; continue with:\n  {_command()}"
-        ) from None
     except OSError as error:
         if not is_disk_full(error):
             raise

@@ -18,7 +18,16 @@ from search.system.files import folder_bytes
 from search.system.wording import mebibytes
 from search.terminal import is_live, make_console
 from search.terminal.live import PLAIN_INTERVAL
-from search.terminal.tables import best_line, render, rung_table, running_table, summary_line, trial_line, trial_table
+from search.terminal.tables import (
+    best_line,
+    render,
+    retired_lines,
+    rung_table,
+    running_table,
+    summary_line,
+    trial_line,
+    trial_table,
+)
 
 # The watched folder is read this often, in seconds.
 WATCH_INTERVAL = 2.0
@@ -38,6 +47,8 @@ def show_status(folder: Path) -> None:
     console.print(summary_line(snapshot), style="bold")
     if not driven and not snapshot.is_over:
         console.print(_not_running(study), style="yellow")
+    for line in retired_lines(snapshot):
+        console.print(line, style="yellow", soft_wrap=True)
     console.print()
     console.print(rung_table(snapshot))
     if driven and snapshot.running:
@@ -77,6 +88,7 @@ def status_values(study: Study, snapshot: Snapshot) -> dict[str, Any]:
         "best": best and _plain(best),
         "baseline": baseline and _plain(baseline),
         "failures": [_plain(row) for row in snapshot.failures],
+        "retired_workers": dict(snapshot.retired),
         "running": [dict(report) for report in snapshot.running],
         "rungs": [asdict(rung) for rung in snapshot.rungs],
         "bytes_on_disk": folder_bytes(study.folder),

@@ -59,13 +59,23 @@ class Announcer:
             self.say(f"drew {oracle.drawn} configurations; rejected {counts}")
 
 
+def failed_alike(failed: list[StudyTrial], log: object) -> str:
+    """Why a search stops in which trials fail one after the other for one reason, and what to do."""
+    reason = failed[-1].record.get("error")
+    return f"the last {len(failed)} trials failed, all with the same reason: {reason}\n{_advice(log)}"
+
+
 def nothing_completed(failed: list[StudyTrial], log: object) -> str:
     """Why a search stops in which every trial so far has failed, and what to do."""
     reasons = {str(trial.record.get("error")) for trial in failed}
     who = "the first trial" if len(failed) == 1 else f"the first {len(failed)} trials"
     alike = ", all with the same reason" if len(reasons) == 1 < len(failed) else ""
+    return f"{who} failed{alike}: {'; '.join(sorted(reasons))}\n{_advice(log)}"
+
+
+def _advice(log: object) -> str:
     return (
-        f"{who} failed{alike}: {'; '.join(sorted(reasons))}\nThe details are in {log}.\n"
+        f"The details are in {log}.\n"
         "If the cause lies outside the study, such as a missing file, mend it, and the next run tries them again. If "
         "other settings or other data are needed, start anew with --fresh (the old study is kept aside). A larger "
         "abort_after_failures goes on without them."

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while a study runs."""
+"""Ctrl-C, SIGTERM and SIGHUP while a study runs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 
 log = logging.getLogger(__name__)
+
+
+def ignore_hangups() -> None:
+    """Go on when the terminal is closed, as under `nohup`; whatever is started from now on does so too."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 class Interrupts:

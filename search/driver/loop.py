@@ -9,10 +9,12 @@ from dataclasses import replace
 
 from datasets import Dataset
 from deeplab import cost
-from search.driver.announcer import Announcer, nothing_completed
+from search.driver.announcer import Announcer
+from search.driver.failures import Failures
 from search.driver.interrupts import Interrupts
 from search.driver.running import Running
 from search.driver.specification import Specifier
+from search.driver.workers import Workers
 from search.errors import Interrupted, SearchStopped
 from search.executors import Executor
 from search.oracle.factory import draw_ahead, make_oracle
@@ -73,6 +75,8 @@ class Driver:
         self._publisher = Publisher(study, config, space, self.oracle, dataset.class_names)
         self._specify = Specifier(study, config, space, dataset)
         self._running: list[Running] = []
+        self._workers = Workers(executor, study, self._announcer.warn)
+        self._failures = Failures(study, self.oracle, config.limits.abort_after_failures)
         self._interrupts = Interrupts(self.study.stop_file.touch, self._end_trials, self._announcer.warn)
         self._size_schedule(draw_ahead(self.oracle, config, space, limits))
 
@@ -84,10 +88,15 @@ class Driver:
             Interrupted: the user stopped it.
         """
         self.study.stop_file.unlink(missing_ok=True)
-        self._try_all_again()
+        again = self._failures.try_again()
+        if again is not None:
+            self._announcer.say(again)
+        is_over = self.study.finished_file.exists() and not self.oracle.ongoing_trials
         self.study.finished_file.unlink(missing_ok=True)
         self._publisher.start()
         self._tally = self._count_ended()
+        if not is_over:
+            self._workers.check()
         try:
             with self._interrupts:
                 self._resume()
@@ -128,14 +137,6 @@ class Driver:
             values = self.space.values(architecture, recipe)
             self._add_size(self.oracle.create_baseline(BASELINE, values, config_id(architecture, recipe)))
 
-    def _try_all_again(self) -> None:
-        """Retry every trial if all of them had failed: the cause lay outside them, and the user has mended it."""
-        # A search that is over has no further trials, so that a single failure was all of them.
-        count = 1 if self.study.finished_file.exists() else self.config.limits.abort_after_failures
-        if self.oracle.has_only_failed(count):
-            failed = self.oracle.reopen()
-            self._announcer.say(f"all {len(failed)} trials had failed; they are tried again")
-
     def _start_trials(self) -> bool:
         """Give trials to the free workers; True if any was started."""
         started = False
@@ -148,8 +149,7 @@ class Driver:
         return started
 
     def _free_device(self) -> Device | None:
-        taken = {running.device.worker for running in self._running}
-        return next((device for device in self._executor.devices if device.worker not in taken), None)
+        return self._workers.free({running.device.worker for running in self._running})
 
     def _waiting_trial(self) -> StudyTrial | None:
         """A trial that was created, but does not run: after a restart, or to be tried again."""
@@ -222,10 +222,14 @@ class Driver:
 
     def _settle(self, running: Running) -> None:
         """Fold an attempt's outcome into the oracle and the results, unless the trial is to be tried again."""
-        trial, outcome = running.trial, running.outcome(self.study)
+        trial, outcome = running.trial, self._outcome(running)
         record = trial.record
         record["total_seconds"] = round(record.get("total_seconds", 0.0) + outcome.total_seconds, 3)
         log.debug("trial %s: %s after %.1f s, %s", trial.trial_id, outcome.status, outcome.total_seconds, outcome.error)
+        if outcome.status == "unusable":
+            self._put_back(trial)
+            self._workers.retire(running.device.worker, str(outcome.error))
+            return
         if self._is_stopped(trial, outcome) or self._is_retried(trial, outcome):
             return
         # Such as the IoU of a class that occurs in no validation image.
@@ -239,7 +243,19 @@ class Driver:
         row = self._publisher.ledger.trial_row(trial)
         self._tally.add(row)
         self._announcer.ended(trial, row, is_best=self.oracle.state.completed.best(1) == [trial])
-        self._stop_if_pointless()
+        self._failures.add(trial)
+
+    def _outcome(self, running: Running) -> Outcome:
+        """The outcome of an attempt; where it failed on a device that does not work, the device is to blame."""
+        outcome = running.outcome(self.study)
+        fault = self._workers.fault(running.device) if outcome.status == "failed" else None
+        return outcome if fault is None else replace(outcome, status="unusable", error=fault)
+
+    def _put_back(self, trial: StudyTrial) -> None:
+        """Make a trial wait again whose worker could not work, as if that had never had it."""
+        trial.record |= {"status": "queued", "attempts": trial.record["attempts"] - 1}
+        self.oracle.save_trial(trial)
+        self._publisher.ledger.update_trials(self.oracle)
 
     def _is_stopped(self, trial: StudyTrial, outcome: Outcome) -> bool:
         """Whether the attempt was interrupted, so that the next run continues the trial. Raises SearchStopped."""
@@ -262,12 +278,6 @@ class Driver:
         self.oracle.save_trial(trial)
         return True
 
-    def _stop_if_pointless(self) -> None:
-        if not self.oracle.has_only_failed(self.config.limits.abort_after_failures):
-            return
-        failed = [self.oracle.trials[trial_id] for trial_id in self.oracle.end_order]
-        raise SearchStopped(nothing_completed(failed, self.study.trial(failed[-1].trial_id) / "log.txt"))
-
     def _end_trials(self) -> None:
         for running in self._running:
             running.future.cancel()
@@ -280,4 +290,7 @@ class Driver:
 
     def _snapshot(self) -> Snapshot:
         unfinished = map(self._publisher.ledger.trial_row, self.oracle.ongoing_trials.values())
-        return take_snapshot(self.study, self.config, self._tally, unfinished, len(self._executor.devices))
+        workers = self._workers
+        return take_snapshot(
+            self.study, self.config, self._tally, unfinished, len(workers.usable), retired=workers.retired
+        )

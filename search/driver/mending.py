@@ -22,6 +22,17 @@ def mend(study: Study) -> list[str]:
     return [*mended, *_leftovers(study), *damaged_checkpoints(study)]
 
 
+def damaged_records(study: Study) -> Iterator[str]:
+    """A line for each file of the configuration and of the trials that `mend` would restore; touches nothing."""
+    folders = [folder for folder in sorted(study.folder.glob("trial_*")) if not is_of_stock_tuner(folder)]
+    files = [path for folder in folders for path in (folder / FILE, backup_of(folder / FILE))]
+    damaged = [path for path in files if path.exists() and not is_trial_file(path)]
+    if study.whole_config_file() != study.config_file:
+        damaged.insert(0, study.config_file)
+    for path in damaged:
+        yield f"{path} is damaged; it is restored, or made again, where the study can be written"
+
+
 def damaged_checkpoints(study: Study) -> Iterator[str]:
     """A line for each checkpoint that is not whole, with what it costs."""
     for folder in (trial / name for trial in study.trial_folders() for name in ("best", "last")):

@@ -6,6 +6,7 @@ import concurrent.futures
 import time
 from dataclasses import dataclass
 
+from search.executors.process import ProcessNotStarted, ServerLost
 from search.oracle.trials import StudyTrial
 from search.study.config import LimitsSection
 from search.study.folder import Study
@@ -50,6 +51,10 @@ class Running:
         failure = None if self.future.cancelled() else self.future.exception()
         if self.ended_because is None and failure is None and not self.future.cancelled():
             return self.future.result()
+        if isinstance(failure, ProcessNotStarted):
+            return Outcome("unusable", error=str(failure))
+        if isinstance(failure, ServerLost):
+            return Outcome("interrupted")
         state = read_state(study.trial(self.trial.trial_id) / "last") or TrainingState()
         return Outcome(
             "lost",

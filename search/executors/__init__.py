@@ -5,7 +5,7 @@ A new executor is a module here and a line in `search.study.choices.EXECUTORS`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from typing import Protocol
 
@@ -32,11 +32,22 @@ class Executor(Protocol):
     def devices(self) -> Sequence[Device]:
         """One entry per worker; the workers' names differ."""
 
+    @property
+    def notes(self) -> Sequence[str]:
+        """What the user should know of the devices before the search starts."""
+
+    def check_devices(self, devices: Sequence[Device]) -> Mapping[str, str]:
+        """Try what a trial needs of each device once: the workers that cannot work, each with the reason.
+
+        Takes no noticeable time where nothing can be wrong, and ends in any case.
+        """
+
     def submit(self, spec: TrialSpec) -> Future[Outcome]:
         """Start a trial on `spec.device`, which must be free.
 
-        The future's exception is set only where the process itself was lost. Cancelling the future succeeds while the
-        trial runs, and ends its process and whatever that has started.
+        Where the device cannot be used, the outcome's status is `unusable`. The future's exception is set only where
+        the process itself was lost; it is `ProcessNotStarted` where there never was one. Cancelling the future succeeds
+        while the trial runs, and ends its process and whatever that has started.
         """
 
     def shutdown(self) -> None:

@@ -6,23 +6,24 @@ the configurations that it drew before.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
-import os
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from datasets.cores import usable_cores
 from deeplab import Architecture
+from search.errors import SearchStopped
 from search.executors.devices import list_gpus, share_devices
 from search.executors.local import fork_context, interrupts_blocked
-from search.executors.process import OwnProcess, ProcessLost
+from search.executors.process import OwnProcess, ProcessLost, ProcessNotStarted
 from search.oracle.identity import architecture_id
 from search.system.files import backup_of, read_json, write_with_backup
+from search.system.quiet import silence
 from search.trial.contract import Device
-from search.trial.device import prepare_device
+from search.trial.device import DeviceError, prepare_device
 
 # A network that takes longer to build, trace and run than this counts as one that cannot be measured, in seconds.
 PATIENCE = 600.0
@@ -55,7 +56,11 @@ class LatencyMeter:
             self._write()
 
     def __call__(self, architecture: Architecture) -> float:
-        """Milliseconds for one image; infinity if the network does not run."""
+        """Milliseconds for one image; infinity if the network does not run.
+
+        Raises:
+            SearchStopped: nothing can be measured on this machine, which says nothing about the network.
+        """
         key = architecture_id(architecture)
         if key not in self._known:
             self._known[key] = self._measure(architecture)
@@ -67,14 +72,19 @@ class LatencyMeter:
         if self._file is not None:
             write_with_backup(self._file, json.dumps(self._known, indent=1))
 
-    def _measure(self, architecture: Architecture) -> float | None:
+    @cached_property
+    def _device(self) -> Device:
         # All cores, however many workers will share them: the number of workers must not decide what is drawn.
-        device = share_devices(1, list_gpus(), usable_cores())[0]
-        task = (device, architecture.model_dump(), self._image_size, self._classes)
+        return share_devices(1, list_gpus(), usable_cores())[0]
+
+    def _measure(self, architecture: Architecture) -> float | None:
+        task = (self._device, architecture.model_dump(), self._image_size, self._classes)
         with interrupts_blocked():
-            process: OwnProcess[float | str] = OwnProcess(fork_context(), measure, *task, name="latency")
+            process: OwnProcess[float | str | DeviceError] = OwnProcess(fork_context(), measure, *task, name="latency")
         try:
             measured = process.future.result(timeout=PATIENCE)
+        except ProcessNotStarted as lost:
+            measured = DeviceError(str(lost))
         except TimeoutError:
             measured = f"more than {PATIENCE:.0f} s"
         except ProcessLost as lost:
@@ -83,6 +93,8 @@ class LatencyMeter:
             # Also after Ctrl-C, which would otherwise leave the process running.
             process.future.cancel()
             process.wait()
+        if isinstance(measured, DeviceError):
+            raise SearchStopped(f"max_latency_ms needs measurements, and {measured}. See deeplab-search doctor.")
         if isinstance(measured, str):
             self._say(f"a network cannot be measured, and is not drawn: {measured}")
             return None
@@ -112,10 +124,15 @@ def _is_time(value: Any) -> bool:
     return value is None or (is_number and 0 <= value < math.inf)
 
 
-def measure(device: Device, fields: dict[str, object], image_size: tuple[int, int], classes: int) -> float | str:
-    """Measure one architecture in a process of its own: milliseconds, or why it does not run."""
-    _be_quiet()
-    prepare_device(device)
+def measure(
+    device: Device, fields: dict[str, object], image_size: tuple[int, int], classes: int
+) -> float | str | DeviceError:
+    """Measure one architecture in a process of its own: milliseconds, or why it, or its device, does not run."""
+    silence()
+    try:
+        prepare_device(device)
+    except DeviceError as error:
+        return error
     from deeplab import latency
 
     try:
@@ -124,11 +141,3 @@ def measure(device: Device, fields: dict[str, object], image_size: tuple[int, in
     # Whatever keeps a network from running, out of memory above all, must not end the search: it does not fit.
     except Exception as failure:  # noqa: BLE001
         return f"{type(failure).__name__}: {failure}"
-
-
-def _be_quiet() -> None:
-    """Nothing that libraries print reaches the terminal."""
-    with contextlib.suppress(OSError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 1)
-        os.dup2(nowhere, 2)

@@ -66,6 +66,13 @@ class SearchState:
             self.bracket_of(trial.place.number).end(trial, trial.place)
             self._close(trial.place.number)
 
+    def has_decided(self, trial: StudyTrial) -> bool:
+        """Whether another trial was promoted after this one had ended, and perhaps only because it had."""
+        rungs = [] if trial.place is None else self.bracket_of(trial.place.number).rungs[trial.place.rung + 1 :][:1]
+        promoted = (other for rung in rungs for other in rung.started.values())
+        ended = trial.record.get("ended") or 0.0  # not known of a trial of an old version
+        return any(other.record.get("created", 0.0) >= ended for other in promoted)
+
     def close_brackets(self) -> None:
         """Drop the brackets that have no more trials to start, such as all unstarted ones of an exhausted space."""
         self._open = {index: each for index, each in self._open.items() if each.is_open(exhausted=self.exhausted)}

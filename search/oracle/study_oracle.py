@@ -227,15 +227,13 @@ class StudyOracle(HyperbandOracle):
         """Whether at least `count` trials have ended, and none of them well."""
         return len(self.end_order) >= count and not self.state.completed
 
-    def reopen(self) -> list[StudyTrial]:
-        """Make every failed trial one that is yet to be run; only while none has completed."""
-        failed = [trial for trial in self.trials.values() if trial.status == "FAILED"]
-        for trial in failed:
+    def reopen(self, trials: Iterable[StudyTrial]) -> None:
+        """Make failed trials ones that are yet to be run; only those that have decided nothing (`has_decided`)."""
+        for trial in trials:
             trial.reopen()
             self.save_trial(trial)
         self._take_over(self.trials.values())
         self.save(at_once=True)
-        return failed
 
     # Keeping
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from search.oracle.schedule import make_schedule
@@ -12,7 +13,7 @@ from search.results.tally import RungView, Tally
 from search.study.columns import is_trial_row, typed_row
 from search.study.config import StudyConfig
 from search.study.folder import Study
-from search.study.lock import noted_plan
+from search.study.lock import noted_plan, noted_retired
 from search.study.objective import Objective, objective_of
 from search.system.csv_files import csv_rows, whole_lines
 from search.system.files import read_json
@@ -32,6 +33,7 @@ class Snapshot:
             `images_per_second`, `worker`, `time`.
         epochs_done, epochs_total: over the whole schedule.
         seconds_left: at the measured speed; None before anything is measured.
+        retired: the workers that get no more trials, each with the reason.
         is_over: whether no further trials will run, even if there were fewer than planned because the space was small.
     """
 
@@ -43,6 +45,7 @@ class Snapshot:
     epochs_done: float
     epochs_total: int
     seconds_left: float | None
+    retired: Mapping[str, str]
     is_over: bool
 
     @property
@@ -85,7 +88,13 @@ class Snapshot:
 
 
 def take_snapshot(
-    study: Study, config: StudyConfig, tally: Tally, unfinished: Iterable[Mapping[str, Any]], workers: int
+    study: Study,
+    config: StudyConfig,
+    tally: Tally,
+    unfinished: Iterable[Mapping[str, Any]],
+    workers: int,
+    *,
+    retired: Mapping[str, str] = MappingProxyType({}),
 ) -> Snapshot:
     """The state of a search, at a cost that does not grow with the trials that have ended.
 
@@ -95,6 +104,7 @@ def take_snapshot(
         tally: of the trials that have ended.
         unfinished: rows of `trials.csv` of the other trials, as values or text.
         workers: trials that run at a time, for the time left.
+        retired: the workers that get no more trials, each with the reason.
     """
     waiting = [typed_row(row) for row in unfinished]
     running = [_progress(study, row) for row in waiting if row["status"] == "running"]
@@ -112,6 +122,7 @@ def take_snapshot(
         epochs_done=done,
         epochs_total=epochs_total,
         seconds_left=tally.seconds_left(epochs_total - done, trials_total - created, workers),
+        retired=dict(retired),
         is_over=is_over,
     )
 
@@ -135,12 +146,14 @@ def snapshot_of_rows(study: Study, rows: Sequence[Mapping[str, Any]]) -> Snapsho
     """The state of a search whose trials so far are these."""
     config = study.config()
     workers, configurations = noted_plan(study)
+    retired = noted_retired(study)
     schedule = make_schedule(config.hyperband)
     if configurations is not None:
         schedule = schedule.limited_to(configurations)
     ended = [row for row in rows if row["status"] not in UNFINISHED]
     tally = Tally(schedule, objective_of(config.study.objective), ended)
-    return take_snapshot(study, config, tally, [row for row in rows if row["status"] in UNFINISHED], workers)
+    unfinished = [row for row in rows if row["status"] in UNFINISHED]
+    return take_snapshot(study, config, tally, unfinished, workers - len(retired), retired=retired)
 
 
 def _progress(study: Study, row: Mapping[str, Any]) -> dict[str, Any]:

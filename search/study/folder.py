@@ -218,7 +218,8 @@ class Study:
 
     def _is_remnant(self, name: str) -> bool:
         """Whether a file may have been left by a run that was killed before it wrote `study.toml`."""
-        return name in (self.lock_file.name, self.driver_file.name) or (name.startswith(".") and name.endswith(".tmp"))
+        known = (self.lock_file, self.driver_file, self.log_file)
+        return name in {path.name for path in known} or (name.startswith(".") and name.endswith(".tmp"))
 
     def _check_free(self) -> None:
         if self.folder.exists() and not self.folder.is_dir():

@@ -11,7 +11,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,15 @@ SILENCE = 120.0
 # clocks differ by more than the second number.
 WAIT, LONG_SILENCE = 90.0, 900.0
 
-_KINDS = {"process": int, "host": str, "started": str, "last_sign": str, "workers": int, "configurations": int}
+_KINDS = {
+    "process": int,
+    "host": str,
+    "started": str,
+    "last_sign": str,
+    "workers": int,
+    "configurations": int,
+    "retired": dict,
+}
 # Two threads of the driver change `driver.json`.
 _writing = threading.Lock()
 
@@ -95,6 +103,16 @@ def noted_plan(study: Study) -> tuple[int, int | None]:
     """The workers and configurations that the present driver has noted; one worker and None if there is no driver."""
     driver = _read_driver(study)
     return driver.get("workers", 1), driver.get("configurations")
+
+
+def note_retired(study: Study, retired: Mapping[str, str]) -> None:
+    """Tell `status` which workers get no more trials, and why."""
+    _renew(study, retired=dict(retired))
+
+
+def noted_retired(study: Study) -> dict[str, str]:
+    """The workers that the present driver has retired, each with the reason."""
+    return {worker: str(reason) for worker, reason in _read_driver(study).get("retired", {}).items()}
 
 
 @contextlib.contextmanager

@@ -51,3 +51,11 @@ def load_tensorflow() -> None:
     with quiet_import():
         import keras  # noqa: F401
         import tensorflow  # noqa: F401
+
+
+def silence() -> None:
+    """Let nothing that this process prints from now on reach the terminal, C libraries included."""
+    with contextlib.suppress(OSError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)

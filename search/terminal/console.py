@@ -6,19 +6,36 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator
+from typing import IO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+# What a notebook's kernel sets for the commands that it runs, Jupyter's and Google Colab's.
+NOTEBOOK = ("JPY_PARENT_PID", "COLAB_RELEASE_TAG")
 
-def make_console() -> Console:
-    """A console that shows text as it is: names and paths may contain brackets and colons."""
-    return _Console(highlight=False, markup=False, emoji=False)
+
+def make_console(file: IO[str] | None = None) -> Console:
+    """A console that shows text as it is: names and paths may contain brackets and colons.
+
+    Args:
+        file: where it prints; None for standard output.
+    """
+    interactive = None if is_screen(file or sys.stdout) else False
+    # Rich's own output for notebooks is a block of HTML per line; text is what is wanted of a log there too.
+    return _Console(
+        file=file, highlight=False, markup=False, emoji=False, force_interactive=interactive, force_jupyter=False
+    )
+
+
+def is_screen(file: IO[str] | None) -> bool:
+    """Whether output can be redrawn: by a terminal, but not by a notebook, which gives its commands one of sorts."""
+    return file is not None and file.isatty() and not any(name in os.environ for name in NOTEBOOK)
 
 
 def is_live(console: Console) -> bool:
     """Whether the console can redraw what it has shown."""
-    return console.is_terminal and not console.is_dumb_terminal
+    return console.is_interactive
 
 
 class _Console(Console):
@@ -32,6 +49,6 @@ class _Console(Console):
 def reading_progress(console: Console, what: str) -> Iterator[Callable[[int, int], None]]:
     """A progress bar in a terminal while images are read; yields a function of (images done, total images)."""
     bar = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("images"), TimeRemainingColumn())
-    with Progress(*bar, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with Progress(*bar, console=console, transient=True, disable=not is_live(console)) as progress:
         task = progress.add_task(what, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)

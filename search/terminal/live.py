@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -12,6 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from search.results import Snapshot
+from search.system.streams import enduring
 from search.terminal.console import is_live, make_console
 from search.terminal.tables import render, summary_line
 
@@ -27,7 +29,8 @@ class SearchConsole:
     """Shows a search while it runs. Use as a context manager around it."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or make_console()
+        # A search goes on when its terminal is closed.
+        self.console = console or make_console(enduring(sys.stdout))
         self._live = Live(console=self.console, auto_refresh=False, transient=True) if is_live(self.console) else None
         self._unsaid: list[RenderableType] = []
         self._drawn = float("-inf")

@@ -30,6 +30,7 @@ def render(snapshot: Snapshot) -> RenderableType:
     parts: list[RenderableType] = ["", Text(summary_line(snapshot), style="bold"), "", rungs, ""]
     if snapshot.running:
         parts += [running_table(snapshot), ""]
+    parts += [Text(line, style="yellow") for line in retired_lines(snapshot)]
     parts.append(Text(best_line(snapshot), style="green" if snapshot.best else ""))
     if snapshot.failures:
         parts.append(Text(failure_line(snapshot), style="red"))
@@ -96,6 +97,11 @@ def failure_line(snapshot: Snapshot) -> str:
     # Only the last ones: the live picture has one line for all failures.
     reasons = "; ".join(f"{row['trial_id']} {row['status']}: {row['error']}" for row in snapshot.failures[-3:])
     return f"{len(snapshot.failures)} failed: {reasons}"
+
+
+def retired_lines(snapshot: Snapshot) -> list[str]:
+    """The workers that get no more trials, and why."""
+    return [f"worker {worker} is retired: {reason}" for worker, reason in snapshot.retired.items()]
 
 
 def trial_line(row: Mapping[str, Any], objective: str) -> str:

@@ -10,11 +10,13 @@ from search.study.folder import Study
 from search.study.objective import Objective
 
 Status = Literal["completed", "diverged", "out_of_memory", "failed", "interrupted", "lost"]
+# How an attempt ended: as the trial did, or because its worker could not work, which is not the trial's fault.
+Ending = Status | Literal["unusable"]
 
 
 @dataclass(frozen=True)
 class Device:
-    """What one worker owns: a GPU (its index for `CUDA_VISIBLE_DEVICES`) or a share of the cores."""
+    """What one worker owns: a GPU (its index or UUID for `CUDA_VISIBLE_DEVICES`) or a share of the cores."""
 
     worker: str
     gpu: str | None
@@ -78,7 +80,7 @@ class TrialSpec:
 class Outcome:
     """How an attempt at a trial ended."""
 
-    status: Status
+    status: Ending
     rows: list[dict[str, Any]] = field(default_factory=list)
     best_epoch: int | None = None
     score: float | None = None

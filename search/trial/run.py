@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from search.study.folder import Study
 from search.trial.checkpoint import TrainingState, copy_checkpoint, read_state, save_checkpoint
-from search.trial.contract import Outcome, Status, TrialSpec
-from search.trial.device import prepare_device
+from search.trial.contract import Ending, Outcome, Status, TrialSpec
+from search.trial.device import DeviceError, prepare_device
 from search.trial.failures import one_line, status_of
 from search.trial.history import TrialHistory
 from search.trial.log import log_to
@@ -28,11 +28,15 @@ def run_trial(spec: TrialSpec) -> Outcome:
     Never raises: whatever goes wrong becomes an outcome, its traceback in the trial's `log.txt`.
     """
     started = time.perf_counter()
+    status: Ending
     with log_to(spec.folder / "log.txt"):
         try:
             prepare_device(spec.device)
             status = TrialRun(spec).run()
             error = "the loss is not finite" if status == "diverged" else None
+        except DeviceError as failure:
+            traceback.print_exc()
+            status, error = "unusable", str(failure)
         # The boundary of the process: every failure becomes the trial's outcome, and its traceback is logged.
         except Exception as failure:  # noqa: BLE001
             traceback.print_exc()

@@ -10,68 +10,21 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from multiprocessing import forkserver
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from datasets.formats import open_dataset
 from search.executors.devices import share_devices
 from search.executors.local import LocalExecutor
-from search.executors.process import OwnProcess, ProcessLost
-from search.study.columns import epoch_columns
+from search.executors.process import OwnProcess, ProcessLost, ServerLost
 from search.study.folder import Study
-from search.study.objective import objective_of
 from search.trial.checkpoint import weights_file
 from search.trial.contract import Outcome, TrialSpec
 from tests.faults.trials import assert_same_weights
 from tests.integration.program import wait_until
 
 pytestmark = pytest.mark.timeout(600)
-
-DATA: dict[str, Any] = {"image_size": (64, 64), "train_images": 12, "val_images": 6, "test_images": 1}
-ARCHITECTURE: dict[str, Any] = {
-    "encoder": "MobileNetV2",
-    "output_stride": 8,
-    "aspp_tap": "block_5_add",
-    "low_level_filters": 8,
-    "aspp_filters": 8,
-    "aspp_rates": (1,),
-    "aspp_dropout": 0.2,
-    "decoder_depth": 1,
-    "decoder_filters": 8,
-}
-
-
-@pytest.fixture
-def spec(tmp_path: Path) -> TrialSpec:
-    """A trial of three epochs, with dropout and augmentation, so that every source of chance is there."""
-    names = open_dataset("synthetic", **DATA).class_names
-    study = Study(tmp_path / "study")
-    study.trial("0000-0").mkdir(parents=True)
-    return TrialSpec(
-        study=str(study.folder),
-        trial_id="0000-0",
-        config_id="a",
-        run="0000",
-        parent_id=None,
-        first_epoch=0,
-        last_epoch=3,
-        max_epochs=3,
-        architecture=ARCHITECTURE,
-        recipe={"batch_size": 4, "augment": "strong"},
-        encoder_weights=None,
-        data_format="synthetic",
-        data=DATA,
-        images={"train": 12, "val": 6},
-        cache=str(tmp_path / "cache"),
-        data_seed=0,
-        seed=5,
-        objective=objective_of("val_mean_iou"),
-        columns=epoch_columns(names),
-        class_names=names,
-        device=share_devices(1, [], 2)[0],
-    )
 
 
 def hang_with_a_child(spec: TrialSpec) -> Outcome:
@@ -139,6 +92,55 @@ def test_what_a_trial_has_started_ends_with_it(start: Callable[..., OwnProcess[O
 def test_a_process_that_dies_is_lost_with_the_reason(start: Callable[..., OwnProcess[Outcome]]) -> None:
     with pytest.raises(ProcessLost, match="killed by SIGSEGV"):
         start(die).future.result(60)
+
+
+def test_a_number_is_not_signalled_once_it_may_be_that_of_another_process(
+    start: Callable[..., OwnProcess[Outcome]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there: list[bool] = []
+    kill = os.killpg
+
+    def watched(number: int, sent: int) -> None:
+        there.append(is_running(number))
+        kill(number, sent)
+
+    monkeypatch.setattr(os, "killpg", watched)
+    process = start(end_with_a_child)
+    process.future.result(60)
+    process.wait()
+    assert there == [True]
+    process.future.cancel()
+    process._end_group(os.killpg)
+    assert there == [True]
+
+
+def test_a_process_that_loses_its_fork_server_has_not_failed_by_itself(
+    start: Callable[..., OwnProcess[Outcome]], spec: TrialSpec
+) -> None:
+    process = start(hang_with_a_child)
+    note = Path(spec.study) / "processes"
+    wait_until(note.exists)
+    os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)  # type: ignore[attr-defined]
+    with pytest.raises(ServerLost):
+        process.future.result(60)
+    wait_until(lambda: not any(is_running(int(number)) for number in note.read_text().split()))
+    # The next start makes another server.
+    assert start(end_with_a_child).future.result(60).status == "completed"
+
+
+def test_a_folder_for_temporary_files_with_a_long_path(tmp_path: Path) -> None:
+    """The fork server's socket is below it, and a socket's path is at most a hundred characters long."""
+    folder = tmp_path / ("a" * 120)
+    folder.mkdir()
+    program = "import os, tempfile; from search.executors import local, process; local.PRELOAD.clear(); "
+    program += "found = process.OwnProcess(local.fork_context(), os.getpid, name='a').future.result(60); "
+    program += "print(found, tempfile.gettempdir())"
+    command, root = [sys.executable, "-c", program], Path(__file__).parents[2]
+    done = subprocess.run(
+        command, cwd=root, env={**os.environ, "TMPDIR": str(folder)}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[1] == str(folder), "everything else is where the user wants it"
 
 
 def test_continued_and_promoted_weights_are_the_uninterrupted_ones(spec: TrialSpec, tmp_path: Path) -> None:

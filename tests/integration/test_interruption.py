@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +15,9 @@ import pandas as pd
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from tests.faults.trials import OF_THE_EPOCH, assert_same_results, trials_of
 from tests.integration.program import (
+    PATIENCE,
     PROGRAM,
     Result,
     Running,
@@ -30,9 +34,6 @@ from tests.integration.program import (
 pytestmark = pytest.mark.timeout(600)
 
 PROMOTED = "0000-1"
-# What differs between two runs of one search. Everything else must not.
-OF_THE_RUN = ["attempts", "started", "finished", "train_seconds", "total_seconds", "worker"]
-OF_THE_EPOCH = ["seconds", "images_per_second", "peak_memory_mb"]
 
 
 @dataclass
@@ -46,14 +47,6 @@ class Disturbed:
     interruption: str
     last: Result
     decoded: list[str]
-
-
-def trials_of(study: Path) -> pd.DataFrame:
-    return pd.read_csv(study / "trials.csv").set_index("trial_id").sort_index()
-
-
-def epochs_of(study: Path) -> pd.DataFrame:
-    return pd.read_csv(study / "epochs.csv").set_index(["trial_id", "epoch"]).sort_index()
 
 
 def lines(path: Path) -> list[str]:
@@ -125,14 +118,8 @@ def test_no_row_is_doubled_or_missing(disturbed: Disturbed, study: Path) -> None
 
 
 def test_trials_are_those_of_an_undisturbed_run(disturbed: Disturbed, study: Path) -> None:
-    found, expected = (trials_of(folder).drop(columns=OF_THE_RUN) for folder in (disturbed.study, study))
-    # To the last digit, however often they were killed, and with two workers as with four.
-    pd.testing.assert_frame_equal(found, expected, check_exact=True)
-
-
-def test_epochs_are_those_of_an_undisturbed_run(disturbed: Disturbed, study: Path) -> None:
-    found, expected = (epochs_of(folder).drop(columns=OF_THE_EPOCH) for folder in (disturbed.study, study))
-    pd.testing.assert_frame_equal(found, expected, check_exact=True)
+    """With epochs and weights, to the last digit, however often they were killed, and by any number of workers."""
+    assert_same_results(disturbed.study, study)
 
 
 def curves_of(study: Path, run: str) -> dict[str, list[tuple[int, bytes]]]:
@@ -222,14 +209,58 @@ def test_one_driver_a_study_status_meanwhile_and_ctrl_c_twice(search: Running, t
     assert "not running now" in shown.out
 
 
-def test_a_search_whose_output_nobody_reads_says_so_and_is_no_success(tmp_path: Path, tiny: Table) -> None:
-    write_study(tmp_path / "tiny.toml", tiny, hyperband={"max_epochs": 1, "baseline": False})
+ONE_TRIAL: Table = {"hyperband": {"max_epochs": 1, "baseline": False}}
+# Gives a program the terminal at its standard input, which then tells it when it is closed.
+IN_TERMINAL = """
+import fcntl, os, sys, termios
+os.setsid()
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def assert_finished_unseen(study: Path) -> None:
+    """The search went on to its end, and said so in its log."""
+    assert list(trials_of(study)["status"]) == ["completed"]
+    assert (study / "best.toml").exists()
+    assert (study / ".finished").exists()
+    assert "trial 0000-0 completed" in (study / "driver.log").read_text()
+
+
+def test_a_search_whose_output_nobody_reads_any_more_goes_on(tmp_path: Path, tiny: Table) -> None:
+    write_study(tmp_path / "tiny.toml", tiny, **ONE_TRIAL)
     command = f"'{PROGRAM}' run tiny.toml | head -n 1; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(
         ["bash", "-c", command], cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False
     )
-    assert done.returncode == 1, done.stderr
-    assert "nobody reads its output" in done.stderr
-    assert done.stderr.rstrip().endswith("deeplab-search run tiny.toml")
-    assert "Traceback" not in done.stderr
-    assert "Exception ignored" not in done.stderr
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 1
+    assert done.stderr == ""
+    assert_finished_unseen(tmp_path / "results" / "tiny")
+
+
+def test_a_search_whose_terminal_is_closed_goes_on(tmp_path: Path, tiny: Table) -> None:
+    file = write_study(tmp_path / "tiny.toml", tiny, **ONE_TRIAL)
+    screen, terminal = pty.openpty()
+    command = [sys.executable, "-c", IN_TERMINAL, str(PROGRAM), "run", str(file)]
+    shown = environment(TERM="xterm-256color")
+    search = subprocess.Popen(command, cwd=tmp_path, env=shown, stdin=terminal, stdout=terminal, stderr=terminal)
+    try:
+        os.close(terminal)
+        seen = b""
+        while b"trial 0000-0 starts" not in seen:
+            seen += os.read(screen, 1 << 16)
+        os.close(screen)
+        assert search.wait(PATIENCE) == 0
+    finally:
+        search.kill()
+        search.wait()
+    assert_finished_unseen(tmp_path / "results" / "tiny")
+
+
+def test_a_hangup_alone_does_not_end_a_search(search: Running) -> None:
+    os.kill(search.process.pid, signal.SIGHUP)
+    os.kill(search.process.pid, signal.SIGINT)
+    search.until(lambda: "press Ctrl-C again" in search.output)
+    os.kill(search.process.pid, signal.SIGINT)
+    assert search.wait() == 130, search.output

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,18 @@ import pytest
 import deeplab
 from deeplab import Architecture
 from search.driver.mending import mend
+from search.errors import SearchStopped
 from search.oracle.identity import architecture_id
 from search.oracle.latency import LatencyMeter
 from tests.unit.search.conftest import MakeStudy
 
 SMALL = Architecture(
-    encoder="MobileNetV2", output_stride=8, aspp_tap="block_5_add", aspp_rates=(), aspp_filters=4, decoder_depth=0
+    encoder="MobileNetV2",
+    output_stride=8,
+    aspp_tap="block_3_project_BN",
+    aspp_rates=(),
+    aspp_filters=4,
+    decoder_depth=0,
 )
 
 
@@ -97,6 +104,21 @@ def test_what_a_study_has_decided_with_is_never_replaced(tmp_path: Path) -> None
     late.keep_in(file, lambda _: None)
     assert late(SMALL) == 7.5
     assert json.loads(file.read_text()) == {architecture_id(SMALL): 7.5}
+
+
+def test_a_device_that_does_not_work_says_nothing_about_a_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho 77\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "77")
+    meter = LatencyMeter((32, 32), 1)
+    meter.keep_in(tmp_path / "latency.json", lambda _: None)
+    with pytest.raises(SearchStopped, match="needs measurements, and TensorFlow does not find GPU 77"):
+        meter(SMALL)
+    assert not (tmp_path / "latency.json").exists()
 
 
 def test_a_network_that_does_not_run_does_not_fit(tmp_path: Path) -> None:
