@@ -60,7 +60,7 @@ def sign_elsewhere(study: Study, **changes: object) -> None:
     write_json(study.driver_file, driver | changes)
 
 
-@pytest.mark.parametrize("process", [os.getpid(), 1])
+@pytest.mark.parametrize("process", [os.getpid(), 1], ids=["this", "the first"])
 def test_a_process_number_that_belongs_to_something_else_is_not_a_driver(make_study: MakeStudy, process: int) -> None:
     study, host = make_study(), socket.gethostname()
     write_json(study.driver_file, {"process": process, "host": host, "started": signed(-3700)})
