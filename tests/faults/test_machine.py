@@ -146,7 +146,7 @@ def search(tmp_path: Path, tiny: Table) -> Search:
     return Search(tmp_path, tiny)
 
 
-@pytest.fixture(params=[MixedExecutor, LateExecutor])
+@pytest.fixture(params=[MixedExecutor, pytest.param(LateExecutor, marks=pytest.mark.long)])
 def mixed(request: pytest.FixtureRequest, search: Search) -> Iterator[MixedExecutor]:
     executor = request.param(search.study)
     yield executor
@@ -201,6 +201,7 @@ def test_a_trial_that_loses_its_fork_server_continues_without_a_loss(search: Sea
     assert list(trials["attempts"]) == [2, 2]
 
 
+@pytest.mark.long
 def test_where_no_process_can_be_started_no_trial_has_failed(tmp_path: Path, tiny: Table) -> None:
     file = write_study(tmp_path / "s.toml", tiny, **TWO_TRIALS)
     # The server that trials are forked from is a program that ends at once.
@@ -220,6 +221,7 @@ def test_where_no_process_can_be_started_no_trial_has_failed(tmp_path: Path, tin
     assert list(trials_of(tmp_path / "results" / "tiny")["status"]) == ["completed"] * 2
 
 
+@pytest.mark.long
 def test_failures_alike_in_a_row_stop_a_continued_search_and_are_tried_again(tmp_path: Path, tiny: Table) -> None:
     """Encoder weights that go when some trials have completed."""
     weights, gone = tmp_path / "encoder.weights.h5", tmp_path / "gone"

@@ -95,6 +95,7 @@ def test_scores_compares_searches_of_equal_trials_and_epochs() -> None:
     assert found["its_standard_error"] >= 0
 
 
+@pytest.mark.grid
 def test_a_stock_search_and_our_trials_are_timed(tmp_path: Path) -> None:
     settings = search_benchmark.SETTINGS | search_benchmark.SMOKE | {"max_trials": 2}
     settings |= {"space": {**settings["space"], "aspp_tap": "block_3_project_BN"}}
