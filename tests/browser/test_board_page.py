@@ -15,6 +15,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.browser import Visit, visit
 from tests.integration.program import running, wait_until
+from tests.integration.test_board import session_groups
 
 WIDE = {"width": 1600, "height": 1000}
 PATIENCE = 120_000  # milliseconds
@@ -33,7 +34,7 @@ def trials(study: Path) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def seen(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visit]:
+def seen(study: Path, trials: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visit]:
     """A browser on TensorBoard's first page."""
     folder = tmp_path_factory.mktemp("board")
     with running("board", study, "--port", "0", cwd=folder) as board:
@@ -41,6 +42,8 @@ def seen(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visi
         url = re.search(r"http://\S+:\d+/", board.output)
         assert url is not None
         board.until(lambda: is_loaded(url[0]))
+        # Which columns the page shows at first depends on the rows that have been read.
+        board.until(lambda: len(session_groups(url[0])) == trials["config_id"].nunique())
         with visit(folder / "profile", viewport=WIDE) as seen:
             seen.page.set_default_timeout(PATIENCE)
             expect.set_options(timeout=PATIENCE)

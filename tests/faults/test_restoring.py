@@ -54,7 +54,10 @@ def zero_start(content: bytes) -> bytes:
     return bytes(2048) + content[2048:]
 
 
-@pytest.mark.parametrize(("damage", "checksum"), [(zero_values, True), (zero_start, True), (zero_start, False)])
+@pytest.mark.parametrize(
+    ("damage", "checksum"),
+    [(zero_values, True), pytest.param(zero_start, True, marks=pytest.mark.long), (zero_start, False)],
+)
 def test_what_is_wrong_with_the_file_costs_its_epochs(
     trial: TrialSpec, damage: Callable[[bytes], bytes], checksum: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -76,7 +79,13 @@ def test_a_checkpoint_of_an_earlier_version_is_restored(trial: TrialSpec, capsys
     assert int(trainer.model.optimizer.iterations) == 3
 
 
-@pytest.mark.parametrize("error", [MemoryError(), tf.errors.ResourceExhaustedError(None, None, "OOM when allocating")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(MemoryError(), marks=pytest.mark.long),
+        tf.errors.ResourceExhaustedError(None, None, "OOM when allocating"),
+    ],
+)
 def test_memory_that_runs_out_while_a_checkpoint_is_restored_is_no_damage(
     trial: TrialSpec, monkeypatch: pytest.MonkeyPatch, error: Exception, capsys: pytest.CaptureFixture[str]
 ) -> None:

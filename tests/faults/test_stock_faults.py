@@ -121,6 +121,8 @@ def test_02_a_worker_that_dies_costs_an_epoch_and_nothing_else(killed: Killed, s
         pd.testing.assert_frame_equal(one.loc[list(same)], other.loc[list(same)], check_exact=True, check_dtype=False)
 
 
+# `test_interruption.py` kills a driver and starts the next one too, and always runs.
+@pytest.mark.long
 def test_03_a_restarted_driver_runs_nothing_twice(tmp_path: Path, tiny: Table) -> None:
     write_study(tmp_path / "tiny.toml", tiny, hyperband={"max_epochs": 2, "min_epochs": 2, "baseline": False})
     study = tmp_path / "results" / "tiny"
@@ -202,6 +204,8 @@ def test_05_failures_in_a_row_stop_the_search_and_leave_no_lock(hopeless: Hopele
     assert trials["error"].isna().all()
 
 
+# `test_commands.py` rejects networks over a limit too, and always runs.
+@pytest.mark.long
 def test_06_models_over_the_limit_stop_nothing(tmp_path: Path, tiny: Table) -> None:
     limits = {"max_parameters": 70_000}
     hyperband = {"max_epochs": 1, "baseline": False, "iterations": 3}

@@ -98,11 +98,10 @@ def test_scores_compares_searches_of_equal_trials_and_epochs() -> None:
 @pytest.mark.grid
 def test_a_stock_search_and_our_trials_are_timed(tmp_path: Path) -> None:
     settings = search_benchmark.SETTINGS | search_benchmark.SMOKE | {"max_trials": 2}
-    settings |= {"space": {**settings["space"], "aspp_tap": "block_3_project_BN"}}
     stock = stock_search({**settings, "atrous": "stock"}, tmp_path / "stock")
     assert (stock["trials"], stock["epochs"], len(stock["starts"])) == (2, 2, 1)
     assert 0 < stock["in_steps"] < stock["seconds"]
-    settings |= {"space": {**trial_start.TINY["space"], "aspp_tap": "block_3_project_BN"}}
+    settings |= {"space": trial_start.TINY["space"]}
     assert trial_start.our_starts(settings, tmp_path / "ours", 2)[0] > 0
 
 

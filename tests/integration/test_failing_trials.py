@@ -13,6 +13,8 @@ from tests.integration.program import Table, deeplab_search, running, write_stud
 ONE_EPOCH = {"max_epochs": 1, "baseline": False}
 
 
+# `tests/faults/test_stock_faults.py` has a trial that diverges in its second epoch, and always runs.
+@pytest.mark.long
 def test_a_trial_that_diverges_is_recorded_and_the_search_goes_on(tmp_path: Path, tiny: Table) -> None:
     # Each step of plain descent at rate 10 multiplies the weights by 1 - 10 x 0.9.
     space = {"learning_rate": [0.001, 10.0], "aspp_rate": 1}
@@ -79,6 +81,8 @@ def test_an_image_that_breaks_during_a_search_stops_it_and_costs_no_trial(
     assert trials["error"].isna().all()
 
 
+# The test before stops a search for its data too, and always runs.
+@pytest.mark.long
 def test_data_that_change_during_a_search_stop_it(tmp_path: Path, folder_data: Path, folder_study: Path) -> None:
     with running("run", folder_study, cwd=tmp_path) as search:
         search.until(lambda: "trial 0000-0 starts" in search.output)
@@ -89,7 +93,7 @@ def test_data_that_change_during_a_search_stop_it(tmp_path: Path, folder_data: P
     assert "{'train': 4, 'val': 2} images, now {'train': 3, 'val': 2}" in search.output
 
 
-@pytest.mark.parametrize(("failures", "outcome"), [(5, "failed"), (1, "stopped")])
+@pytest.mark.parametrize(("failures", "outcome"), [(5, "failed"), pytest.param(1, "stopped", marks=pytest.mark.long)])
 def test_the_last_command_knows_that_nothing_completed_and_may_use_the_study(
     failures: int, outcome: str, tmp_path: Path, tiny: Table
 ) -> None:

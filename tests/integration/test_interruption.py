@@ -23,6 +23,7 @@ from tests.integration.program import (
     Running,
     Table,
     deeplab_search,
+    deeplab_search_here,
     environment,
     listing,
     running,
@@ -186,12 +187,12 @@ def search(tmp_path: Path, tiny: Table) -> Iterator[Running]:
 
 def test_one_driver_a_study_status_meanwhile_and_ctrl_c_twice(search: Running, tmp_path: Path) -> None:
     for arguments in (["run", "tiny.toml"], ["run", "tiny.toml", "--fresh"]):
-        second = deeplab_search(*arguments, cwd=tmp_path)
+        second = deeplab_search_here(*arguments, cwd=tmp_path)
         assert second.status == 2, second.all
         assert f"another run drives this study (process {search.process.pid} on " in second.err
         assert "deeplab-search status results/tiny" in second.err
 
-    shown = deeplab_search("status", "results/tiny", cwd=tmp_path)
+    shown = deeplab_search_here("status", "results/tiny", cwd=tmp_path)
     assert shown.status == 0, shown.all
     assert "0/9 trials" in shown.out
     assert "baseline" in shown.out
@@ -205,7 +206,7 @@ def test_one_driver_a_study_status_meanwhile_and_ctrl_c_twice(search: Running, t
     wait_until(lambda: not search.members())
     assert trials_of(tmp_path / "results" / "tiny").loc["baseline", "status"] in ("queued", "running")
 
-    shown = deeplab_search("status", "results/tiny", cwd=tmp_path)
+    shown = deeplab_search_here("status", "results/tiny", cwd=tmp_path)
     assert "not running now" in shown.out
 
 
@@ -239,6 +240,8 @@ def test_a_search_whose_output_nobody_reads_any_more_goes_on(tmp_path: Path, tin
     assert_finished_unseen(tmp_path / "results" / "tiny")
 
 
+# The test before takes a search's output away too, and always runs.
+@pytest.mark.long
 def test_a_search_whose_terminal_is_closed_goes_on(tmp_path: Path, tiny: Table) -> None:
     file = write_study(tmp_path / "tiny.toml", tiny, **ONE_TRIAL)
     screen, terminal = pty.openpty()

@@ -63,7 +63,8 @@ def test_a_search_on_names_of_any_kind(
     study.write_text(
         folder_study.read_text().replace(str(odd_data), str(here)).replace("classes = 1\n", ""), encoding="utf-8"
     )
-    done = deeplab_search("run", study, "--directory", "résultats", cwd=tmp_path, **locale)
+    arguments = ("run", study, "--directory", "résultats", "--set", "hyperband.iterations=1")
+    done = deeplab_search(*arguments, cwd=tmp_path, **locale)
     assert done.status == 0, done.all
     found = tmp_path / "résultats" / "own"
     assert "val_iou_Bäume" in (found / "epochs.csv").read_text(encoding="utf-8")
@@ -74,6 +75,7 @@ def test_a_search_on_names_of_any_kind(
     assert (tmp_path / "görüntü" / ODD).exists()
 
 
+@pytest.mark.long
 def test_a_search_ends_with_the_reason_when_a_file_whose_name_is_no_text_is_damaged(
     tmp_path: Path, odd_data: Path, folder_study: Path
 ) -> None:

@@ -81,6 +81,8 @@ class Continued:
     last: Result
 
 
+# The tests of the continued search take minutes. How a study file of version 0.1 is read is in `tests/unit`, and always
+# tested.
 @pytest.fixture(scope="module")
 def continued(old_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Continued:
     folder = tmp_path_factory.mktemp("old")
@@ -96,6 +98,7 @@ def continued(old_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Cont
     return Continued(study, old_study, search.output, taken_over, last)
 
 
+@pytest.mark.long
 def test_every_trial_of_version_0_1_is_kept_as_it_is(continued: Continued) -> None:
     assert finished_trials(continued.study) == finished_trials(continued.old)
     assert not list(continued.study.glob("trial_*/*.damaged"))
@@ -104,6 +107,7 @@ def test_every_trial_of_version_0_1_is_kept_as_it_is(continued: Continued) -> No
         assert not any(f"trial {trial} " in said for trial in FINISHED)
 
 
+@pytest.mark.long
 def test_it_ends_with_the_trials_that_version_0_1_would_have_run(continued: Continued) -> None:
     trials = pd.read_csv(continued.study / "trials.csv", dtype={"config_id": str}).set_index("trial_id")
     assert trials["config_id"].to_dict() == FINISHED | FURTHER
@@ -113,6 +117,7 @@ def test_it_ends_with_the_trials_that_version_0_1_would_have_run(continued: Cont
     assert "trial 0003-1 continues after its last whole epoch" in continued.first
 
 
+@pytest.mark.long
 def test_its_study_file_is_kept_and_names_the_version_that_drove_it_last(continued: Continued) -> None:
     assert (continued.study / "study.toml.format-1.bak").read_bytes() == (continued.old / "study.toml").read_bytes()
     assert "study.toml.format-1.bak" in continued.first
@@ -123,6 +128,7 @@ def test_its_study_file_is_kept_and_names_the_version_that_drove_it_last(continu
     assert tomllib.loads((continued.study / "study.toml").read_text())["frozen"]["project"] == LATER
 
 
+@pytest.mark.long
 def test_what_a_later_version_has_continued_is_refused_with_that_version(continued: Continued) -> None:
     before = listing(continued.study)
     for command in ("status", "report"):
