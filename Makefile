@@ -25,12 +25,12 @@ demo: .venv/.installed  ## a small search on drawn images: its best network, a r
 	@echo "the report: results/demo/report.html"
 
 test: lint  ## lint, then all tests; ARGS="tests/unit -k space" for some
-	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=15 $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=15 $(ARGS)
 
-soak: .venv/.installed-dev  ## all tests of faults: 30 kills, every state file cut off at 20 places (half an hour)
-	SOAK_KILLS=30 DAMAGE_CUTS=20 $(BIN)/python -m pytest -s -m "long or not long" tests/faults $(ARGS)
+soak: .venv/.installed-dev  ## all tests in real processes: 30 kills, every state file cut off at 20 places (an hour)
+	SOAK_KILLS=30 DAMAGE_CUTS=20 $(BIN)/python -m pytest -s -m "not grid" tests/faults tests/integration $(ARGS)
 
-grid: .venv/.installed-dev  ## the tests that `make test` leaves out: every encoder at every output stride (an hour or two)
+grid: .venv/.installed-dev  ## what is left out for its size: every encoder at every output stride, benchmarks (an hour or two)
 	$(BIN)/python -m pytest -m grid --durations=15 $(ARGS)
 
 lint: .venv/.installed-dev  ## style and types

@@ -7,6 +7,7 @@ from datasets.dataset import DataError, Dataset, Sample
 from datasets.formats import FORMATS, load_format, open_dataset
 from datasets.formats.format import DataSettings, Format, FormatOptions
 from datasets.images import read_image, resize_image, resize_mask
+from datasets.occurrence import occurs
 from datasets.statistics import ClassStatistics, DataStatistics, Problem, SplitStatistics
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "SplitStatistics",
     "inspect_dataset",
     "load_format",
+    "occurs",
     "open_dataset",
     "read_image",
     "resize_image",

@@ -10,7 +10,8 @@ from rich.table import Table
 
 from datasets import Dataset, DataStatistics, Inspection, Problem, SplitStatistics, inspect_dataset
 from search.errors import UserError
-from search.study.prepare import open_data
+from search.study.measurable import check_measurable
+from search.study.prepare import check_objective, open_data
 from search.study.reading import load_config
 from search.system.wording import listed, plural
 from search.terminal import make_console, plain_table, reading_progress
@@ -39,25 +40,27 @@ def check_data(path: Path, overrides: Sequence[str]) -> None:
     warnings = len(problems) - errors
     if errors:
         raise UserError(f"the data have {plural(errors, 'error')} that would break training (listed above).")
+    check_objective(config, dataset, str(path))
+    check_measurable(dataset, config.study.objective)
     console.print(f"no errors, {plural(warnings, 'warning') if warnings else 'no warnings'}", style="bold green")
 
 
-def check_new_data(dataset: Dataset, console: Console) -> list[str]:
+def check_new_data(dataset: Dataset, objective: str, console: Console) -> list[str]:
     """Read all the data once before a study is made of them; returns what may bias training.
 
-    Data that are drawn hold no surprises and are not read.
+    Data that are drawn hold no surprises; only the objective is looked for in them.
 
     Raises:
-        UserError: something would break training.
+        UserError: something would break training, or the objective cannot be measured.
     """
-    if dataset.is_generated:
-        return []
-    problems, _ = _read_all(dataset, console)
+    problems = [] if dataset.is_generated else _read_all(dataset, console).problems
     errors = [_located(problem) for problem in problems if problem.severity == "error"]
     if errors:
         more = [f"and {len(errors) - MOST_LISTED} more: see deeplab-search data check"] * (len(errors) > MOST_LISTED)
         listed = "\n".join(f"  - {error}" for error in [*errors[:MOST_LISTED], *more])
         raise UserError(f"the data have {plural(len(errors), 'error')}:\n{listed}")
+    with console.status("looking for what the objective measures"):
+        check_measurable(dataset, objective)
     return [_located(problem) for problem in problems]
 
 

@@ -68,7 +68,7 @@ def run_study(
     if is_new:
         with console.console.status("looking for networks that fit the limits"):
             limits.check()
-        notes += check_new_data(prepared.dataset, console.console)
+        notes += check_new_data(prepared.dataset, config.study.objective, console.console)
     try:
         with lock_study(study, anew=fresh, say=console.say) as aside:
             if aside is not None:

@@ -76,5 +76,7 @@ def nothing_completed(failed: list[StudyTrial], log: object) -> str:
 def _advice(log: object) -> str:
     return (
         f"The details are in {log}.\n"
-        "Fix the cause, and the next run tries them again. To continue without them, raise abort_after_failures."
+        "If the cause lies outside the study, such as a missing file, mend it, and the next run tries them again. If "
+        "other settings or other data are needed, start anew with --fresh (the old study is kept aside). A larger "
+        "abort_after_failures goes on without them."
     )

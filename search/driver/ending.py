@@ -11,6 +11,7 @@ from search.errors import UserError
 from search.report import is_available, write_report
 from search.study.config import StudyConfig
 from search.study.folder import Study
+from search.system.paths import expand_home
 from search.terminal.live import SearchConsole
 
 # The command is ended after this time, in seconds.
@@ -29,14 +30,14 @@ def end_search(study: Study, config: StudyConfig, console: SearchConsole, outcom
 
 def command_note(config: StudyConfig) -> list[str]:
     """A note at the start of a search if its last command would not be found."""
-    if config.study.on_end is None or shutil.which(name := shlex.split(config.study.on_end)[0]):
+    if config.study.on_end is None or shutil.which(name := _words(config.study.on_end)[0]):
         return []
     return [f"[study] on_end: there is no command {name!r} here yet; it is run when the search has ended"]
 
 
 def run_command(command: str, study: Study, console: SearchConsole, outcome: str) -> None:
     """Run a command with the study's folder as its last argument; say how it failed if it did."""
-    arguments = [*shlex.split(command), str(study.folder)]
+    arguments = [*_words(command), str(study.folder)]
     console.say(f"on_end: {shlex.join(arguments)}")
     environment = {**os.environ, OUTCOME: outcome}
     try:
@@ -53,6 +54,11 @@ def run_command(command: str, study: Study, console: SearchConsole, outcome: str
     else:
         if done.returncode:
             console.say(f"on_end: exit status {done.returncode}; the study is complete without it", "yellow")
+
+
+def _words(command: str) -> list[str]:
+    """A command and its arguments; `~` is the home, as in a shell."""
+    return [expand_home(word) for word in shlex.split(command)]
 
 
 def _report(study: Study, console: SearchConsole) -> None:

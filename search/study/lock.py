@@ -55,7 +55,8 @@ def lock_study(
 
     Args:
         study: its folder.
-        anew: move an old study aside, under its lock, and take that of a new folder in its place.
+        anew: move an old study aside, under its lock, and take that of a new folder in its place. Another run may come
+            between the two, so whether there is a study has to be asked in the block.
         say: is told why this takes long, where it does.
 
     Yields:
@@ -116,7 +117,6 @@ def noted_retired(study: Study) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _holding(study: Study) -> Iterator[None]:
-    study.make_folder()
     with contextlib.ExitStack() as held:
         try:
             held.enter_context(holding(study.lock_file))

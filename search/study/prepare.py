@@ -47,11 +47,7 @@ def prepare(
     # From the fastest check to the slowest, so that a mistake is reported as soon as possible.
     dataset = open_data(config)
     space = read_space(config, str(path))
-    metrics = [name for name in metric_names(dataset.class_names) if name.startswith("val_")]
-    if config.study.objective not in metrics:
-        raise UserError(
-            f"{path}: [study] objective: given {config.study.objective!r}; allowed are {', '.join(metrics)}."
-        )
+    check_objective(config, dataset, str(path))
     if weights:
         check_weights(config, space)
     return Prepared(config, dataset, space)
@@ -66,6 +62,15 @@ def open_data(config: StudyConfig, *, strict: bool = True) -> Dataset:
         return open_dataset(config.data.format, seed=config.study.seed, strict=strict, **config.data.options())
     except DataError as error:
         raise UserError(f"[data] {error}") from None
+
+
+def check_objective(config: StudyConfig, dataset: Dataset, source: str) -> None:
+    """Raises UserError if the objective is not a metric of the data's classes."""
+    metrics = [name for name in metric_names(dataset.class_names) if name.startswith("val_")]
+    if config.study.objective not in metrics:
+        raise UserError(
+            f"{source}: [study] objective: given {config.study.objective!r}; allowed are {', '.join(metrics)}."
+        )
 
 
 def read_space(config: StudyConfig, source: str) -> Space:

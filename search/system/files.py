@@ -5,11 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from search.errors import UserError
+
+# Bytes that are read at a time.
+_BLOCK = 2**22
 
 
 def write_atomically(path: Path, content: str | bytes, *, durable: bool = True) -> None:
@@ -72,6 +76,15 @@ def read_json(path: Path) -> Any | None:
     # A damaged or forged file may be nested too deeply to be parsed.
     except (FileNotFoundError, ValueError, RecursionError):
         return None
+
+
+def checksum(path: Path) -> int:
+    """The CRC-32 of a file's bytes."""
+    found = 0
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            found = zlib.crc32(block, found)
+    return found
 
 
 def backup_of(path: Path) -> Path:

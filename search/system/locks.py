@@ -25,7 +25,7 @@ class NoLocksError(Exception):
 
 @contextlib.contextmanager
 def holding(path: Path) -> Iterator[None]:
-    """Hold the lock of a file, which is created where it is missing, while the block runs.
+    """Hold the lock of a file, which is created with its folder where it is missing, while the block runs.
 
     Raises:
         LockHeldError: another process holds it.
@@ -66,8 +66,12 @@ def _take(path: Path) -> int:
 
 
 def _attempt(path: Path) -> int | None:
-    """The descriptor that holds the lock, or None where another one does."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    """The descriptor that holds the lock, or None where another one does, or is moving the folder away."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except (FileNotFoundError, FileExistsError):
+        return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # The file may have been moved away before it was locked: that lock says nothing about this path.

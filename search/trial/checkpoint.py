@@ -1,25 +1,29 @@
 """A trial's checkpoint: weights, optimizer state and history, replaced in one step.
 
 A checkpoint folder (`last/`, `best/`) holds `state.json` and the weights of its epoch. The weights of a new epoch are
-written next to those of the epoch before; they count once `state.json` has been replaced.
+written next to those of the epoch before; they count once `state.json` has been replaced. It records their size and
+checksum, and the version of Keras that wrote them.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from search.system.files import read_json, sync_directory, write_json
+from search.system.files import checksum, read_json, sync_directory, write_json
 
 if TYPE_CHECKING:
     import keras
 
 STATE = "state.json"
+# Keys in it.
+CHECKSUM, WRITER = "crc32", "keras"
 # Starts the name of a weights file that is still being written.
 PARTIAL = "partial-"
 
@@ -48,6 +52,8 @@ _STATE = TypeAdapter(TrainingState)
 
 def save_checkpoint(folder: Path, model: keras.Model, state: TrainingState) -> None:
     """Durably replace the checkpoint in `folder` by the model (with its optimizer) and `state`."""
+    import keras
+
     from search.trial.weights import write_weights
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -57,7 +63,7 @@ def save_checkpoint(folder: Path, model: keras.Model, state: TrainingState) -> N
     write_weights(model, partial, weights_file(folder))
     _sync_file(partial)
     partial.replace(folder / weights)
-    _switch(folder, weights, state)
+    _switch(folder, weights, state, {CHECKSUM: checksum(folder / weights), WRITER: keras.__version__})
 
 
 def copy_checkpoint(source: Path, folder: Path, state: TrainingState) -> None:
@@ -72,7 +78,8 @@ def copy_checkpoint(source: Path, folder: Path, state: TrainingState) -> None:
     except OSError:
         shutil.copyfile(source / weights, target)
         _sync_file(target)
-    _switch(folder, weights, state)
+    content = _content(source)
+    _switch(folder, weights, state, {key: content[key] for key in (CHECKSUM, WRITER) if key in content})
 
 
 def read_state(folder: Path) -> TrainingState | None:
@@ -97,14 +104,26 @@ def weights_file(folder: Path) -> Path | None:
     return path if path.is_file() and size in (None, path.stat().st_size) else None
 
 
+def recorded_checksum(folder: Path) -> int | None:
+    """The checksum that the weights in `folder` were written with; None if an earlier version wrote them."""
+    found = _content(folder).get(CHECKSUM)
+    return found if isinstance(found, int) else None
+
+
+def writer_of(folder: Path) -> str | None:
+    """The version of Keras that wrote the checkpoint in `folder`; None if an earlier version of the project did."""
+    found = _content(folder).get(WRITER)
+    return found if isinstance(found, str) else None
+
+
 def _content(folder: Path) -> dict[str, Any]:
     found = read_json(folder / STATE)
     return found if isinstance(found, dict) else {}
 
 
-def _switch(folder: Path, weights: str, state: TrainingState) -> None:
+def _switch(folder: Path, weights: str, state: TrainingState, facts: Mapping[str, Any]) -> None:
     size = (folder / weights).stat().st_size
-    write_json(folder / STATE, {"weights": weights, "bytes": size, "state": asdict(state)})
+    write_json(folder / STATE, {"weights": weights, "bytes": size, **facts, "state": asdict(state)})
     for other in folder.glob("*.weights.h5"):
         if other.name != weights:
             other.unlink(missing_ok=True)

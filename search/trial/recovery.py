@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-import traceback
+import textwrap
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from search.study.folder import Study
 from search.study.ids import ancestors_of
-from search.trial.checkpoint import TrainingState, copy_checkpoint, read_state, save_checkpoint, weights_file
+from search.trial.checkpoint import (
+    TrainingState,
+    copy_checkpoint,
+    read_state,
+    save_checkpoint,
+    weights_file,
+    writer_of,
+)
 from search.trial.contract import TrialSpec
+from search.trial.damage import damage_of
+from search.trial.failures import CheckpointError, status_of
 
 if TYPE_CHECKING:
     from search.trial.steps import Progress
@@ -35,18 +44,20 @@ def continued_trainer(spec: TrialSpec, state: TrainingState, progress: Progress)
     """A trainer after the last epoch of `state`, from the newest weights of the configuration that can be read.
 
     If these are older because a file is damaged, the epochs since then are trained again, with the same results.
+
+    Raises:
+        CheckpointError: the newest weights are as they were written, but cannot be restored here.
     """
     # Heavy; and TensorFlow must not look for devices before the trial has been given its own.
     from search.trial.setup import make_trainer
 
     for epoch, weights in weights_to_continue(spec, state):
-        trainer = make_trainer(spec, progress, pretrained=False)
-        try:
-            trainer.restore(weights)
-        # h5py and Keras raise errors of many kinds on damaged files; older weights serve as well.
-        except Exception:  # noqa: BLE001
-            traceback.print_exc()
+        damage = damage_of(weights)
+        if damage is not None:
+            print(damage, flush=True)
             continue
+        trainer = make_trainer(spec, progress, pretrained=False)
+        _restore(trainer, weights)
         _train_again(spec, trainer, epoch, state)
         return trainer
     trainer = make_trainer(spec, progress, pretrained=True)
@@ -67,6 +78,22 @@ def weights_to_continue(spec: TrialSpec, state: TrainingState) -> list[tuple[int
         if held is not None and weights is not None and held.epoch <= last_epoch:
             found.append((held.epoch, weights))
     return sorted(found, key=lambda pair: pair[0], reverse=True)
+
+
+def _restore(trainer: Trainer, weights: Path) -> None:
+    try:
+        trainer.restore(weights)
+    except Exception as error:
+        if status_of(error) != "failed":
+            raise
+        import keras
+
+        reason = textwrap.shorten(str(error), 400, placeholder=" ...")
+        raise CheckpointError(
+            f"{weights} is undamaged, but cannot be restored. Keras {writer_of(weights.parent) or '(unknown)'} wrote "
+            f"it; this is Keras {keras.__version__}. Continue with the versions that study.toml names, or remove "
+            f"{weights.parent} to train its epochs again. The reason: {reason}"
+        ) from error
 
 
 def _rungs(spec: TrialSpec) -> list[str]:

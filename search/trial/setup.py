@@ -23,7 +23,10 @@ def open_data(spec: TrialSpec) -> Dataset:
     dataset = open_dataset(spec.data_format, seed=spec.data_seed, **spec.data)
     found = {split: dataset.length(split) for split in spec.images}
     if found != spec.images:
-        raise DataError(f"the data have changed since the search started: {spec.images} images, now {found}")
+        raise DataError(
+            f"the data have changed since the search started: {spec.images} images, now {found}; restore them, or "
+            "start anew with --fresh"
+        )
     return open_cache(Path(spec.cache), dataset) or dataset
 
 

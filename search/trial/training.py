@@ -26,6 +26,7 @@ from search.trial.normalization import adapt_batch_normalization
 from search.trial.pictures import side_by_side
 from search.trial.steps import Progress, StepProgress
 from search.trial.validation import BestEpoch, UInt8Array, Validation, ValidationPass, extreme_images, fixed_images
+from search.trial.weights import read_weights
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,7 @@ class Trainer:
         """Load the weights and the optimizer's state, including its step count, from a checkpoint."""
         with h5py.File(weights) as file:
             check_arrays(file)
-        self.model.load_weights(weights)
+        read_weights(self.model, weights)
 
     def _scores(self) -> dict[str, float]:
         confusion = next(metric for metric in _all_metrics(self.model) if isinstance(metric, ConfusionMatrix))

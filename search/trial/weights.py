@@ -6,7 +6,9 @@ values. The file of the epoch before has the same arrays in the same places, so 
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,6 +58,42 @@ def write_weights(model: keras.Model, path: Path, before: Path | None) -> None:
     layout.file = _identity(path)
 
 
+def read_weights(model: keras.Model, path: Path) -> None:
+    """Give a model what `write_weights` wrote, the optimizer included.
+
+    Raises:
+        ValueError: the file is not that of such a model.
+        MemoryError, tf.errors.ResourceExhaustedError: there is too little memory.
+    """
+    try:
+        with warnings.catch_warnings(record=True) as given:
+            warnings.simplefilter("always")
+            model.load_weights(path)
+    except ValueError:
+        _raise_memory_error(model, path)
+        raise
+    # Keras only warns where it leaves the optimizer, or layers, as they are.
+    skipped = [str(warning.message) for warning in given if str(warning.message).startswith("Skipping ")]
+    if skipped:
+        raise ValueError(skipped[0])
+
+
+def _raise_memory_error(model: keras.Model, path: Path) -> None:
+    """Read the arrays once more without Keras, which makes an error of its own of one of memory."""
+    owned = _owned(model)
+    with h5py.File(path) as file:
+        for owner, name, array in _arrays(file):
+            variables = owned.get(owner, [])
+            if name.isdecimal() and int(name) < len(variables):
+                with contextlib.suppress(ValueError):  # of another shape, as Keras says itself
+                    variables[int(name)].assign(array[()])
+
+
+def _owned(model: keras.Model) -> dict[str, list[Any]]:
+    """The variables of a model by the layer's name, or of its optimizer, in the order of the arrays in a file."""
+    return {layer.name: layer.weights for layer in leaves(model)} | {_OPTIMIZER: model.optimizer.variables}
+
+
 def _identity(path: Path) -> tuple[int, int]:
     """What identifies a file even after it is renamed."""
     state = path.stat()
@@ -64,7 +102,7 @@ def _identity(path: Path) -> tuple[int, int]:
 
 def _find_places(model: keras.Model, path: Path) -> list[tuple[int, np.dtype[Any], Any]]:
     """(offset, type, variable) of each array in a file; empty if one of them cannot be identified."""
-    owned = {layer.name: layer.weights for layer in leaves(model)} | {_OPTIMIZER: model.optimizer.variables}
+    owned = _owned(model)
     places = []
     content = np.memmap(path, np.uint8, "r")
     with h5py.File(path) as file:

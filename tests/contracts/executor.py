@@ -31,7 +31,7 @@ DATA: dict[str, Any] = {"image_size": (64, 64), "train_images": 4, "val_images":
 ARCHITECTURE: dict[str, Any] = {
     "encoder": "MobileNetV2",
     "output_stride": 8,
-    "aspp_tap": "block_5_add",
+    "aspp_tap": "block_3_project_BN",
     "aspp_filters": 8,
     "aspp_rates": (),
     "low_level_filters": 0,

@@ -12,67 +12,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from multiprocessing import forkserver
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from datasets.formats import open_dataset
 from search.executors.devices import share_devices
 from search.executors.local import LocalExecutor
 from search.executors.process import OwnProcess, ProcessLost, ServerLost
-from search.study.columns import epoch_columns
 from search.study.folder import Study
-from search.study.objective import objective_of
 from search.trial.checkpoint import weights_file
 from search.trial.contract import Outcome, TrialSpec
 from tests.faults.trials import assert_same_weights
 from tests.integration.program import wait_until
 
 pytestmark = pytest.mark.timeout(600)
-
-DATA: dict[str, Any] = {"image_size": (64, 64), "train_images": 12, "val_images": 6, "test_images": 1}
-ARCHITECTURE: dict[str, Any] = {
-    "encoder": "MobileNetV2",
-    "output_stride": 8,
-    "aspp_tap": "block_5_add",
-    "low_level_filters": 8,
-    "aspp_filters": 8,
-    "aspp_rates": (1,),
-    "aspp_dropout": 0.2,
-    "decoder_depth": 1,
-    "decoder_filters": 8,
-}
-
-
-@pytest.fixture
-def spec(tmp_path: Path) -> TrialSpec:
-    """A trial of three epochs, with dropout and augmentation, so that every source of chance is there."""
-    names = open_dataset("synthetic", **DATA).class_names
-    study = Study(tmp_path / "study")
-    study.trial("0000-0").mkdir(parents=True)
-    return TrialSpec(
-        study=str(study.folder),
-        trial_id="0000-0",
-        config_id="a",
-        run="0000",
-        parent_id=None,
-        first_epoch=0,
-        last_epoch=3,
-        max_epochs=3,
-        architecture=ARCHITECTURE,
-        recipe={"batch_size": 4, "augment": "strong"},
-        encoder_weights=None,
-        data_format="synthetic",
-        data=DATA,
-        images={"train": 12, "val": 6},
-        cache=str(tmp_path / "cache"),
-        data_seed=0,
-        seed=5,
-        objective=objective_of("val_mean_iou"),
-        columns=epoch_columns(names),
-        class_names=names,
-        device=share_devices(1, [], 2)[0],
-    )
 
 
 def hang_with_a_child(spec: TrialSpec) -> Outcome:

@@ -1,6 +1,7 @@
 """A search that is killed again and again, at random moments, gives what it gives undisturbed.
 
-`make soak` kills 30 times; here a few times, unless SOAK_KILLS says otherwise.
+`make soak` kills 30 times, or as often as SOAK_KILLS says. `make test` leaves it out: it kills the driver, a trial and
+everything at chosen moments, in `test_stock_faults.py` and `tests/integration/test_interruption.py`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ SEED = int(os.environ.get("SOAK_SEED", "0"))
 # Longest time between two kills, in seconds.
 PAUSE = float(os.environ.get("SOAK_PAUSE", "12"))
 
-pytestmark = pytest.mark.timeout(1200 + 300 * KILLS)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1200 + 300 * KILLS)]
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,16 @@ from tests.faults.trials import (
     trial_processes,
     trials_of,
 )
-from tests.integration.program import Result, Table, deeplab_search, listing, running, wait_until, write_study
+from tests.integration.program import (
+    Result,
+    Table,
+    deeplab_search,
+    deeplab_search_here,
+    listing,
+    running,
+    wait_until,
+    write_study,
+)
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -129,12 +138,18 @@ def test_03_a_restarted_driver_runs_nothing_twice(tmp_path: Path, tiny: Table) -
     assert not epochs_of(study).index.has_duplicates
 
 
+def files_of(study: Path, patterns: tuple[str, ...]) -> list[Path]:
+    return [path for pattern in patterns for path in study.glob(pattern) if path.is_file()]
+
+
 def test_04_reopening_a_finished_search_changes_nothing(study_copy: Path, study: Path) -> None:
-    before = {path: path.read_bytes() for path in study_copy.glob("trial_*/**/*") if path.is_file()}
+    kept = ("*.csv", "trial_*/**/*", "best.toml", "study.toml", "tensorboard/**/*")
+    before = {path: path.read_bytes() for path in files_of(study_copy, kept)}
     again = deeplab_search("run", "tiny.toml", "--workers", "3", cwd=study_copy.parents[1])
     assert again.status == 0, again.all
     assert "starts" not in again.out
-    assert {path: path.read_bytes() for path in study_copy.glob("trial_*/**/*") if path.is_file()} == before
+    assert "against the baseline's" in again.out
+    assert {path: path.read_bytes() for path in files_of(study_copy, kept)} == before
     assert_same_results(study_copy, study)
 
 
@@ -217,7 +232,7 @@ def test_08_a_configuration_that_kills_its_process_twice_is_never_run_again(kill
     assert trial["error"].startswith("its process ended: killed by SIGKILL")
     assert sum(name == DEADLY for name in killed.processes.values()) == 2
     folder = killed.study.parents[1]
-    again = deeplab_search("run", "tiny.toml", cwd=folder)
+    again = deeplab_search_here("run", "tiny.toml", cwd=folder)
     assert again.status == 0, again.all
     assert "starts" not in again.out
     assert trials_of(killed.study).loc[DEADLY, "attempts"] == 2
@@ -272,7 +287,7 @@ def test_10_a_truncated_file_costs_nothing(study_copy: Path, study: Path) -> Non
     """All of KerasTuner's and of our own JSON at once; tests/faults/test_damage.py does each by itself."""
     for path in [study_copy / "oracle.json", *study_copy.glob("trial_*/trial.json"), study_copy / "study.toml"]:
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    again = deeplab_search("run", "tiny.toml", cwd=study_copy.parents[1])
+    again = deeplab_search_here("run", "tiny.toml", cwd=study_copy.parents[1])
     assert again.status == 0, again.all
     assert "starts" not in again.out
     assert_same_results(study_copy, study)
@@ -284,15 +299,28 @@ def test_10_a_truncated_file_costs_nothing(study_copy: Path, study: Path) -> Non
 def test_11_changed_settings_are_refused(study_copy: Path, tiny: Table) -> None:
     folder = study_copy.parents[1]
     before = listing(study_copy)
-    changes: Table = {"study": {"seed": 0}, "hyperband": {"factor": 2}, "space": {"decoder_filters": 16}}
-    refused = deeplab_search("run", write_study(folder / "changed.toml", tiny, **changes), cwd=folder)
+    changes: Table = {
+        "study": {"seed": 0},
+        "hyperband": {"factor": 2},
+        "space": {"aspp_filters": [8, 32], "decoder_filters": 16},
+        "recipe": {"weight_decay": 0.5},
+    }
+    refused = deeplab_search_here("run", write_study(folder / "changed.toml", tiny, **changes), cwd=folder)
     assert refused.status == 2, refused.all
-    for line in ("study.seed: the study has 4, the file says 0", "hyperband.factor: the study has 3, the file says 2"):
+    for line in (
+        "study.seed: the study has 3, the file says 0",
+        "hyperband.factor: the study has 3, the file says 2",
+        "space.aspp_filters: the study has [8, 16], the file says [8, 32]",
+        "space.decoder_filters: the study has 8, the file says 16",
+        "recipe.weight_decay: the study has 0.0001, the file says 0.5",
+        "--fresh",
+    ):
         assert line in refused.err
-    assert "space.decoder_filters: the study has 8, the file says 16" in refused.err
     assert listing(study_copy) == before
 
 
+# `test_interruption.py` refuses a second driver too, and always runs.
+@pytest.mark.long
 def test_12_nobody_deletes_a_project(tmp_path: Path, tiny: Table) -> None:
     write_study(tmp_path / "tiny.toml", tiny)
     study = tmp_path / "results" / "tiny"

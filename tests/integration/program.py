@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import tomli_w
+
+from search.cli import main
 
 PROGRAM = Path(sys.executable).with_name("deeplab-search")
 # Longer than any wait here takes, on a machine that is busy with other work.
@@ -51,6 +55,23 @@ def deeplab_search(*arguments: str | Path, cwd: Path, **changes: str) -> Result:
         check=False,
     )
     return Result(done.returncode, done.stdout, done.stderr)
+
+
+def deeplab_search_here(*arguments: str | Path, cwd: Path, **changes: str) -> Result:
+    """Run a command in this process, which has loaded TensorFlow: for commands that start no trial."""
+    out, err, status = io.StringIO(), io.StringIO(), 0
+    with (
+        chdir(cwd),
+        patch.object(sys, "argv", [str(PROGRAM), *map(str, arguments)]),
+        patch.dict(os.environ, environment(**changes)),
+        redirect_stdout(out),
+        redirect_stderr(err),
+    ):
+        try:
+            main()
+        except SystemExit as ended:
+            status = int(ended.code or 0)
+    return Result(status, out.getvalue(), err.getvalue())
 
 
 class Running:

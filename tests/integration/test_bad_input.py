@@ -15,7 +15,7 @@ from rich.console import Console
 from datasets.formats import open_dataset
 from search.commands.data_check import check_new_data
 from search.errors import UserError
-from tests.integration.program import Result, Table, deeplab_search, listing, running, write_study
+from tests.integration.program import Result, Table, deeplab_search, deeplab_search_here, listing, running, write_study
 
 
 @contextmanager
@@ -37,13 +37,16 @@ def assert_refused(result: Result, *said: str) -> None:
 
 def refuse(tmp_path: Path, command: str, *arguments: str | Path, said: tuple[str, ...]) -> None:
     with untouched(tmp_path):
-        result = deeplab_search(*command.split(), *arguments, cwd=tmp_path)
+        result = deeplab_search_here(*command.split(), *arguments, cwd=tmp_path)
     assert_refused(result, *said)
 
 
 @pytest.mark.parametrize("command", ["run", "plan", "data check"])
 def test_study_file_that_is_missing(tmp_path: Path, command: str) -> None:
-    refuse(tmp_path, command, "none.toml", said=("none.toml does not exist",))
+    """Of the program in a process of its own, as a user starts it; the other tests of this file share one process."""
+    with untouched(tmp_path):
+        result = deeplab_search(*command.split(), "none.toml", cwd=tmp_path)
+    assert_refused(result, "none.toml does not exist")
 
 
 def test_study_file_that_is_a_folder(tmp_path: Path) -> None:
@@ -182,7 +185,7 @@ def test_data_that_would_break_training(
     said = damage(folder_data)
     refuse(tmp_path, "run", folder_study, said=said)
     with untouched(tmp_path):
-        checked = deeplab_search("data", "check", folder_study, cwd=tmp_path)
+        checked = deeplab_search_here("data", "check", folder_study, cwd=tmp_path)
     assert checked.status == 2, checked.all
     assert "Traceback" not in checked.all
     assert all(words in checked.out + checked.err for words in said), checked.all
@@ -194,9 +197,33 @@ def test_many_broken_files_are_counted_and_not_all_listed(folder_data: Path) -> 
             (folder_data / "train" / kind / f"new{number}.png").write_bytes(b"no image")
     data = open_dataset("folder", path=folder_data, image_size=(64, 64), classes=1)
     with pytest.raises(UserError, match="the data have 20 errors") as refused:
-        check_new_data(data, Console(quiet=True))
+        check_new_data(data, "val_loss", Console(quiet=True))
     assert str(refused.value).count("\n  - Cannot read image") == 10
     assert "and 10 more: see deeplab-search data check" in str(refused.value)
+
+
+def relabel(data: Path, value: int) -> None:
+    for path in (data / "val" / "masks").iterdir():
+        Image.fromarray(np.full((40, 48), value, np.uint8)).save(path)
+
+
+@pytest.mark.parametrize(
+    ("label", "objective", "said"),
+    [
+        (0, "val_iou_object", "class 'object' does not occur in the 2 validation masks at 64x64"),
+        (255, "val_mean_iou", "every pixel is ignored in the 2 validation masks at 64x64"),
+        (255, "val_loss", "every pixel is ignored in the 2 validation masks at 64x64"),
+    ],
+)
+def test_an_objective_that_cannot_be_measured(
+    tmp_path: Path, folder_data: Path, folder_study: Path, label: int, objective: str, said: str
+) -> None:
+    relabel(folder_data, label)
+    arguments = (folder_study, "--set", f"study.objective={objective}")
+    refuse(tmp_path, "run", *arguments, said=("[study] objective", objective, said))
+    checked = deeplab_search("data", "check", *arguments, cwd=tmp_path)
+    assert checked.status == 2, checked.all
+    assert f"{objective!r} cannot be measured: {said}" in checked.err
 
 
 def test_encoder_weights_that_are_missing(tmp_path: Path, tiny: Table) -> None:
@@ -233,18 +260,6 @@ def test_folder_that_holds_no_study(tmp_path: Path, command: str) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "image.png")
     arguments = ("image.png", "--to", "masks") if command == "predict" else ()
     refuse(tmp_path, command, "empty", *arguments, said=("empty", "expected" if command == "predict" else "no study"))
-
-
-def test_changed_settings_are_listed_with_both_values(study_copy: Path, tiny: Table) -> None:
-    folder = study_copy.parents[1]
-    changes: Table = {"study": {"seed": 5}, "space": {"aspp_filters": [8, 32]}, "recipe": {"weight_decay": 0.5}}
-    file = write_study(folder / "changed.toml", tiny, **changes)
-    listed = (
-        "study.seed: the study has 4, the file says 5",
-        "space.aspp_filters: the study has [8, 16], the file says [8, 32]",
-        "recipe.weight_decay: the study has 0.0001, the file says 0.5",
-    )
-    refuse(folder, "run", file, said=(*listed, "--fresh"))
 
 
 def test_changed_data_are_noticed_on_resume(tmp_path: Path, folder_data: Path, folder_study: Path) -> None:

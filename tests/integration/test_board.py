@@ -149,23 +149,18 @@ def test_board_shows_every_configuration_of_two_studies_as_it_is(
         assert board.wait() == 0, board.output
 
 
-def test_rows_of_an_earlier_version_are_written_anew(two_studies: list[Path], tmp_path: Path) -> None:
+def test_rows_of_an_earlier_version_are_written_anew(study_copy: Path, tmp_path: Path) -> None:
     """They were named by their numbers, so that TensorBoard averaged those of two studies."""
-    folder = two_studies[0].parent
-    for study in two_studies:
-        for run in (study / "tensorboard").glob("[0b]*"):
-            earlier = hparams_summary.hparams_pb({"epochs": 3}, trial_id=run.name, start_time_secs=1.0)
-            write_events(run, "hparams", [event_pb2.Event(wall_time=1.0, summary=earlier)])
-    configurations = len(list((two_studies[0] / "tensorboard").glob("[0b]*")))
-    assert len(read_table(folder).rows) == configurations
-    with running("board", *two_studies, "--port", "0", cwd=tmp_path) as board:
-        board.until(lambda: re.search(r"http://\S+:\d+/", board.output))
-        assert "the HParams rows of two were written by an earlier version" in board.output
-    for study in two_studies:
-        name = f"study.name='{study.name}'"
-        again = deeplab_search("run", tmp_path / "tiny.toml", "--set", name, "--directory", study.parent, cwd=tmp_path)
+    runs = list((study_copy / "tensorboard").glob("[0b]*"))
+    for run in runs:
+        earlier = hparams_summary.hparams_pb({"epochs": 3}, trial_id=run.name, start_time_secs=1.0)
+        write_events(run, "hparams", [event_pb2.Event(wall_time=1.0, summary=earlier)])
+    shutil.copytree(study_copy, tmp_path / "other" / "tiny")
+    assert len(read_table(tmp_path).rows) == len(runs)
+    for directory in ("results", "other"):
+        again = deeplab_search("run", "tiny.toml", "--directory", directory, cwd=tmp_path)
         assert again.status == 0, again.all
-    assert len(read_table(folder).rows) == 2 * configurations
+    assert len(read_table(tmp_path).rows) == 2 * len(runs)
 
 
 def fetch(url: str, **query: str) -> str:

@@ -19,7 +19,15 @@ from deeplab import Architecture, cost
 from recipe import Recipe
 from search.oracle.identity import architecture_id
 from space import Space
-from tests.integration.program import PROGRAM, Table, deeplab_search, environment, listing, write_study
+from tests.integration.program import (
+    PROGRAM,
+    Table,
+    deeplab_search,
+    deeplab_search_here,
+    environment,
+    listing,
+    write_study,
+)
 
 COMMANDS = (
     *("run", "plan", "status", "report", "compare", "board", "export", "predict", "summary", "doctor"),
@@ -32,7 +40,7 @@ def test_help_lists_the_commands_and_each_has_help_of_its_own(tmp_path: Path) ->
     assert listed.status == 0
     for command in COMMANDS:
         assert command.split()[0] in listed.out
-        own = deeplab_search(*command.split(), "--help", cwd=tmp_path)
+        own = deeplab_search_here(*command.split(), "--help", cwd=tmp_path)
         assert own.status == 0, own.all
         assert "Usage: deeplab-search" in own.out
     for command in ("train", "evaluate"):

@@ -16,7 +16,7 @@ from PIL import Image
 from datasets.colors import class_colors
 from search.results.trained_network import load_model, trained_trial
 from search.study.folder import Study
-from tests.integration.program import Result, deeplab_search, listing
+from tests.integration.program import Result, deeplab_search, deeplab_search_here, listing
 
 # Runs with -I: nothing of the environment, the current folder or this project's is importable.
 WITHOUT_THIS_PROJECT = textwrap.dedent(
@@ -107,7 +107,7 @@ def test_export_again_replaces_and_another_trial_goes_elsewhere(
     ],
 )
 def test_export_refuses(study: Path, tmp_path: Path, arguments: list[str], said: str) -> None:
-    refused = deeplab_search("export", study, *arguments, "--to", tmp_path / "new", cwd=tmp_path)
+    refused = deeplab_search_here("export", study, *arguments, "--to", tmp_path / "new", cwd=tmp_path)
     assert refused.status == 2, refused.all
     assert said in refused.err
     assert "Traceback" not in refused.err
@@ -116,7 +116,7 @@ def test_export_refuses(study: Path, tmp_path: Path, arguments: list[str], said:
 
 def test_export_of_a_trial_whose_checkpoint_is_gone(study: Path, tmp_path: Path) -> None:
     worst = str(pd.read_csv(study / "trials.csv").set_index("trial_id")["score"].idxmin())
-    refused = deeplab_search("export", study, "--trial", worst, "--to", tmp_path / "new", cwd=tmp_path)
+    refused = deeplab_search_here("export", study, "--trial", worst, "--to", tmp_path / "new", cwd=tmp_path)
     assert refused.status == 2, refused.all
     assert "keeps no checkpoint" in refused.err
 
@@ -132,7 +132,7 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
-def test_masks_are_equal_from_the_study_and_from_both_exports(
+def test_masks_are_palette_files_equal_from_the_study_and_from_both_exports(
     exported: tuple[Path, Result], study: Path, photos: Path, tmp_path: Path
 ) -> None:
     masks = {}
@@ -145,17 +145,12 @@ def test_masks_are_equal_from_the_study_and_from_both_exports(
     for other in ("k", "t"):
         for file, mask in masks["s"].items():
             np.testing.assert_array_equal(masks[other][file], mask)
+    assert_mask_of_its_images_own_size(tmp_path / "masks k")
 
 
-def test_masks_are_palette_files_of_class_ids_at_the_images_own_size(
-    exported: tuple[Path, Result], photos: Path, tmp_path: Path
-) -> None:
-    done = deeplab_search("predict", exported[0] / "model.keras", photos / "wide.jpg", "--to", "out", cwd=tmp_path)
-    assert done.status == 0, done.all
-    with (
-        Image.open(tmp_path / "out" / "wide.png") as mask,
-        Image.open(tmp_path / "out" / "wide_overlay.png") as overlay,
-    ):
+def assert_mask_of_its_images_own_size(folder: Path) -> None:
+    """A palette file of class ids, and an overlay in colour."""
+    with Image.open(folder / "wide.png") as mask, Image.open(folder / "wide_overlay.png") as overlay:
         assert mask.mode == "P"
         assert mask.size == overlay.size == (131, 50)
         assert overlay.mode == "RGB"
@@ -184,7 +179,7 @@ def test_predict_refuses(
     (tmp_path / "half.png").write_bytes(square[: len(square) // 2])
     (tmp_path / "tiny.txt").write_text("no image")
     before = listing(tmp_path)
-    refused = deeplab_search("predict", exported[0] / "model.keras", *images, "--to", "out", cwd=tmp_path)
+    refused = deeplab_search_here("predict", exported[0] / "model.keras", *images, "--to", "out", cwd=tmp_path)
     assert refused.status == 2, refused.all
     assert said in refused.err
     assert "Traceback" not in refused.err
@@ -193,7 +188,7 @@ def test_predict_refuses(
 
 def test_predict_never_writes_over_the_images(exported: tuple[Path, Result], photos: Path, tmp_path: Path) -> None:
     before = listing(photos)
-    refused = deeplab_search("predict", exported[0] / "model.keras", photos, "--to", photos, cwd=tmp_path)
+    refused = deeplab_search_here("predict", exported[0] / "model.keras", photos, "--to", photos, cwd=tmp_path)
     assert refused.status == 2, refused.all
     assert "grey.png is one of the images and would be overwritten. Choose another --to." in refused.err
     assert listing(photos) == before
@@ -202,7 +197,7 @@ def test_predict_never_writes_over_the_images(exported: tuple[Path, Result], pho
 def test_predict_refuses_what_is_no_model(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.keras").write_text("no model")
     for model in ("broken.keras", "my photos"):
-        refused = deeplab_search("predict", model, "my photos", "--to", "out", cwd=tmp_path)
+        refused = deeplab_search_here("predict", model, "my photos", "--to", "out", cwd=tmp_path)
         assert refused.status == 2, refused.all
         assert model in refused.err
         assert "Traceback" not in refused.err

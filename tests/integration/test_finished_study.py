@@ -10,7 +10,7 @@ from pandas.api import types
 from deeplab import Architecture
 from deeplab.metrics import scores
 from search.trial.validation import read_best_epoch
-from tests.integration.program import Result, Table, deeplab_search, listing, running, write_study
+from tests.integration.program import Result, Table, deeplab_search_here, listing, running, write_study
 
 CLASSES = ("ground", "crop", "roof", "road", "tree", "vehicle")
 # (trial, parent, bracket, rung, first epoch, last epoch): what Hyperband prescribes at 3 epochs and factor 3.
@@ -156,6 +156,7 @@ def test_study_toml_is_frozen_with_everything_resolved(study: Path, tiny: Table)
         "iterations": 1,
         "min_epochs": 1,
         "sampler": "random",
+        "mode": "synchronous",
         "baseline": True,
     }
     assert frozen["space"] == tiny["space"]
@@ -200,23 +201,9 @@ def test_best_toml_is_an_architecture(study: Path, trials: pd.DataFrame) -> None
 def test_best_toml_is_the_space_of_a_new_study(study: Path, trials: pd.DataFrame, tiny: Table, tmp_path: Path) -> None:
     best = tomllib.loads((study / "best.toml").read_text())
     table = {"study": {"name": "next"}, "data": tiny["data"], "hyperband": {"max_epochs": 1}, "space": best["space"]}
-    planned = deeplab_search("plan", write_study(tmp_path / "next.toml", table), "--no-probe", cwd=tmp_path)
+    planned = deeplab_search_here("plan", write_study(tmp_path / "next.toml", table), "--no-probe", cwd=tmp_path)
     assert planned.status == 0, planned.all
     assert f"{trials.sort_values('score')['parameters'].iloc[-1] / 1e6:.2f} M" in planned.out
-
-
-def test_the_same_command_again_trains_nothing(study_copy: Path) -> None:
-    folder = study_copy.parents[1]
-    kept = ("*.csv", "trial_*/**/*", "best.toml", "study.toml", "tensorboard/**/*")
-    before = {path: path.read_bytes() for pattern in kept for path in study_copy.glob(pattern) if path.is_file()}
-    again = deeplab_search("run", "tiny.toml", "--workers", "1", cwd=folder)
-    assert again.status == 0, again.all
-    assert "starts" not in again.out
-    assert "against the baseline's" in again.out
-    assert {path: path.read_bytes() for path in before} == before
-    assert {path.name for path in study_copy.glob("trial_*")} == {
-        path.parent.name for path in before if path.name == "trial.json"
-    }
 
 
 def test_what_a_kill_left_unwritten_is_written_by_the_next_run(study_copy: Path) -> None:
@@ -225,7 +212,7 @@ def test_what_a_kill_left_unwritten_is_written_by_the_next_run(study_copy: Path)
     best.unlink()
     (row,) = (study_copy / "tensorboard" / "baseline").glob("*.hparams")
     row.unlink()
-    again = deeplab_search("run", "tiny.toml", cwd=study_copy.parents[1])
+    again = deeplab_search_here("run", "tiny.toml", cwd=study_copy.parents[1])
     assert again.status == 0, again.all
     assert best.read_bytes() == before
     assert row.exists()
@@ -234,7 +221,7 @@ def test_what_a_kill_left_unwritten_is_written_by_the_next_run(study_copy: Path)
 def test_fresh_moves_the_old_study_aside_and_deletes_nothing(study_copy: Path) -> None:
     folder = study_copy.parents[1]
     old = listing(study_copy)
-    refused = deeplab_search("run", "tiny.toml", "--fresh", "--set", "space.encoder=Unknown", cwd=folder)
+    refused = deeplab_search_here("run", "tiny.toml", "--fresh", "--set", "space.encoder=Unknown", cwd=folder)
     assert refused.status == 2, refused.all
     assert listing(study_copy) == old
     with running("run", "tiny.toml", "--fresh", cwd=folder) as fresh:

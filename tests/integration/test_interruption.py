@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from tests.faults.trials import OF_THE_EPOCH, assert_same_results, trials_of
 from tests.integration.program import (
     PATIENCE,
     PROGRAM,
@@ -33,9 +34,6 @@ from tests.integration.program import (
 pytestmark = pytest.mark.timeout(600)
 
 PROMOTED = "0000-1"
-# What differs between two runs of one search. Everything else must not.
-OF_THE_RUN = ["attempts", "started", "finished", "train_seconds", "total_seconds", "worker"]
-OF_THE_EPOCH = ["seconds", "images_per_second", "peak_memory_mb"]
 
 
 @dataclass
@@ -49,14 +47,6 @@ class Disturbed:
     interruption: str
     last: Result
     decoded: list[str]
-
-
-def trials_of(study: Path) -> pd.DataFrame:
-    return pd.read_csv(study / "trials.csv").set_index("trial_id").sort_index()
-
-
-def epochs_of(study: Path) -> pd.DataFrame:
-    return pd.read_csv(study / "epochs.csv").set_index(["trial_id", "epoch"]).sort_index()
 
 
 def lines(path: Path) -> list[str]:
@@ -128,14 +118,8 @@ def test_no_row_is_doubled_or_missing(disturbed: Disturbed, study: Path) -> None
 
 
 def test_trials_are_those_of_an_undisturbed_run(disturbed: Disturbed, study: Path) -> None:
-    found, expected = (trials_of(folder).drop(columns=OF_THE_RUN) for folder in (disturbed.study, study))
-    # To the last digit, however often they were killed, and with two workers as with four.
-    pd.testing.assert_frame_equal(found, expected, check_exact=True)
-
-
-def test_epochs_are_those_of_an_undisturbed_run(disturbed: Disturbed, study: Path) -> None:
-    found, expected = (epochs_of(folder).drop(columns=OF_THE_EPOCH) for folder in (disturbed.study, study))
-    pd.testing.assert_frame_equal(found, expected, check_exact=True)
+    """With epochs and weights, to the last digit, however often they were killed, and by any number of workers."""
+    assert_same_results(disturbed.study, study)
 
 
 def curves_of(study: Path, run: str) -> dict[str, list[tuple[int, bytes]]]:

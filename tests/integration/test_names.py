@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.program import Table, deeplab_search, listing, running, write_study
+from tests.integration.program import Table, deeplab_search, deeplab_search_here, listing, running, write_study
 
 
 def test_a_tilde_is_the_home_where_no_shell_has_replaced_it(tmp_path: Path, tiny: Table) -> None:
@@ -20,7 +20,7 @@ def test_a_tilde_is_the_home_where_no_shell_has_replaced_it(tmp_path: Path, tiny
     assert refused.status == 2, refused.all
     assert f"{home}/results/tiny holds something other than a study (thesis.txt)" in refused.err
     for command in ("status", "doctor", "report", "export", "board"):
-        refused = deeplab_search(command, "~/results/tiny", cwd=here, HOME=str(home))
+        refused = deeplab_search_here(command, "~/results/tiny", cwd=here, HOME=str(home))
         assert f"{home}/results/tiny holds no study" in refused.err, refused.all
     assert not listing(here)
 
@@ -51,7 +51,7 @@ def test_a_file_whose_name_is_no_text_can_be_named(
     assert r"image \udcff.png does not exist" in refused.err, refused.all
 
 
-@pytest.mark.parametrize("locale", [{}, ASCII], ids=["utf-8", "ascii"])
+@pytest.mark.parametrize("locale", [pytest.param({}, marks=pytest.mark.long), ASCII], ids=["utf-8", "ascii"])
 def test_a_search_on_names_of_any_kind(
     tmp_path: Path, odd_data: Path, folder_study: Path, locale: dict[str, str]
 ) -> None:

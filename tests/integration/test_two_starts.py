@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import signal
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,8 @@ pytestmark = pytest.mark.timeout(600)
 def large_data(tmp_path: Path) -> Path:
     """Images and masks that take seconds to read."""
     data = tmp_path / "large"
-    for split, count in (("train", 12), ("val", 4)):
-        for kind, shape in (("images", (3000, 3000, 3)), ("masks", (3000, 3000))):
+    for split, count in (("train", 4), ("val", 2)):
+        for kind, shape in (("images", (6000, 6000, 3)), ("masks", (6000, 6000))):
             (data / split / kind).mkdir(parents=True)
             for number in range(count):
                 pixels = np.zeros(shape, np.uint8)
@@ -38,13 +40,20 @@ def study_on(data: Path, table: Table, **hyperband: Any) -> Path:
     return write_study(data.with_suffix(".toml"), table, data=section, hyperband=hyperband)
 
 
-def is_reading(search: Running, data: Path) -> bool:
-    """Whether a run is decoding one of its images at this moment."""
-    files = Path(f"/proc/{search.process.pid}/fd")
-    try:
-        return any(str(path.readlink()).startswith(str(data)) for path in files.iterdir())
-    except FileNotFoundError:  # a file was closed meanwhile
-        return False
+def image_in_hand(search: Running) -> Path | None:
+    """The image that a run has open at this moment."""
+    for file in Path(f"/proc/{search.process.pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            if (path := file.readlink()).parent.name == "images":
+                return path
+    return None
+
+
+def is_decoding(search: Running) -> bool:
+    """Whether a run reads whole images, which takes time; for the fingerprint it only looks at each."""
+    path = image_in_hand(search)
+    time.sleep(0.1)
+    return path is not None and image_in_hand(search) == path
 
 
 def result_of(search: Running) -> Result:
@@ -57,7 +66,7 @@ def test_what_another_run_started_meanwhile_is_not_overwritten(tmp_path: Path, l
     fast = write_study(tmp_path / "tiny.toml", tiny)
     with running("run", slow, cwd=tmp_path) as first:
         # It has found no study of this name, and is held up while it reads its data.
-        wait_until(lambda: is_reading(first, large_data), every=0.001)
+        wait_until(lambda: is_decoding(first), every=0.001)
         os.kill(first.process.pid, signal.SIGSTOP)
         assert not study.exists()
         with running("run", fast, cwd=tmp_path) as second:

@@ -83,7 +83,10 @@ def test_bad_input_is_refused(image_size: tuple[int, int], classes: int, message
     "fields",
     [
         {"encoder": "MobileNetV2", "output_stride": 8, "aspp_separable": True, "decoder_separable": True},
-        {"encoder": "EfficientNetB0", "output_stride": 16, "aspp_filters": 64, "normalization": "group"},
+        pytest.param(
+            {"encoder": "EfficientNetB0", "output_stride": 16, "aspp_filters": 64, "normalization": "group"},
+            marks=pytest.mark.grid,
+        ),
     ],
     ids=lambda fields: fields["encoder"],
 )

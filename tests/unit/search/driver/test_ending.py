@@ -66,11 +66,24 @@ def test_its_failure_is_said_and_no_more(
     assert reason in said.getvalue()
 
 
-def test_a_command_that_is_not_there_is_said_at_the_start(make_config: Callable[..., StudyConfig]) -> None:
+def test_a_command_that_is_not_there_is_said_at_the_start(
+    make_config: Callable[..., StudyConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert command_note(make_config()) == []
     assert command_note(make_config(study={"on_end": python("pass")})) == []
+    monkeypatch.setenv("HOME", str(Path(sys.executable).parent))
+    assert command_note(make_config(study={"on_end": f"~/{Path(sys.executable).name}"})) == []
     (note,) = command_note(make_config(study={"on_end": "no-such-command-here now"}))
     assert "no-such-command-here" in note
+
+
+def test_a_tilde_is_the_home_in_the_command_and_its_arguments(
+    make_study: MakeStudy, console: SearchConsole, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "tool").symlink_to("/bin/mkdir")
+    run_command("~/tool -p ~/made", make_study(), console, "finished")
+    assert (tmp_path / "made").is_dir()
 
 
 def test_a_report_that_fails_does_not_break_the_search(

@@ -19,7 +19,12 @@ from search.oracle.latency import LatencyMeter
 from tests.unit.search.conftest import MakeStudy
 
 SMALL = Architecture(
-    encoder="MobileNetV2", output_stride=8, aspp_tap="block_5_add", aspp_rates=(), aspp_filters=4, decoder_depth=0
+    encoder="MobileNetV2",
+    output_stride=8,
+    aspp_tap="block_3_project_BN",
+    aspp_rates=(),
+    aspp_filters=4,
+    decoder_depth=0,
 )
 
 

@@ -12,10 +12,13 @@ import pytest
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
+from tensorboard.compat.proto import event_pb2
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
+from tensorboard.plugins.hparams import summary_v2 as hparams_summary
 from tensorboard.util import tensor_util
 
-from search.results.hparams import write_hparams, write_hparams_layout
+from search.results.hparams import has_named_rows, write_hparams, write_hparams_layout
+from search.system.event_files import write_events
 from search.trial.events import TrialEvents
 from search.trial.validation import BestEpoch, Validation
 
@@ -122,6 +125,15 @@ def test_a_row_of_the_hparams_table(tmp_path: Path) -> None:
     found = {name: getattr(value, str(value.WhichOneof("kind"))) for name, value in start.hparams.items()}
     assert found == {"encoder": "ResNet50", "aspp_filters": 64.0, "aspp_pooling": True, "rung": 2.0}
     assert scalars(tmp_path)["best/val_mean_iou"] == near([(5, 0.6)]), "the last row replaces the one before"
+
+
+def test_rows_with_names_of_their_own_are_of_an_earlier_version(tmp_path: Path) -> None:
+    assert not has_named_rows(tmp_path)
+    write_hparams(tmp_path / "0000", {"rung": 0}, {}, 1, 1.0)
+    assert not has_named_rows(tmp_path)
+    earlier = hparams_summary.hparams_pb({"rung": 0}, trial_id="0000", start_time_secs=1.0)
+    write_events(tmp_path / "0000", "hparams", [event_pb2.Event(wall_time=1.0, summary=earlier)])
+    assert has_named_rows(tmp_path)
 
 
 def test_columns_of_the_hparams_table(tmp_path: Path) -> None:

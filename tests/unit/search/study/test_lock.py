@@ -60,7 +60,7 @@ def sign_elsewhere(study: Study, **changes: object) -> None:
     write_json(study.driver_file, driver | changes)
 
 
-@pytest.mark.parametrize("process", [os.getpid(), 1])
+@pytest.mark.parametrize("process", [os.getpid(), 1], ids=["this", "the first"])
 def test_a_process_number_that_belongs_to_something_else_is_not_a_driver(make_study: MakeStudy, process: int) -> None:
     study, host = make_study(), socket.gethostname()
     write_json(study.driver_file, {"process": process, "host": host, "started": signed(-3700)})
@@ -74,7 +74,7 @@ def test_a_driver_on_another_machine_runs_while_it_gives_signs(make_study: MakeS
     assert is_driven(study)
     sign_elsewhere(study, last_sign=signed(-1800))
     assert not is_driven(study)
-    assert lost_driver(study) == "its driver (process 1 on elsewhere) gave its last sign 30 min 00 s ago"
+    assert lost_driver(study).startswith("its driver (process 1 on elsewhere) gave its last sign 30 min ")
     sign_elsewhere(study, last_sign=None)  # as version 0.1 does
     assert not is_driven(study)
     assert "2 h 00 min ago" in lost_driver(study)
@@ -186,6 +186,8 @@ sys.stdin.readline()
 for _ in range(20):
     try:
         with lock_study(study, anew=True):
+            if study.exists:
+                continue  # another one came between the old folder and the new: `run` compares with what it started
             study.config_file.write_text(sys.argv[2])
             time.sleep(0.01)
             assert study.config_file.read_text() == sys.argv[2]

@@ -11,7 +11,12 @@ from recipe import Recipe
 tf = pytest.importorskip("tensorflow")
 
 TINY = Architecture(
-    encoder="MobileNetV2", output_stride=8, aspp_tap="block_5_add", aspp_rates=(2,), aspp_filters=8, decoder_depth=0
+    encoder="MobileNetV2",
+    output_stride=8,
+    aspp_tap="block_3_project_BN",
+    aspp_rates=(2,),
+    aspp_filters=8,
+    decoder_depth=0,
 )
 
 
