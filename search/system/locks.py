@@ -58,20 +58,24 @@ def is_held(path: Path) -> bool | None:
 
 def _take(path: Path) -> int:
     deadline = time.monotonic() + PATIENCE
-    while (descriptor := _attempt(path)) is None:
+    while True:
+        failure: Exception = LockHeldError()
+        try:
+            descriptor = _attempt(path)
+        except (FileNotFoundError, FileExistsError) as error:
+            # Another process may be moving the folder away; where it cannot be created, this goes on.
+            descriptor, failure = None, error
+        if descriptor is not None:
+            return descriptor
         if time.monotonic() > deadline:
-            raise LockHeldError
+            raise failure
         time.sleep(0.02)
-    return descriptor
 
 
 def _attempt(path: Path) -> int | None:
-    """The descriptor that holds the lock, or None where another one does, or is moving the folder away."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    except (FileNotFoundError, FileExistsError):
-        return None
+    """The descriptor that holds the lock, or None where another one does."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # The file may have been moved away before it was locked: that lock says nothing about this path.

@@ -228,9 +228,9 @@ def test_failures_alike_in_a_row_stop_a_continued_search_and_are_tried_again(tmp
     weights, gone = tmp_path / "encoder.weights.h5", tmp_path / "gone"
     keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(64, 64, 3)).save_weights(weights)
     changes: Table = {
-        "hyperband": {"max_epochs": 1, "iterations": 6, "baseline": False},
+        "hyperband": {"max_epochs": 1, "iterations": 5, "baseline": False},
         "space": {"encoder_weights": str(weights)},
-        "limits": {"abort_after_failures": 3},
+        "limits": {"abort_after_failures": 2},
     }
     command = ("run", write_study(tmp_path / "tiny.toml", tiny, **changes), "--workers", "1")
     study = tmp_path / "results" / "tiny"
@@ -242,14 +242,14 @@ def test_failures_alike_in_a_row_stop_a_continued_search_and_are_tried_again(tmp
         search.until(lambda: "starts" in search.output or "continues" in search.output)
         weights.rename(gone)
         assert search.wait() == 1, search.output
-    assert "the last 3 trials failed, all with the same reason: EncoderWeightsError" in search.output
-    assert list(trials_of(study)["status"]).count("failed") == 3
+    assert "the last 2 trials failed, all with the same reason: EncoderWeightsError" in search.output
+    assert list(trials_of(study)["status"]).count("failed") == 2
 
     gone.rename(weights)
     again = deeplab_search(*command, cwd=tmp_path)
     assert again.status == 0, again.all
-    assert "the last 3 trials had failed alike; 3 are tried again" in again.out
-    assert list(trials_of(study)["status"]) == ["completed"] * 6
+    assert "the last 2 trials had failed alike; 2 are tried again" in again.out
+    assert list(trials_of(study)["status"]) == ["completed"] * 5
 
     undisturbed = deeplab_search(*command, "--directory", "undisturbed", cwd=tmp_path)
     assert undisturbed.status == 0, undisturbed.all
