@@ -60,6 +60,7 @@ def _read(path: Path) -> Architecture:
     table = document.get("architecture", document)
     if not isinstance(table, dict) or not table.keys() & Architecture.model_fields.keys():
         raise UserError(f"{path} has no [architecture] table; expected a file such as a study's best.toml.")
+    load_tensorflow()  # quietly, before a tap is looked up among the layers of its encoder
     try:
         return Architecture(**table)
     except ValidationError as error:

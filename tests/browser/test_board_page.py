@@ -94,7 +94,7 @@ def test_the_hparams_table_has_a_row_a_configuration_with_the_right_values(seen:
         assert shown["config_id"] == trial["config_id"]
         for title, column in columns.items():
             if pd.isna(trial[column]):
-                assert shown[title] == "", (trial_id, title)
+                assert shown.get(title, "") == "", (trial_id, title)
             else:
                 # TensorBoard shows five digits.
                 assert float(shown[title]) == pytest.approx(trial[column], rel=1e-3), (trial_id, title)
