@@ -76,11 +76,13 @@ def test_the_hparams_table_has_a_row_a_configuration_with_the_right_values(seen:
     open_tab(seen.page, "hparams")
     grid = seen.page.locator("vaadin-grid")
     expect(grid).to_be_visible()
-    for name in ("config_id", "bracket", "rung", "iteration", "epochs", "parameters", "macs", "learning_rate"):
+    chosen = ["config_id", "bracket", "rung", "iteration", "epochs", "parameters", "macs"]
+    chosen += ["aspp_filters", "aspp_rate", "learning_rate"]
+    for name in chosen:
         box = seen.page.locator("paper-checkbox").filter(has_text=re.compile(rf"^\s*{name}\s*$")).first
         if box.get_attribute("aria-checked") != "true":
             box.click()
-    wait_until(lambda: {"macs", "rung"} <= set(table_of(seen.page)["head"]), lambda: str(table_of(seen.page)))
+    wait_until(lambda: set(chosen) <= set(table_of(seen.page)["head"]), lambda: str(table_of(seen.page)))
     table = table_of(seen.page)
     last = trials.sort_values("last_epoch").groupby("config_id").tail(1)
     rows = {row[0]: dict(zip(table["head"], row, strict=False)) for row in table["body"]}
@@ -94,7 +96,7 @@ def test_the_hparams_table_has_a_row_a_configuration_with_the_right_values(seen:
         assert shown["config_id"] == trial["config_id"]
         for title, column in columns.items():
             if pd.isna(trial[column]):
-                assert shown.get(title, "") == "", (trial_id, title)
+                assert shown[title] == "", (trial_id, title)
             else:
                 # TensorBoard shows five digits.
                 assert float(shown[title]) == pytest.approx(trial[column], rel=1e-3), (trial_id, title)
