@@ -40,7 +40,7 @@ FAMILIES = (
 COMPUTED = ("ResNet50", "MobileNetV2", "EfficientNetB0", "ConvNeXtTiny", "Xception")
 
 
-def tested(default: Sequence[str]) -> Any:
+def marked_outside(default: Sequence[str]) -> Any:
     """All encoders, with those outside the default run marked."""
     marked = [pytest.param(name, marks=[] if name in default else pytest.mark.grid) for name in ENCODERS]
     return pytest.mark.parametrize("encoder", marked)
@@ -105,7 +105,7 @@ def assert_close(actual: Any, expected: Any) -> None:
     np.testing.assert_allclose(np.asarray(actual) / scale, np.asarray(expected) / scale, atol=1e-5)
 
 
-@tested(FAMILIES)
+@marked_outside(FAMILIES)
 def test_the_table_matches_the_network(encoder: str) -> None:
     entry = encoder_entry(encoder)
     profile = encoder_profile(encoder, 32)
@@ -141,7 +141,7 @@ def pixels(side: int) -> np.ndarray:
     return np.random.default_rng(2).uniform(0, 255, (1, side, side, 3)).astype("float32")
 
 
-@tested(COMPUTED)
+@marked_outside(COMPUTED)
 def test_on_pixels_it_is_the_application_on_its_own_preprocessing(encoder: str) -> None:
     """From RGB 0-255 to the last layer, at output stride 32."""
     entry, ours = encoder_entry(encoder), network(encoder)
