@@ -225,7 +225,8 @@ def main() -> None:
     # Messages are printed as they are: paths may contain brackets, and terminals wrap lines themselves.
     errors = Console(stderr=True, file=enduring(sys.stderr), highlight=False, soft_wrap=True, markup=False, emoji=False)
     try:
-        app()
+        # Named, because `python -m` would have the help say so.
+        app(prog_name="deeplab-search")
     except UserError as error:
         errors.print(f"deeplab-search: {error}")
         sys.exit(2)

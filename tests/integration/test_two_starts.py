@@ -40,20 +40,20 @@ def study_on(data: Path, table: Table, **hyperband: Any) -> Path:
     return write_study(data.with_suffix(".toml"), table, data=section, hyperband=hyperband)
 
 
-def image_in_hand(search: Running) -> Path | None:
-    """The image that a run has open at this moment."""
+def images_in_hand(search: Running) -> set[Path]:
+    """The images that a run has open at this moment."""
+    found = set()
     for file in Path(f"/proc/{search.process.pid}/fd").iterdir():
         with suppress(FileNotFoundError):  # closed meanwhile
-            if (path := file.readlink()).parent.name == "images":
-                return path
-    return None
+            found.add(file.readlink())
+    return {path for path in found if path.parent.name == "images"}
 
 
 def is_decoding(search: Running) -> bool:
     """Whether a run reads whole images, which takes time; for the fingerprint it only looks at each."""
-    path = image_in_hand(search)
+    before = images_in_hand(search)
     time.sleep(0.1)
-    return path is not None and image_in_hand(search) == path
+    return bool(before & images_in_hand(search))
 
 
 def result_of(search: Running) -> Result:
