@@ -55,9 +55,8 @@ class HyperModel(keras_tuner.HyperModel):
 
     def fit(self, hp: keras_tuner.HyperParameters, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
         batch = self._settings["recipe"]["batch_size"]
-        make = {"image_size": self._space.image_size, "batch_size": batch}
-        train = Pipeline(self._data, "train", training=True, **make).epoch(1).cache()
-        val = Pipeline(self._data, "val", training=False, **make).epoch(1).cache()
+        train = Pipeline(self._data, "train", training=True, batch_size=batch).epoch(1).cache()
+        val = Pipeline(self._data, "val", training=False, batch_size=batch).epoch(1).cache()
         return model.fit(train, validation_data=val, **kwargs)
 
 

@@ -60,7 +60,7 @@ def measure(folder: Path, size: tuple[int, int], *, smoke: bool) -> Iterator[dic
 def pipeline(data: Dataset, augment: str) -> Pipeline:
     """The pipeline of training batches."""
     batch = min(BATCH, data.length("train"))
-    return Pipeline(data, "train", image_size=data.image_size, batch_size=batch, training=True, augment=augment)
+    return Pipeline(data, "train", batch_size=batch, training=True, augment=augment)
 
 
 def network_rate(size: tuple[int, int], *, smoke: bool) -> float:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datasets.check import Inspection, inspect_dataset
 from datasets.dataset import DataError, Dataset, Sample
 from datasets.formats import FORMATS, load_format, open_dataset
-from datasets.formats.format import DataSettings, Format, FormatOptions
-from datasets.images import read_image, resize_image, resize_mask
-from datasets.occurrence import occurs
+from datasets.formats.format import DataSettings, Format, FormatOptions, SplitSettings
+from datasets.framing import Framing, Resize
+from datasets.images import ImageReading, Orientation, read_image
+from datasets.occurrence import class_pixels, occurs
+from datasets.resizing import resize_image, resize_mask
 from datasets.statistics import ClassStatistics, DataStatistics, Problem, SplitStatistics
 
 __all__ = [
@@ -19,10 +21,16 @@ __all__ = [
     "Dataset",
     "Format",
     "FormatOptions",
+    "Framing",
+    "ImageReading",
     "Inspection",
+    "Orientation",
     "Problem",
+    "Resize",
     "Sample",
+    "SplitSettings",
     "SplitStatistics",
+    "class_pixels",
     "inspect_dataset",
     "load_format",
     "occurs",

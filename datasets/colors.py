@@ -16,6 +16,7 @@ _PALETTE = (
     (0, 83, 138), (255, 104, 0), (83, 55, 122), (193, 0, 32), (206, 162, 98), (129, 230, 217),
 )  # fmt: skip
 _IGNORED = (255, 255, 255)
+_ROWS = 256
 
 
 @cache
@@ -46,9 +47,20 @@ def overlay(
     image: UInt8Array, mask: UInt8Array, *, ignore_index: int = DEFAULT_IGNORE_INDEX, opacity: float = 0.5
 ) -> UInt8Array:
     """`image` [H, W, 3] tinted with the colours of `mask` [H, W]; class 0 and ignored pixels are left unchanged."""
-    blended = image + (colorize(mask, ignore_index) - image.astype(np.float32)) * opacity
-    shown = (mask != 0) & (mask != ignore_index)
-    return np.where(shown[..., None], blended.round().astype(np.uint8), image)
+    result = np.empty_like(image)
+    # Some rows at a time: as fractions, a large image needs many times the memory.
+    for start in range(0, len(image), _ROWS):
+        rows = slice(start, start + _ROWS)
+        colors = colorize(mask[rows], ignore_index)
+        blended = image[rows] + (colors - image[rows].astype(np.float32)) * opacity
+        shown = (mask[rows] != 0) & (mask[rows] != ignore_index)
+        result[rows] = np.where(shown[..., None], blended.round().astype(np.uint8), image[rows])
+    return result
+
+
+def as_rgb(image: UInt8Array) -> UInt8Array:
+    """An image `[H, W, channels]` as people can look at it, `[H, W, 3]`: its first three channels, or grey."""
+    return image[..., :3] if image.shape[-1] >= 3 else np.repeat(image[..., :1], 3, axis=-1)
 
 
 def _spread_bits(bits: int) -> int:

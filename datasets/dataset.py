@@ -10,6 +10,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from datasets.framing import Framing
 from datasets.statistics import Problem
 
 SPLITS = ("train", "val", "test")
@@ -31,7 +32,8 @@ class DataError(ValueError):
 class Sample(NamedTuple):
     """One image with its mask, at its stored size.
 
-    `image` is RGB uint8 [H, W, 3]; `mask` is uint8 [H, W] with class ids 0..C-1 and the dataset's `ignore_index`.
+    `image` is uint8 [H, W, channels], RGB for 3 channels; `mask` is uint8 [H, W] with class ids 0..C-1 and the
+    dataset's `ignore_index`.
     """
 
     image: UInt8Array
@@ -43,20 +45,35 @@ class Dataset(ABC):
     """Images and masks in splits.
 
     `class_names` are in id order; for binary data they are the background's and the object's. `classes` is the number
-    of outputs a network needs: 1 for binary data, otherwise `len(class_names)`. `image_size` (height, width) is the
-    size to which images will be resized for training; `read` returns them at their own size. `is_generated` says that
-    the images are drawn, so that there is nothing to check in them.
+    of outputs a network needs: 1 for binary data, otherwise `len(class_names)`. `framing` says how images will be
+    brought to the network's input; `read` returns them at their own size. `mirror` are pairs of class ids that change
+    places when an image is mirrored. `is_generated` says that the images are drawn, so that there is nothing to check
+    in them.
     """
 
     is_generated: ClassVar[bool] = False
 
     def __init__(
-        self, *, image_size: tuple[int, int], class_names: tuple[str, ...], classes: int, ignore_index: int
+        self,
+        *,
+        framing: Framing,
+        class_names: tuple[str, ...],
+        classes: int,
+        ignore_index: int,
+        channels: int = 3,
+        mirror: tuple[tuple[int, int], ...] = (),
     ) -> None:
-        self.image_size = image_size
+        self.framing = framing
         self.class_names = class_names
         self.classes = classes
         self.ignore_index = ignore_index
+        self.channels = channels
+        self.mirror = mirror
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(height, width) of the network's input."""
+        return self.framing.image_size
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -76,6 +93,11 @@ class Dataset(ABC):
             IndexError: `split` has no image at `index`.
         """
 
+    def read_framed(self, split: str, index: int) -> Sample:
+        """The image and mask at `index` of `split` in the dataset's framing. Raises what `read` does."""
+        image, mask, name = self.read(split, index)
+        return Sample(self.framing.image(image), self.framing.mask(mask, self.ignore_index), name)
+
     @abstractmethod
     def fingerprint(self) -> str:
         """A short hash that changes when the data change."""
@@ -85,13 +107,13 @@ class Dataset(ABC):
         return []
 
 
-def check_image_size(image_size: object) -> tuple[int, int]:
-    """`image_size` as (height, width).
+def check_image_size(image_size: object, key: str = "image_size") -> tuple[int, int]:
+    """`image_size` as (height, width); `key` names it in the message.
 
     Raises:
         DataError: it is not two positive whole numbers.
     """
     sides = tuple(image_size) if isinstance(image_size, (tuple, list)) else ()
     if len(sides) != 2 or not all(isinstance(side, int) and not isinstance(side, bool) and side > 0 for side in sides):
-        raise DataError(f"image_size must be [height, width], two positive whole numbers; got {image_size!r}.")
+        raise DataError(f"{key} must be [height, width], two positive whole numbers; got {image_size!r}.")
     return sides

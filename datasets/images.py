@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -12,6 +14,29 @@ from datasets.dataset import DataError, UInt8Array
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 MASK_SUFFIXES = (".png",)  # JPEG would change class ids
+
+# Pillow's own limit is just below 10,000 x 10,000 pixels, as maps and slides have them; one set by the user stays.
+if Image.MAX_IMAGE_PIXELS == 2**30 // 12:
+    Image.MAX_IMAGE_PIXELS = 2**28
+
+Orientation = Literal["turned", "raw"]
+
+
+@dataclass(frozen=True)
+class ImageReading:
+    """How image files become arrays.
+
+    Attributes:
+        channels: of the arrays, 1 to 16.
+        value_range: the values that become 0 and 255, for images of more than 8 bits; None refuses them.
+        orientation: whether masks belong to images that are "turned" as their EXIF orientation says, or to their "raw"
+            pixels; None where the sizes must tell.
+    """
+
+    channels: int = 3
+    value_range: tuple[float, float] | None = None
+    orientation: Orientation | None = None
+
 
 # At most 8 bits per channel: only the user knows how a wider range should map to 0-255.
 _COLOR_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr")
@@ -36,22 +61,6 @@ def read_mask(path: Path) -> UInt8Array:
         DataError: missing, not a PNG, damaged, above Pillow's pixel limit, or not 8-bit single-channel or palette.
     """
     return _decode(path, "mask", _to_ids)
-
-
-def resize_image(image: UInt8Array, size: tuple[int, int]) -> UInt8Array:
-    """`image` [H, W, 3] resized to `size` (height, width), bilinear with antialiasing."""
-    return _resize(image, size, Image.Resampling.BILINEAR)
-
-
-def resize_mask(mask: UInt8Array, size: tuple[int, int]) -> UInt8Array:
-    """`mask` [H, W] resized to `size` (height, width) by nearest neighbour, which creates no new values."""
-    return _resize(mask, size, Image.Resampling.NEAREST)
-
-
-def _resize(array: UInt8Array, size: tuple[int, int], method: Image.Resampling) -> UInt8Array:
-    if array.shape[:2] == size:
-        return array
-    return np.asarray(Image.fromarray(array).resize((size[1], size[0]), method))
 
 
 def _decode(path: Path, kind: str, convert: Callable[[Image.Image, Path], UInt8Array]) -> UInt8Array:

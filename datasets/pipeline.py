@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from datasets.augmentation import AUGMENTATIONS, Augmentation
 from datasets.cores import usable_cores
-from datasets.dataset import DataError, Dataset, UInt8Array, check_image_size
-from datasets.images import resize_image, resize_mask
+from datasets.crops import RandomCrops
+from datasets.dataset import DataError, Dataset, UInt8Array
 
 # Each batch in preparation needs memory for several copies of itself, so there is a limit even with many cores.
 _MOST_PARALLEL_BATCHES = 16
@@ -18,17 +18,18 @@ _MOST_PARALLEL_BATCHES = 16
 class Pipeline:
     """Batches of one split of a dataset.
 
-    Training: each epoch has exactly `steps` full batches in its own order, and the images left over differ from epoch
-    to epoch (a split smaller than one batch is one smaller batch). Validation (`training=False`): all images in file
-    order, never augmented; the last batch may be smaller. Order and augmentation depend only on `seed` and the epoch.
+    Images come in the dataset's framing. Training: each epoch has exactly `steps` full batches in its own order, and
+    the images left over differ from epoch to epoch (a split smaller than one batch is one smaller batch). Validation
+    (`training=False`): all images in file order, never augmented; the last batch may be smaller. Order, crops and
+    augmentation depend only on `seed` and the epoch. Where the framing crops, images to validate have no common size:
+    there are no batches of them, and `read` gives each.
 
     Args:
         dataset: the source of the images; each is read once per epoch (see `datasets.cache`).
         split: one of `dataset.splits`.
-        image_size: (height, width) of the batches; images are resized bilinearly, masks by nearest neighbour.
         batch_size: images per batch.
         training: see above.
-        augment: "none", "flip", "standard" or "strong" (see `datasets.augmentation.Augmentation`); training only.
+        augment: one of `datasets.augmentation.AUGMENTATIONS`; training only.
         seed: not negative.
 
     Raises:
@@ -40,13 +41,12 @@ class Pipeline:
         dataset: Dataset,
         split: str,
         *,
-        image_size: tuple[int, int],
         batch_size: int,
         training: bool,
         augment: str = "none",
         seed: int = 0,
     ) -> None:
-        self.image_size = check_image_size(image_size)
+        self.image_size = dataset.image_size
         self.images = dataset.length(split)
         _check_arguments(dataset, split, batch_size, augment, seed)
         self.batch_size = batch_size
@@ -56,7 +56,12 @@ class Pipeline:
         self.steps = max(1, whole) if training else whole + bool(rest)
         self._dataset = dataset
         self._split = split
-        self._augmentation = Augmentation(augment if training else "none", dataset.ignore_index)
+        policy = augment if training else "none"
+        self._crops = RandomCrops(dataset.image_size, dataset.ignore_index, zoom=policy == "scale")
+        # Crops are zoomed as they are cut, since they would lack the pixels around them later.
+        if policy == "scale" and not dataset.framing.is_whole:
+            policy = "flip"
+        self._augmentation = Augmentation(policy, dataset.ignore_index, dataset.channels, dataset.mirror)
         # Traced only once, here; the dataset of each epoch just calls it.
         self._load = tf.function(self._load_batch).get_concrete_function(
             tf.TensorSpec([None], tf.int64), tf.TensorSpec([2], tf.int32)
@@ -80,12 +85,13 @@ class Pipeline:
     def element_spec(self) -> tuple[tf.TensorSpec, tf.TensorSpec]:
         """Shapes and types of the batches of images and masks that `epoch` yields."""
         height, width = self.image_size
-        return tf.TensorSpec([None, height, width, 3], tf.uint8), tf.TensorSpec([None, height, width], tf.uint8)
+        channels = self._dataset.channels
+        return tf.TensorSpec([None, height, width, channels], tf.uint8), tf.TensorSpec([None, height, width], tf.uint8)
 
     def read(self, index: int) -> tuple[UInt8Array, UInt8Array]:
-        """One image `[H, W, 3]` and its mask `[H, W]` at `image_size`, never augmented."""
-        image, mask, _ = self._dataset.read(self._split, index)
-        return resize_image(image, self.image_size), resize_mask(mask, self.image_size)
+        """One image `[H, W, C]` and its mask `[H, W]` in the dataset's framing, never cropped or augmented."""
+        image, mask, _ = self._dataset.read_framed(self._split, index)
+        return image, mask
 
     def _plan(self, epoch: int) -> tuple[list[npt.NDArray[np.int64]], npt.NDArray[np.int32]]:
         """The images of each batch of an epoch, and a seed for each."""
@@ -99,17 +105,20 @@ class Pipeline:
         return [order[step * self.batch_size :][: self.batch_size] for step in range(self.steps)], seeds
 
     def _load_batch(self, indices: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        images, masks = tf.numpy_function(self._read_batch, [indices], (tf.uint8, tf.uint8), stateful=False)
+        images, masks = tf.numpy_function(self._read_batch, [indices, seed], (tf.uint8, tf.uint8), stateful=False)
         # TensorFlow cannot know the shapes that a Python function returns.
-        images = tf.ensure_shape(images, (None, *self.image_size, 3))
+        images = tf.ensure_shape(images, (None, *self.image_size, self._dataset.channels))
         masks = tf.ensure_shape(masks, (None, *self.image_size))
         return self._augmentation(images, masks, seed)
 
-    def _read_batch(self, indices: npt.NDArray[np.int64]) -> tuple[UInt8Array, UInt8Array]:
-        images = np.empty((len(indices), *self.image_size, 3), np.uint8)
+    def _read_batch(self, indices: npt.NDArray[np.int64], seed: npt.NDArray[np.int32]) -> tuple[UInt8Array, UInt8Array]:
+        images = np.empty((len(indices), *self.image_size, self._dataset.channels), np.uint8)
         masks = np.empty((len(indices), *self.image_size), np.uint8)
         for place, index in enumerate(indices):
-            images[place], masks[place] = self.read(int(index))
+            image, mask = self.read(int(index))
+            if not self._dataset.framing.is_whole:
+                image, mask = self._crops.draw(image, mask, np.random.default_rng([*seed, place]))
+            images[place], masks[place] = image, mask
         return images, masks
 
 

@@ -19,12 +19,31 @@ class Problem(NamedTuple):
 
 @dataclass(frozen=True)
 class ClassStatistics:
-    """One class in one split; `share` is its fraction of the labelled pixels, `images` how many images contain it."""
+    """One class in one split.
+
+    Attributes:
+        name: of the class.
+        pixels: how many it has.
+        share: its fraction of the labelled pixels.
+        images: how many contain it.
+        kept_images: how many still contain it at the size trained.
+        width: of its areas on average, in pixels as stored; None if it fills every image in which it occurs.
+        objects: its connected areas in the images in which these were told apart.
+        kept_objects: those of which something is left at the size trained.
+        lost_share: the others' share of the pixels of all of them.
+        object_size: the side of a square as large as the average object; None if there are none.
+    """
 
     name: str
     pixels: int
     share: float
     images: int
+    kept_images: int
+    width: float | None
+    objects: int
+    kept_objects: int
+    lost_share: float
+    object_size: float | None
 
 
 @dataclass(frozen=True)

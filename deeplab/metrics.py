@@ -1,8 +1,7 @@
-"""Segmentation metrics from a single confusion matrix."""
+"""The confusion matrix as a metric of Keras, and the confusion of single images."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -10,6 +9,9 @@ import numpy as np
 from keras import ops
 
 from deeplab.losses import labelled
+from deeplab.scoring import scores
+
+__all__ = ["ConfusionMatrix", "confusion_bins", "confusion_of_images", "predicted_classes", "scores"]
 
 
 class ConfusionMatrix(keras.metrics.Metric):
@@ -88,27 +90,3 @@ def confusion_of_images(y_true: Any, y_pred: Any, classes: int, ignore_index: in
     flat = ops.reshape(index, (-1, index.shape[1] * index.shape[2]))
     counts = ops.bincount(flat, minlength=count * count + 1)[:, : count * count]
     return ops.reshape(counts, (-1, count, count))
-
-
-def scores(matrix: np.ndarray, class_names: Sequence[str]) -> dict[str, float]:
-    """The usual metrics, computed from a confusion matrix.
-
-    Args:
-        matrix: integer `[C, C]`; rows are true classes, columns predicted ones.
-        class_names: C names, in id order.
-
-    Returns:
-        `mean_iou` (over the classes that occur in the ground truth), `pixel_accuracy`, and `iou_<name>` for each class;
-        NaN for the IoU of a class that does not occur, and for all metrics if nothing is labelled.
-    """
-    counts = matrix.astype(np.float64)
-    truth, hits = counts.sum(axis=1), np.diagonal(counts)
-    union = truth + counts.sum(axis=0) - hits
-    iou = np.full(len(counts), np.nan)
-    np.divide(hits, union, out=iou, where=truth > 0)
-    total = counts.sum()
-    result = {
-        "mean_iou": float(np.nanmean(iou)) if total else float("nan"),
-        "pixel_accuracy": float(hits.sum() / total) if total else float("nan"),
-    }
-    return result | {f"iou_{name}": float(value) for name, value in zip(class_names, iou, strict=True)}

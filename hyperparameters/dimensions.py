@@ -39,6 +39,8 @@ def _training_choice(name: str, low: float = 0, high: float = float("inf")) -> E
     field = Recipe.model_fields[name]
     if get_origin(field.annotation) is Literal:
         return Entry("str", field.default, allowed=get_args(field.annotation))
+    if field.annotation is bool:
+        return Entry("bool", field.default)
     return Entry("int" if field.annotation is int else "float", field.default, low, high)
 
 
@@ -64,8 +66,13 @@ CATALOGUE: dict[str, Entry] = {
     "optimizer": _training_choice("optimizer"),
     # `Recipe` requires a rate above 0, and a range includes its ends.
     "learning_rate": _training_choice("learning_rate", 1e-9, 10),
+    "encoder_learning_rate": _training_choice("encoder_learning_rate", 1e-9, 100),
     "weight_decay": _training_choice("weight_decay", 0, 0.999),
+    "weight_decay_on": _training_choice("weight_decay_on"),
     "schedule": _training_choice("schedule"),
+    "warmup_epochs": _training_choice("warmup_epochs"),
+    "clip_norm": _training_choice("clip_norm"),
+    "ema": _training_choice("ema"),
     "loss": _training_choice("loss"),
     "batch_size": _training_choice("batch_size", 1),
     "freeze_encoder_epochs": _training_choice("freeze_encoder_epochs"),

@@ -40,6 +40,7 @@ StudyFolder = Annotated[Path, typer.Argument(metavar="DIR", help="A study folder
 StudyFolders = Annotated[
     list[Path], typer.Argument(metavar="DIR...", help="Study folders.", show_default=False, parser=_path)
 ]
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="An exported model, or a study folder.", parser=_path)]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Replace a value of the file, as in hyperband.max_epochs=9."),
@@ -158,17 +159,50 @@ def export(
 
 
 @app.command()
+def evaluate(
+    model: Model,
+    study: StudyFile,
+    split: Annotated[str, typer.Option(help="The split to predict: train, val or test.")] = "test",
+    flip: Annotated[bool, typer.Option("--flip", help="Also predict each image mirrored, and average.")] = False,
+    scales: Annotated[str, typer.Option(help="Comma-separated scales at which to predict, and average.")] = "1",
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="Also write scores.json, confusion.csv, images.csv and the worst images into this folder.",
+            parser=_path,
+        ),
+    ] = None,
+) -> None:
+    """Score a model on the images of a split, at their own size: IoU, Dice and boundaries of each class, confusion.
+
+    For binary data, the best threshold on the validation split is found too.
+    """
+    from search.commands.evaluate import evaluate_model
+
+    evaluate_model(model, study, split=split, flip=flip, scales=scales, target=to)
+
+
+@app.command()
 def predict(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="An exported model, or a study folder.", parser=_path)],
+    model: Model,
     images: Annotated[
         list[Path], typer.Argument(metavar="IMAGE...", help="Images, or folders of images.", parser=_path)
     ],
     to: Annotated[Path, typer.Option(metavar="PATH", help="Where masks and overlays go.", parser=_path)],
+    tile: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|off|N",
+            help="Predict in overlapping tiles: auto if the model was trained on crops; N is a tile's shorter side, in "
+            "pixels of the image.",
+        ),
+    ] = "auto",
 ) -> None:
     """Segment images: a mask of class ids and a coloured overlay for each."""
     from search.commands.predict import predict_images
 
-    predict_images(model, images, to)
+    predict_images(model, images, to, tile=tile)
 
 
 @app.command()
@@ -215,6 +249,18 @@ def data_check(study: StudyFile, set_: Overrides = None) -> None:
     from search.commands.data_check import check_data
 
     check_data(study, list(set_ or []))
+
+
+@data_app.command("show")
+def data_show(
+    study: StudyFile,
+    to: Annotated[Path, typer.Option(metavar="PATH", help="Folder for the pages.", parser=_path)],
+    set_: Overrides = None,
+) -> None:
+    """Draw pages of images with their masks, as stored and as trained: resized or cropped, and augmented."""
+    from search.commands.data_show import show_data
+
+    show_data(study, list(set_ or []), to)
 
 
 def main() -> None:

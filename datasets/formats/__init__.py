@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from datasets.dataset import DataError, Dataset, check_image_size
-from datasets.formats.format import DataSettings, Format
+from datasets.formats.format import DataSettings, Format, SplitSettings
+from datasets.framing import Framing, Resize
+from datasets.images import ImageReading, Orientation
 
 # What a study file may name; imported only where it is chosen.
 FORMATS: dict[str, str] = {
@@ -22,8 +24,15 @@ def open_dataset(
     *,
     path: str | Path | None = None,
     image_size: tuple[int, int],
+    resize: Resize = "stretch",
+    scale: float = 1.0,
     classes: int | None = None,
     ignore_index: int | None = None,
+    channels: int = 3,
+    value_range: tuple[float, float] | None = None,
+    orientation: Orientation | None = None,
+    mask_suffix: str = "",
+    split: Mapping[str, Any] | None = None,
     seed: int = 0,
     strict: bool = True,
     **options: Any,
@@ -33,10 +42,17 @@ def open_dataset(
     Args:
         format: a name in `FORMATS`.
         path: the data folder or file, for formats that need one.
-        image_size: (height, width) to which images will be resized.
+        image_size: (height, width) of the network's input.
+        resize: how images are brought to `image_size` (see `Framing`).
+        scale: with "crop", the factor by which images are resized first.
         classes: number of outputs, 1 for binary data; None uses the value from the data.
         ignore_index: mask value that no loss or metric counts; None uses the value from the data, or else 255.
-        seed: random seed of generated data.
+        channels: number of channels of the images.
+        value_range: the values that become 0 and 255, for images of more than 8 bits.
+        orientation: whether masks belong to "turned" or "raw" images (see `ImageReading`).
+        mask_suffix: what a mask's stem has after its image's.
+        split: fields of `SplitSettings`, for data that come without splits.
+        seed: random seed of generated data, and of splits that are made.
         strict: raise an error on problems with the layout, such as images without masks; otherwise the inspection
             reports them.
         options: what the format declares in its `options`.
@@ -54,8 +70,17 @@ def open_dataset(
         raise DataError(f"Data format {format!r} needs a path: the folder or file that it reads.")
     if not opened.needs_path and path is not None:
         raise DataError(f"Data format {format!r} takes no path; got {str(path)!r}.")
-    size = check_image_size(image_size)
-    settings = DataSettings(size, Path(path or ""), classes, ignore_index, seed, strict)
+    settings = DataSettings(
+        framing=Framing(check_image_size(image_size), resize, scale),
+        path=Path(path or ""),
+        classes=classes,
+        ignore_index=ignore_index,
+        reading=ImageReading(channels, value_range, orientation),
+        mask_suffix=mask_suffix,
+        split=None if split is None else SplitSettings.model_validate(split),
+        seed=seed,
+        strict=strict,
+    )
     make: Callable[..., Dataset] = opened
     return make(settings, **options)
 

@@ -19,11 +19,19 @@ ClassName = Annotated[str, StringConstraints(strict=True, pattern=r"^[^\x00-\x1f
 
 
 class Labels(NamedTuple):
-    """Resolved classes: `classes` is the number of outputs (1 for binary data, which have two `names`)."""
+    """What the values of masks mean.
+
+    Attributes:
+        names: of the classes, in id order.
+        classes: number of outputs, 1 for binary data, which have two `names`.
+        ignore_index: the id that no loss or metric counts.
+        mirror: pairs of class ids that change places when an image is mirrored.
+    """
 
     names: tuple[str, ...]
     classes: int
     ignore_index: int
+    mirror: tuple[tuple[int, int], ...] = ()
 
 
 class _ClassesFile(BaseModel):

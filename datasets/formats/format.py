@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
 from datasets.dataset import DataError, Dataset, UInt8Array
+from datasets.formats.classes import Labels
+from datasets.framing import Framing
+from datasets.images import ImageReading
 
 _MOST_LISTED = 10
+
+
+class SplitSettings(BaseModel):
+    """`[data] split`: how train, val and test are made of data that come without them.
+
+    Attributes:
+        val, test: shares of the images.
+        group: a regular expression; images in whose names it matches the same text stay in one split.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    val: float = Field(gt=0, lt=1)
+    test: float = Field(default=0.0, ge=0, lt=1)
+    group: str | None = None
 
 
 class FormatOptions(BaseModel):
@@ -23,18 +41,24 @@ class DataSettings:
     """What every format is opened with.
 
     Attributes:
-        image_size: (height, width) that images will be resized to.
+        framing: how images will be brought to the network's input.
         path: the data's folder or file; meaningless where the format needs none.
         classes: number of outputs, 1 for binary data; None uses the value from the data.
         ignore_index: mask value that no loss or metric counts; None uses the value from the data, else 255.
-        seed: of generated data.
+        reading: how image files become arrays.
+        mask_suffix: what a mask's stem has after its image's.
+        split: how splits are made of data that have none.
+        seed: of generated data, and of splits that are made.
         strict: raise on everything that shows without opening an image; else report it by `layout_problems`.
     """
 
-    image_size: tuple[int, int]
+    framing: Framing
     path: Path = Path()
     classes: int | None = None
     ignore_index: int | None = None
+    reading: ImageReading = field(default_factory=ImageReading)
+    mask_suffix: str = ""
+    split: SplitSettings | None = None
     seed: int = 0
     strict: bool = True
 
@@ -48,6 +72,16 @@ class Format(Dataset):
 
     options: ClassVar[type[FormatOptions]] = FormatOptions
     needs_path: ClassVar[bool] = True
+
+    def __init__(self, settings: DataSettings, labels: Labels) -> None:
+        super().__init__(
+            framing=settings.framing,
+            class_names=labels.names,
+            classes=labels.classes,
+            ignore_index=labels.ignore_index,
+            channels=settings.reading.channels,
+            mirror=labels.mirror,
+        )
 
     def check_index(self, split: str, index: int) -> None:
         """Raises IndexError where `split` has no image at `index`."""

@@ -19,9 +19,12 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 
 from datasets.dataset import UInt8Array
+from datasets.formats.wires import draw_wires
 
 SCENE_CLASSES = ("ground", "crop", "roof", "road", "tree", "vehicle")
 GROUND, CROP, ROOF, ROAD, TREE, VEHICLE = range(len(SCENE_CLASSES))
+# Only in scenes with thin objects.
+WIRE = len(SCENE_CLASSES)
 
 Points = npt.NDArray[np.float64]
 Color = tuple[int, int, int]
@@ -48,8 +51,13 @@ _TURNS = np.linspace(0, 2 * math.pi, 16, endpoint=False)
 _CIRCLE = np.stack([np.cos(_TURNS), np.sin(_TURNS)], axis=1)
 
 
-def draw_scene(rng: np.random.Generator, height: int, width: int) -> tuple[UInt8Array, UInt8Array]:
-    """A scene as RGB uint8 [height, width, 3] and its mask uint8 [height, width] with ids of `SCENE_CLASSES`."""
+def draw_scene(
+    rng: np.random.Generator, height: int, width: int, *, thin: bool = False
+) -> tuple[UInt8Array, UInt8Array]:
+    """A scene as RGB uint8 [height, width, 3] and its mask uint8 [height, width] with ids of `SCENE_CLASSES`.
+
+    With `thin`, there are wires too, of the class `WIRE`.
+    """
     scene = _Scene(rng, height * _OVERSAMPLING, width * _OVERSAMPLING)
     for _ in range(rng.integers(10, 18)):
         scene.add_plot()
@@ -59,6 +67,8 @@ def draw_scene(rng: np.random.Generator, height: int, width: int) -> tuple[UInt8
     # Trees come last, because from above their crowns hide whatever they overlap.
     for _ in range(rng.integers(3, 13)):
         scene.add_tree()
+    if thin:
+        draw_wires(rng, scene.image, scene.mask, label=WIRE, oversampling=_OVERSAMPLING)
     return scene.finish(height, width)
 
 

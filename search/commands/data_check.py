@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from datasets import Dataset, DataStatistics, Inspection, Problem, SplitStatistics, inspect_dataset
+from datasets import Dataset, DataStatistics, Framing, Inspection, Problem, SplitStatistics, inspect_dataset
+from datasets.advice import advise_loss, advise_resize
+from datasets.judgement import resize_factor
 from search.errors import UserError
+from search.study.config import StudyConfig
 from search.study.measurable import check_measurable
 from search.study.prepare import check_objective, open_data
 from search.study.reading import load_config
@@ -32,7 +35,15 @@ def check_data(path: Path, overrides: Sequence[str]) -> None:
     console = make_console()
     problems, statistics = _read_all(dataset, console)
     console.print(_split_table(statistics))
+    console.print()
     console.print(_class_table(statistics))
+    train = statistics.split("train")
+    if train is not None:
+        console.print()
+        console.print(_object_table(train, dataset.framing))
+        console.print()
+        for line in _advice_lines(train, config, dataset.framing):
+            console.print(line, soft_wrap=True)
     for problem in problems:
         style = "red" if problem.severity == "error" else "yellow"
         console.print(f"{problem.severity}: {_located(problem)}", style=style, soft_wrap=True)
@@ -43,6 +54,7 @@ def check_data(path: Path, overrides: Sequence[str]) -> None:
     check_objective(config, dataset, str(path))
     check_measurable(dataset, config.study.objective)
     console.print(f"no errors, {plural(warnings, 'warning') if warnings else 'no warnings'}", style="bold green")
+    console.print(f"look at them: deeplab-search data show {path} --to pictures", soft_wrap=True)
 
 
 def check_new_data(dataset: Dataset, objective: str, console: Console) -> list[str]:
@@ -99,3 +111,34 @@ def _class_table(statistics: DataStatistics) -> Table:
             cells += [f"{100 * found.share:.2f} %", str(found.images)]
         table.add_row(f"{index} {entry.name}", *cells)
     return table
+
+
+def _object_table(train: SplitStatistics, framing: Framing) -> Table:
+    """How large the areas of each class are as stored and at the size trained, and what is left of them there."""
+    factor = resize_factor(train, framing)
+    numbers = ("object size", "trained", "width", "trained", "objects left", "images left")
+    table = plain_table("class in train", numbers=numbers)
+    for index, label in enumerate(train.classes):
+        sizes = [_pixels(size, by) for size in (label.object_size, label.width) for by in (1.0, factor)]
+        objects = f"{label.kept_objects}/{label.objects}" if label.objects else ""
+        table.add_row(f"{index} {label.name}", *sizes, objects, f"{label.kept_images}/{label.images}")
+    table.caption_justify = "left"
+    table.caption_style = "dim"
+    height, width = framing.image_size
+    table.caption = (
+        f"in pixels; trained: at {height}x{width} with resize = {framing.resize!r}, {factor:.2f} of the size stored"
+    )
+    return table
+
+
+def _pixels(size: float | None, factor: float) -> str:
+    return "" if size is None else f"{size * factor:.1f}"
+
+
+def _advice_lines(train: SplitStatistics, config: StudyConfig, framing: Framing) -> Iterator[str]:
+    """What `resize` and `loss` the data suggest, beside what the study file has."""
+    resize, loss = advise_resize(train, framing), advise_loss(train)
+    chosen = config.space.get("loss", config.recipe.loss)
+    for key, advice, own in (("resize", resize, config.data.resize), ("loss", loss, chosen)):
+        has = "as the study file has it" if own == advice.value else f"the study file has {own!r}"
+        yield f'{key} = "{advice.value}" suits these data ({has}): {advice.reason}'

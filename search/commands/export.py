@@ -8,15 +8,13 @@ from rich.console import Console
 
 from search.errors import UserError
 from search.exporters import EXPORTERS, check_target, export_model, load_exporter
+from search.results.labels import LABELS_FILE, labels_of, labels_text
 from search.results.trained_network import TrainedTrial, load_model, trained_trial
 from search.study import open_study
 from search.system.files import make_folder, write_atomically
 from search.system.quiet import load_tensorflow
-from search.system.toml import to_toml
 from search.system.wording import rounded
 from search.terminal import make_console
-
-LABELS = "labels.toml"
 
 
 def export_study(folder: Path, *, trial_id: str | None, formats: str, target: Path | None) -> None:
@@ -41,8 +39,8 @@ def export_study(folder: Path, *, trial_id: str | None, formats: str, target: Pa
     trial = trained_trial(study, trial_id)
     model = load_model(study, trial)
     make_folder(target, "--to")
-    written = [target / LABELS]
-    write_atomically(written[0], _labels(trial))
+    written = [target / LABELS_FILE]
+    write_atomically(written[0], labels_text(labels_of(trial)))
     written += [export_model(exporter, model, target) for exporter in exporters]
     _say(make_console(), trial, written)
 
@@ -63,18 +61,3 @@ def _parse_formats(formats: str) -> list[str]:
         raise UserError(f"--format: given nothing; allowed are {', '.join(EXPORTERS)}.")
     # Named twice, a format is written once.
     return list(dict.fromkeys(names))
-
-
-def _labels(trial: TrainedTrial) -> str:
-    """What the model's numbers mean, for whoever uses it without the study."""
-    height, width = trial.config.data.image_size
-    table = {
-        "classes": list(trial.class_names),
-        "outputs": trial.outputs,
-        "image_size": [height, width],
-        "trial_id": trial.trial_id,
-        "study": trial.config.study.name,
-    }
-    return "# Class names in id order, and the image size (height, width) of the models in this folder.\n" + to_toml(
-        table
-    )

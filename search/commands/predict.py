@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 from rich.console import Console
 
-from datasets import DataError, read_image, resize_image
+from datasets import DataError, Framing, read_image
 from datasets.colors import class_colors, overlay
 from datasets.cores import usable_cores
+from datasets.inference import predict_bands
 from search.errors import UserError
-from search.results.trained_network import load_model, trained_trial
-from search.study import Study
+from search.results.evaluation import class_ids
+from search.results.predictor import Predictor, load_predictor
 from search.system.files import make_folder
 from search.system.quiet import load_tensorflow
 from search.system.wording import listed, plural
@@ -28,21 +27,20 @@ SUFFIXES = (".jpg", ".jpeg", ".png")
 # Images that are read ahead, so that an interruption does not wait for all of them.
 CHUNK = 64
 
-# Images uint8 [1, H, W, 3] to probabilities float32 [1, H, W, outputs].
-Predictor = Callable[[np.ndarray], np.ndarray]
 
-
-def predict_images(model: Path, images: Sequence[Path], target: Path) -> None:
+def predict_images(model: Path, images: Sequence[Path], target: Path, *, tile: str = "auto") -> None:
     """Write `STEM.png` (class ids, palette) and `STEM_overlay.png` for each image, at the image's own size.
 
     Args:
         model: an exported `.keras` file or SavedModel folder, or a study folder (its best trial).
         images: files, or folders of JPEG and PNG files.
         target: the folder to write to.
+        tile: how images larger than the model's size are predicted (see `chosen_framing`).
 
     Raises:
-        UserError: no such model or image, an unreadable image, or two images with the same name.
+        UserError: no such model or image, an unreadable image, two images with the same name, or an unknown `tile`.
     """
+    chosen_framing(Framing((32, 32)), tile)  # before anything is read
     files, skipped = find_images(images), others_in(images)
     check_outputs(files, target)
     console = make_console()
@@ -50,12 +48,13 @@ def predict_images(model: Path, images: Sequence[Path], target: Path) -> None:
         console.print(f"skipped {skipped}: expected {', '.join(SUFFIXES)}", style="yellow", soft_wrap=True)
     check_images(files, console)
     load_tensorflow()
-    predictor, size = load_predictor(model)
+    predictor = load_predictor(model)
+    framing = chosen_framing(predictor.framing, tile)
     make_folder(target, "--to")
     with reading_progress(console, "segmenting") as progress:
         for done, path in enumerate(files, 1):
             image = _read(path)
-            _write(image, segment(predictor, image, size), *_outputs(path, target))
+            _write(image, segment(predictor, image, framing), *_outputs(path, target))
             progress(done, len(files))
     console.print(f"{plural(len(files), 'mask')} and overlays in {target}", soft_wrap=True)
 
@@ -128,67 +127,30 @@ def _identity(path: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def load_predictor(model: Path) -> tuple[Predictor, tuple[int, int]]:
-    """A function from images to probabilities, and the (height, width) that it takes. Raises UserError."""
-    if Study(model).exists:
-        study = Study(model)
-        network = load_model(study, trained_trial(study, None))
-        return _keras_predictor(network), network.input_shape[1:3]
-    if (model / "saved_model.pb").is_file():
-        return _saved_model_predictor(model)
-    if model.is_file() and model.suffix == ".keras":
-        import keras
-
-        from deeplab.archive import check_archive
-
-        try:
-            with zipfile.ZipFile(model) as archive:
-                check_archive(archive)
-            network = keras.saving.load_model(model, compile=False)
-        # Keras raises errors of many kinds for a damaged or foreign file; the user needs the one fact.
-        except Exception as error:  # noqa: BLE001
-            raise UserError(f"{model} cannot be loaded as a Keras model: {error}") from None
-        return _keras_predictor(network), _image_size(network.input_shape, model)
-    raise UserError(f"{model} is not a model: expected a .keras file, a SavedModel folder or a study folder.")
+def segment(predictor: Predictor, image: np.ndarray, framing: Framing) -> np.ndarray:
+    """Class ids uint8 [H, W] of an image uint8 [H, W, channels]."""
+    mask = np.empty(image.shape[:2], np.uint8)
+    for rows, probabilities in predict_bands(predictor.probabilities, image, framing):
+        mask[rows] = class_ids(probabilities)
+    return mask
 
 
-def segment(predictor: Predictor, image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Class ids uint8 [H, W] of an RGB uint8 image [H, W, 3], predicted at `size` and scaled back."""
-    import keras
+def chosen_framing(framing: Framing, tile: str) -> Framing:
+    """How `--tile` brings images to a model's size: as it was trained (auto), whole (off), or in tiles of N pixels.
 
-    probabilities = predictor(resize_image(image, size)[np.newaxis])
-    # Probabilities are scaled back and not class ids, which cannot be interpolated.
-    full = np.asarray(keras.ops.image.resize(probabilities, image.shape[:2], interpolation="bilinear"))[0]
-    if full.shape[-1] == 1:
-        return (full[..., 0] > 0.5).astype(np.uint8)
-    return full.argmax(axis=-1).astype(np.uint8)
-
-
-def _keras_predictor(network: Any) -> Predictor:
-    return lambda images: np.asarray(network(images, training=False))
-
-
-def _saved_model_predictor(folder: Path) -> tuple[Predictor, tuple[int, int]]:
-    import tensorflow as tf
-
-    loaded = tf.saved_model.load(str(folder))
-    serve = loaded.signatures["serving_default"]
-    # Exports name their input in different ways, but all have just one.
-    (name, spec), *_ = serve.structured_input_signature[1].items()
-
-    def predict(images: np.ndarray) -> np.ndarray:
-        (output,) = serve(**{name: tf.cast(images, spec.dtype)}).values()
-        return np.asarray(output)
-
-    return predict, _image_size(tuple(spec.shape), folder)
-
-
-def _image_size(shape: tuple[int | None, ...], model: Path) -> tuple[int, int]:
-    if len(shape) != 4 or shape[3] != 3 or shape[1] is None or shape[2] is None:
+    Raises:
+        UserError: it is none of these.
+    """
+    if tile == "auto":
+        return framing
+    if tile == "off":
+        return Framing(framing.image_size, "pad" if framing.resize == "pad" else "stretch")
+    if not tile.isdecimal() or not 32 <= int(tile) <= 100_000:
         raise UserError(
-            f"{model} takes {shape}; expected a model of RGB images of one size, [batch, height, width, 3]."
+            f"--tile: given {tile!r}; expected auto (as the model was trained), off (the whole image at once), or the "
+            "shorter side of a tile, in pixels of the image, from 32."
         )
-    return shape[1], shape[2]
+    return Framing(framing.image_size, "crop", min(framing.image_size) / int(tile))
 
 
 def _read(path: Path) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 
 from datasets import DataError, Dataset
-from datasets.cache import build_cache, bytes_an_image, cached_counts
+from datasets.cache import build_cache, bytes_per_image, cached_counts
 from search.errors import UserError
 from search.study.config import StudyConfig
 from search.study.folder import Study
@@ -24,7 +24,7 @@ def decode_images(study: Study, config: StudyConfig, dataset: Dataset, console: 
         UserError: an image cannot be read.
     """
     folder, limit = study.data_cache(config), config.data.cache_bytes
-    needed = sum(cached_counts(dataset, limit).values()) * bytes_an_image(dataset)
+    needed = sum(cached_counts(dataset, limit).values()) * bytes_per_image(dataset)
     # A cache that exists already takes no further room.
     if not folder.exists() and needed > DISK_SHARE * free_bytes(study.folder):
         console.say(

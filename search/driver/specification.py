@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from datasets import Dataset
+from functools import cached_property
+from pathlib import Path
+
+from datasets import Dataset, class_pixels
+from datasets.cache import open_cache
 from search.oracle.identity import configuration_of, configuration_seed
 from search.oracle.trials import StudyTrial
 from search.study.columns import epoch_columns
@@ -57,4 +61,10 @@ class Specifier:
             columns=epoch_columns(dataset.class_names),
             class_names=tuple(dataset.class_names),
             device=device,
+            class_pixels=self._class_pixels if recipe.loss == "weighted_crossentropy" else None,
         )
+
+    @cached_property
+    def _class_pixels(self) -> tuple[int, ...]:
+        """Counted once, where a configuration first needs them."""
+        return class_pixels(open_cache(Path(self._cache), self._dataset) or self._dataset, "train")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from recipe import Recipe, compile_model
 from search.errors import UserError
 from search.results.snapshot import snapshot_from_disk
 from search.study.config import StudyConfig
@@ -26,6 +28,7 @@ class TrainedTrial:
     trial_id: str
     config: StudyConfig
     architecture: Architecture
+    recipe: Recipe
     class_names: tuple[str, ...]
     outputs: int
     score: float | None
@@ -53,10 +56,10 @@ def trained_trial(study: Study, trial_id: str | None) -> TrainedTrial:
     trial = read_trial(study.trial(trial_id))
     if trial is None:
         raise UserError(f"{study.trial(trial_id)}: trial.json and its copy are damaged; `run` makes the trial again.")
-    architecture, _ = configuration_of(space, trial_id, trial.hyperparameters.values)
+    architecture, recipe = configuration_of(space, trial_id, trial.hyperparameters.values)
     frozen = study.frozen()
     return TrainedTrial(
-        trial_id, config, architecture, tuple(frozen["class_names"]), int(frozen["outputs"]), trial.score
+        trial_id, config, architecture, recipe, tuple(frozen["class_names"]), int(frozen["outputs"]), trial.score
     )
 
 
@@ -86,7 +89,7 @@ def load_model(study: Study, trial: TrainedTrial) -> keras.Model:
     try:
         with h5py.File(weights) as file:
             check_arrays(file)
-        trained.load_weights(weights)
+        _load_weights(trained, weights, trial)
     # h5py and Keras raise errors of many kinds for a damaged file; the user needs the one fact.
     except Exception as error:  # noqa: BLE001
         raise UserError(f"{weights} cannot be read: {error}. Choose another --trial.") from None
@@ -94,3 +97,16 @@ def load_model(study: Study, trial: TrainedTrial) -> keras.Model:
     model = build_model(trial.architecture, size, trial.outputs, output="probabilities")
     model.set_weights(trained.get_weights())
     return model
+
+
+def _load_weights(model: keras.Model, weights: Path, trial: TrainedTrial) -> None:
+    """Load a checkpoint; of averaged weights, which the optimizer keeps, these."""
+    if not trial.recipe.ema:
+        model.load_weights(weights)
+        return
+    from deeplab.optimizers import use_averaged_weights
+
+    # The averages are the same whatever the schedule is.
+    compile_model(model, trial.recipe, classes=trial.outputs, ignore_index=255, total_steps=1)
+    model.load_weights(weights)
+    use_averaged_weights(model)

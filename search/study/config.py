@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SerializeAsAny, create_model, field_validator
 
-from datasets import FORMATS, DataError, FormatOptions, load_format
+from datasets import FORMATS, DataError, FormatOptions, Framing, Orientation, Resize, SplitSettings, load_format
 from recipe import Recipe
 from search.errors import UserError
 from search.study.choices import EXECUTORS, PROMOTIONS, SAMPLERS, OneOf
@@ -64,8 +64,15 @@ class DataSection(Section):
     format: Annotated[str, AfterValidator(OneOf(FORMATS))]
     path: PathText | None = None
     image_size: tuple[int, int] = Field(strict=False)  # TOML has only arrays, which strict pydantic refuses
+    resize: Resize = "stretch"
+    scale: float = Field(default=1.0, gt=0, le=8)
+    split: SplitSettings | None = None
+    orientation: Orientation | None = None
+    mask_suffix: str = ""
     classes: int | None = Field(default=None, ge=1, le=255)
     ignore_index: int | None = Field(default=None, ge=0, le=255)
+    channels: int = Field(default=3, ge=1, le=16)
+    value_range: tuple[float, float] | None = Field(default=None, strict=False)
     cache: bool | float = Field(default=True, ge=0)  # in GB
 
     @field_validator("cache", mode="before")
@@ -82,6 +89,11 @@ class DataSection(Section):
         if min(size) < 32 or max(size) > 8192:
             raise ValueError(f"height and width must be 32 to 8192 pixels, given {list(size)}")
         return size
+
+    @property
+    def framing(self) -> Framing:
+        """How images are brought to the network's input."""
+        return Framing(self.image_size, self.resize, self.scale)
 
     @property
     def cache_bytes(self) -> float:

@@ -76,7 +76,7 @@ class Study:
 
     def data_cache(self, config: StudyConfig) -> Path:
         """Where the study's decoded images are, while it runs."""
-        return cache_folder(self.cache, str(self.frozen().get("data_fingerprint")), config.data.image_size)
+        return cache_folder(self.cache, str(self.frozen().get("data_fingerprint")), config.data.framing)
 
     @property
     def exists(self) -> bool:

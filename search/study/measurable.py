@@ -34,8 +34,9 @@ def check_measurable(dataset: Dataset, objective: str) -> None:
         raise UserError(f"[data] {error}") from None
     if not is_there:
         height, width = dataset.image_size
+        trained = f" at {height}x{width}" if dataset.framing.is_whole else ""
         masks = "mask" if dataset.length("val") == 1 else "masks"
         raise UserError(
             f"[study] objective: {objective!r} cannot be measured: {missing} in the {dataset.length('val')} validation "
-            f"{masks} at {height}x{width}. {advice}."
+            f"{masks}{trained}. {advice}."
         )

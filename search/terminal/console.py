@@ -46,9 +46,9 @@ class _Console(Console):
 
 
 @contextlib.contextmanager
-def reading_progress(console: Console, what: str) -> Iterator[Callable[[int, int], None]]:
+def reading_progress(console: Console, what: str, unit: str = "images") -> Iterator[Callable[[int, int], None]]:
     """A progress bar in a terminal while images are read; yields a function of (images done, total images)."""
-    bar = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("images"), TimeRemainingColumn())
+    bar = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn(unit), TimeRemainingColumn())
     with Progress(*bar, console=console, transient=True, disable=not is_live(console)) as progress:
         task = progress.add_task(what, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)

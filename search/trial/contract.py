@@ -45,6 +45,7 @@ class TrialSpec:
         objective: which epoch is the best one.
         columns: of `epochs.csv`.
         class_names: in id order.
+        class_pixels: of the training split, in the same order, where the loss weights classes by them.
         device: what the process may use.
     """
 
@@ -69,6 +70,7 @@ class TrialSpec:
     columns: tuple[str, ...]
     class_names: tuple[str, ...]
     device: Device
+    class_pixels: tuple[int, ...] | None = None
 
     @property
     def folder(self) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -30,16 +30,30 @@ def side_by_side(image: UInt8Array, truth: UInt8Array, predicted: UInt8Array, ig
         ignore_index: value of the truth that is not a class.
     """
     panels = {
-        "input": _panel(image, Image.Resampling.BILINEAR),
-        # Nearest, because colours between two classes would look like a third.
-        "truth": _panel(colorize(truth, ignore_index), Image.Resampling.NEAREST),
-        "prediction": _panel(colorize(predicted, ignore_index), Image.Resampling.NEAREST),
-        "error": _panel(_error(truth, predicted, ignore_index), Image.Resampling.NEAREST),
+        "input": image,
+        "truth": colorize(truth, ignore_index),
+        "prediction": colorize(predicted, ignore_index),
+        "error": error_map(truth, predicted, ignore_index),
     }
-    width, height = panels["input"].size
+    return picture_sheet(panels)
+
+
+def picture_sheet(panels: Mapping[str, UInt8Array], longest: int = PANEL) -> bytes:
+    """Pictures of one size, RGB `[H, W, 3]`, side by side under their names, as JPEG.
+
+    Args:
+        panels: by name; the first is a photo, the others are drawn in the colours of classes.
+        longest: side of a panel, in pixels.
+    """
+    # Nearest, because colours between two classes would look like a third.
+    scaled = [
+        _panel(pixels, Image.Resampling.NEAREST if place else Image.Resampling.BILINEAR, longest)
+        for place, pixels in enumerate(panels.values())
+    ]
+    width, height = scaled[0].size
     sheet = Image.new("RGB", (len(panels) * (width + _GAP) - _GAP, height + _HEADER), _PAPER)
     draw = ImageDraw.Draw(sheet)
-    for place, (name, panel) in enumerate(panels.items()):
+    for place, (name, panel) in enumerate(zip(panels, scaled, strict=True)):
         left = place * (width + _GAP)
         draw.text((left + 2, 2), name, _INK, ImageFont.load_default(12))
         sheet.paste(panel, (left, _HEADER))
@@ -68,16 +82,16 @@ def confusion_picture(matrix: npt.NDArray[np.int64], class_names: Sequence[str])
     return _jpeg(sheet)
 
 
-def _error(truth: UInt8Array, predicted: UInt8Array, ignore_index: int) -> UInt8Array:
+def error_map(truth: UInt8Array, predicted: UInt8Array, ignore_index: int) -> UInt8Array:
     """Where a prediction is wrong, RGB `[H, W, 3]`: red; right: light; ignored: grey."""
     right, wrong, ignored = (np.array(color, np.uint8) for color in (_RIGHT, _WRONG, _IGNORED))
     error = np.where((truth == predicted)[..., np.newaxis], right, wrong)
     return np.where((truth == ignore_index)[..., np.newaxis], ignored, error)
 
 
-def _panel(pixels: UInt8Array, resampling: Image.Resampling) -> Image.Image:
+def _panel(pixels: UInt8Array, resampling: Image.Resampling, longest: int) -> Image.Image:
     panel = Image.fromarray(pixels)
-    scale = PANEL / max(panel.size)
+    scale = longest / max(panel.size)
     return panel.resize((max(1, round(panel.width * scale)), max(1, round(panel.height * scale))), resampling)
 
 

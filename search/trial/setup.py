@@ -40,5 +40,6 @@ def make_trainer(spec: TrialSpec, progress: Progress, *, pretrained: bool) -> Tr
         max_epochs=spec.max_epochs,
         encoder_weights=spec.encoder_weights if pretrained else None,
         seed=spec.seed,
+        class_pixels=spec.class_pixels,
         progress=progress,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,19 +13,20 @@ from typing import Any
 import h5py
 import keras
 import numpy as np
-import tensorflow as tf
 
 from datasets import Dataset
 from datasets.pipeline import Pipeline
 from deeplab import Architecture, build_model, encoder_layers
 from deeplab.archive import check_arrays
-from deeplab.metrics import ConfusionMatrix, confusion_of_images, predicted_classes, scores
+from deeplab.metrics import ConfusionMatrix, scores
+from deeplab.optimizers import averaged_weights
 from recipe import Recipe, compile_model
 from search.trial.device import peak_memory_mb, precision_policy
 from search.trial.normalization import adapt_batch_normalization
 from search.trial.pictures import side_by_side
 from search.trial.steps import Progress, StepProgress
-from search.trial.validation import BestEpoch, UInt8Array, Validation, ValidationPass, extreme_images, fixed_images
+from search.trial.validation import BestEpoch, UInt8Array, Validation, extreme_images, fixed_images
+from search.trial.validators import make_validator
 from search.trial.weights import read_weights
 
 
@@ -58,6 +59,7 @@ class Trainer:
         image_size: (height, width) to train at.
         max_epochs: of the study: the learning rate decays over all of them, at every rung.
         encoder_weights: see `deeplab.build_model`.
+        class_pixels: pixels of each class in the training split, for the loss that weights classes by them.
         seed: of the initial weights, the order of the images and their augmentation.
         progress: called after each step with the epoch, the phase (`train` or `validate`), the steps that are done, the
             steps of the phase, and the images per second.
@@ -73,6 +75,7 @@ class Trainer:
         max_epochs: int,
         encoder_weights: str | Path | None,
         seed: int,
+        class_pixels: Sequence[int] | None = None,
         progress: Progress = lambda *_: None,
     ) -> None:
         # Before the model is built, because its initial weights are drawn then.
@@ -80,7 +83,7 @@ class Trainer:
         keras.config.set_dtype_policy(precision_policy(recipe.precision))
         self.recipe = recipe
         self.dataset = dataset
-        pipeline = partial(Pipeline, dataset, image_size=image_size, batch_size=recipe.batch_size, seed=seed)
+        pipeline = partial(Pipeline, dataset, batch_size=recipe.batch_size, seed=seed)
         self.train_data = pipeline("train", training=True, augment=recipe.augment)
         self.val_data = pipeline("val", training=False)
         self.model = build_model(
@@ -96,9 +99,10 @@ class Trainer:
             classes=dataset.classes,
             ignore_index=dataset.ignore_index,
             total_steps=self.train_data.steps * max_epochs,
+            steps_per_epoch=self.train_data.steps,
+            class_pixels=class_pixels,
         )
-        # Traced once, also for a smaller last batch.
-        self._validation_step = tf.function(self._validate_batch, input_signature=self.val_data.element_spec)
+        self._validator = make_validator(self.model, dataset, self.val_data, progress)
 
     def train_epoch(self, epoch: int) -> EpochResult:
         """Train epoch `epoch` (from 1) and validate after it."""
@@ -112,7 +116,8 @@ class Trainer:
         history = self.model.fit(self.train_data.epoch(epoch), shuffle=False, verbose=0, callbacks=[callback])
         seconds = time.perf_counter() - started
         train = {"loss": history.history["loss"][-1], **self._scores()}
-        validated = self._validate(epoch)
+        with averaged_weights(self.model):
+            validated = self._validator.validate(epoch)
         validation = validated.result()
         row = {
             "epoch": epoch,
@@ -135,25 +140,6 @@ class Trainer:
             image, mask = self.val_data.read(index)
             pictures[index] = side_by_side(image, mask, result.predictions[index], self.dataset.ignore_index)
         return BestEpoch(result.validation, pictures)
-
-    def _validate(self, epoch: int) -> ValidationPass:
-        """Loss and confusion of every image of the validation split after an epoch."""
-        progress = StepProgress(self._report, epoch, "validate", self.val_data.steps, self.recipe.batch_size)
-        progress.start()
-        gathered = ValidationPass(self.val_data.images)
-        for step, (images, masks) in enumerate(self.val_data.epoch(1), start=1):  # all epochs are the same
-            loss, counts, predictions = self._validation_step(images, masks)
-            gathered.add(float(loss), np.asarray(counts, np.int64), np.asarray(predictions))
-            progress.step(step)
-        return gathered
-
-    def _validate_batch(self, images: Any, masks: Any) -> tuple[Any, Any, Any]:
-        """Loss, the confusion matrix of each image `[B, C, C]`, and the class ids predicted, uint8 `[B, H, W]`."""
-        classes = self.dataset.classes
-        logits = self.model(images, training=False)
-        loss = self.model.compute_loss(x=images, y=masks, y_pred=logits, training=False)
-        counts = confusion_of_images(masks, logits, classes, self.dataset.ignore_index)
-        return loss, counts, keras.ops.cast(predicted_classes(logits, classes), "uint8")
 
     def restore(self, weights: Path) -> None:
         """Load the weights and the optimizer's state, including its step count, from a checkpoint."""

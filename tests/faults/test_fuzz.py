@@ -23,9 +23,9 @@ from datasets.formats import open_dataset
 from datasets.images import read_mask
 from deeplab import EncoderWeightsError, check_encoder_weights
 from deeplab.archive import MOST_BYTES
-from search.commands.predict import load_predictor
 from search.commands.status import show_status
 from search.errors import UserError
+from search.results.predictor import load_predictor
 from search.results.trained_network import load_model, trained_trial
 from search.study.folder import Study
 from search.study.prepare import read_space

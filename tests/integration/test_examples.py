@@ -65,7 +65,8 @@ def test_examples_on_exported_models_find_the_mask_that_predict_writes(
     export.mkdir(parents=True)
     for name in ("keras", "savedmodel"):
         export_model(load_exporter(name), model, export)
-    (export / "labels.toml").write_text(f"image_size = {list(SIZE)}\n")
+    names = [str(index) for index in range(max(2, classes))]
+    (export / "labels.toml").write_text(f"classes = {names}\noutputs = {classes}\nimage_size = {list(SIZE)}\n")
     write_photo(tmp_path / "photo.jpg")
     masks = {}
     for exported in ("model.keras", "savedmodel"):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datasets import Dataset, Sample
+from datasets import Dataset, Framing, Sample
 
 REAL_DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 
@@ -26,7 +26,7 @@ class MemoryDataset(Dataset):
         size: tuple[int, int] = (6, 8),
         class_names: tuple[str, ...] = ("land", "water"),
     ) -> None:
-        super().__init__(image_size=size, class_names=class_names, classes=len(class_names), ignore_index=255)
+        super().__init__(framing=Framing(size), class_names=class_names, classes=len(class_names), ignore_index=255)
         self.samples = samples or {
             split: [
                 Sample(np.full((*size, 3), i, np.uint8), np.full(size, i % 2, np.uint8), f"{split}{i}")

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from datasets import DataError, Dataset
-from datasets.cache import build_cache, bytes_an_image, cache_folder, cached_counts, open_cache
+from datasets.cache import build_cache, bytes_per_image, cache_folder, cached_counts, open_cache
 from datasets.formats import open_dataset
 
 
 def folder_of(tmp_path: Path, dataset: Dataset) -> Path:
-    return cache_folder(tmp_path / "cache", dataset.fingerprint(), dataset.image_size)
+    return cache_folder(tmp_path / "cache", dataset.fingerprint(), dataset.framing)
 
 
 def all_samples(dataset: Dataset) -> list[tuple[bytes, bytes]]:
@@ -45,7 +45,7 @@ def test_a_bound_is_kept_and_the_rest_streams(
     memory_dataset, tmp_path: Path, room: int, counts: dict[str, int]
 ) -> None:
     source = memory_dataset({"train": 4, "val": 3})
-    limit = room * bytes_an_image(source) + 1
+    limit = room * bytes_per_image(source) + 1
     assert cached_counts(source, limit) == counts
     expected = all_samples(source)
     cached = build_cache(folder_of(tmp_path, source), source, limit)
@@ -59,7 +59,7 @@ def test_a_bound_is_kept_and_the_rest_streams(
 def test_another_bound_builds_anew(memory_dataset, tmp_path: Path) -> None:
     source = memory_dataset({"train": 4, "val": 3})
     folder = folder_of(tmp_path, source)
-    for limit, count in ((1e9, 7), (2 * bytes_an_image(source), 2), (1e9, 7)):
+    for limit, count in ((1e9, 7), (2 * bytes_per_image(source), 2), (1e9, 7)):
         build_cache(folder, source, limit)
         cached = open_cache(folder, source)
         assert cached is not None

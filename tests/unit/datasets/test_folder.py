@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from datasets import DataError, Dataset
-from datasets.formats import folder, open_dataset
+from datasets.formats import files, open_dataset
 from datasets.images import read_mask
 
 
@@ -211,7 +211,7 @@ def test_each_mask_is_looked_at_once_to_decide_what_white_means(make_folder, mon
         time.sleep(0.002)  # so that threads which do not wait for each other overlap
         return read_mask(path)
 
-    monkeypatch.setattr(folder, "read_mask", counted)
+    monkeypatch.setattr(files, "read_mask", counted)
     with ThreadPoolExecutor(8) as pool:
         samples = list(pool.map(lambda index: data.read("train", index), range(12)))
     assert all(set(np.unique(sample.mask)) == {0, 1} for sample in samples)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,10 +12,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import distance_transform_edt
 
 from datasets import DataError, Dataset, inspect_dataset
 from datasets.formats import open_dataset
-from datasets.formats.scenes import CROP, GROUND, ROOF, TREE
+from datasets.formats.scenes import CROP, GROUND, ROOF, TREE, WIRE
 
 
 def scenes(size: tuple[int, int] = (48, 64), **options: object) -> Dataset:
@@ -192,3 +194,49 @@ def test_without_test_scenes_there_is_no_test_split() -> None:
     assert data.splits == ("train", "val")
     with pytest.raises(IndexError):
         data.read("test", 0)
+
+
+def digest_of(data: Dataset) -> str:
+    digest = hashlib.sha256()
+    for index in range(3):
+        image, mask, _ = data.read("train", index)
+        digest.update(image.tobytes() + mask.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def test_scenes_without_wires_stay_what_they_were() -> None:
+    data = scenes((96, 128), seed=3)
+    assert (data.fingerprint(), digest_of(data)) == ("bb7bd8bd7b9cd167", "61e9a1e3c6550217")
+    assert scenes((96, 128), seed=3, thin=False).fingerprint() == data.fingerprint()
+
+
+@pytest.mark.parametrize("size", [(64, 96), (256, 384)])
+def test_wires_are_thin_rare_and_dark(size: tuple[int, int]) -> None:
+    data = scenes((32, 32), thin=True, scene_size=size)
+    assert data.class_names[WIRE] == "wire"
+    assert data.classes == 7
+    shares, thickest = [], 0.0
+    for index in range(12):
+        image, mask, _ = data.read("train", index)
+        wire = mask == WIRE
+        shares.append(wire.mean())
+        thickest = max(thickest, np.percentile(distance_transform_edt(wire)[wire], 95))
+        assert image[wire].mean() < 0.7 * image[~wire].mean()
+    assert 0.006 < np.mean(shares) < 0.014
+    assert max(shares) < 0.02
+    assert thickest <= 2
+
+
+def test_wires_alone_are_the_object_of_binary_scenes() -> None:
+    binary = scenes((32, 32), thin=True, scene_size=(64, 96), classes=1)
+    assert binary.class_names == ("background", "wire")
+    whole = scenes((32, 32), thin=True, scene_size=(64, 96)).read("val", 0)
+    assert np.array_equal(binary.read("val", 0).mask, whole.mask == WIRE)
+    assert np.array_equal(binary.read("val", 0).image, whole.image)
+
+
+def test_the_size_of_the_scenes_and_the_wires_change_the_fingerprint() -> None:
+    settings: list[dict[str, object]] = [{}, {"thin": True}, {"scene_size": (64, 96)}, {"scene_size": (96, 64)}]
+    assert len({scenes(**options).fingerprint() for options in settings}) == len(settings)  # type: ignore[arg-type]
+    assert scenes((48, 64), scene_size=(48, 64)).fingerprint() == scenes((48, 64)).fingerprint()
+    assert scenes((48, 64), scene_size=(100, 80)).read("train", 0).image.shape == (100, 80, 3)

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import confusion_matrix, f1_score, jaccard_score
 
 from deeplab.metrics import ConfusionMatrix, confusion_of_images, predicted_classes, scores
+from deeplab.scoring import confusion_of_ids, dice
 
 VOID = 255
 
@@ -117,3 +119,27 @@ def test_scores_of_nothing_are_nan() -> None:
     assert all(math.isnan(value) for value in found.values())
     with pytest.raises(ValueError, match="zip"):
         scores(np.zeros((2, 2), int), ["land"])
+
+
+@settings(max_examples=50, deadline=None)
+@given(count=st.integers(2, 7), seed=st.integers(0, 2**32 - 1))
+def test_equals_scikit_learn(count: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    # Of few pixels, so that classes are missing from the truth, the prediction or both.
+    truth = random.choice([*range(count), VOID], (3, 5)).astype(np.uint8)
+    predicted = random.integers(0, count, truth.shape).astype(np.uint8)
+    matrix = confusion_of_ids(truth, predicted, count)
+    labelled, names = truth != VOID, [str(index) for index in range(count)]
+    if not labelled.any():
+        assert not matrix.any()
+        return
+    pair = truth[labelled], predicted[labelled]
+    np.testing.assert_array_equal(matrix, confusion_matrix(*pair, labels=range(count)))
+    occurs = [index for index in range(count) if (truth == index).any()]
+    iou = jaccard_score(*pair, labels=occurs, average=None, zero_division=0)
+    found = scores(matrix, names)
+    np.testing.assert_allclose([found[f"iou_{index}"] for index in occurs], iou, atol=1e-6)
+    assert found["mean_iou"] == pytest.approx(iou.mean(), abs=1e-6)
+    f1 = f1_score(*pair, labels=occurs, average=None, zero_division=0)
+    np.testing.assert_allclose(dice(matrix)[occurs], f1, atol=1e-6)
+    assert np.isnan(np.delete(dice(matrix), occurs)).all()

@@ -19,7 +19,7 @@ class LaterArchitecture(Architecture):
 class LaterRecipe(Recipe):
     """Of a later version, which offers one more choice."""
 
-    ema: bool = False
+    mixup: bool = False
 
 
 def test_ids_are_those_of_version_0_1() -> None:
@@ -37,7 +37,7 @@ def test_a_field_that_was_added_changes_no_id_until_it_departs_from_its_default(
     assert architecture_id(departed) != architecture_id(OTHER)
     ids = {
         config_id(departed, recipe),
-        config_id(architecture, LaterRecipe(**OTHER_RECIPE.model_dump(), ema=True)),
+        config_id(architecture, LaterRecipe(**OTHER_RECIPE.model_dump(), mixup=True)),
         config_id(OTHER, OTHER_RECIPE),
     }
     assert len(ids) == 3
