@@ -48,7 +48,15 @@ MEANINGS: dict[str, str] = {
     "see [At the end](#at-the-end).",
     "data.format": "Kind of data set, see [Data](#data).",
     "data.path": "The data folder or file, relative to the working directory, for formats that need one.",
-    "data.image_size": "Size at which to train. Images are resized bilinearly, masks by nearest neighbour.",
+    "data.image_size": "Size of the network's input. Images are resized bilinearly, masks by nearest neighbour.",
+    "data.resize": "How images are brought to `image_size`, see [Shape and scale](#shape-and-scale).",
+    "data.scale": "With `crop`: the factor by which images are resized first.",
+    "data.split": "How splits are made of data that come without them.",
+    "data.orientation": "Whether masks belong to images `turned` as their EXIF orientation says, or to their `raw` "
+    "pixels. None: the sizes must tell.",
+    "data.mask_suffix": "What the name of a mask has after the name of its image, such as `_mask`.",
+    "data.channels": "Number of channels of the images.",
+    "data.value_range": "The values that become 0 and 255, for images of more than 8 bits.",
     "data.classes": "Number of outputs of the network; 1 means binary. None: the value from the data.",
     "data.ignore_index": "Mask value that neither loss nor metrics count. None: the value from the data, or else 255.",
     "data.cache": "GB of disk space for images that are decoded and resized once, see [below](#decoded-images). "
@@ -62,13 +70,19 @@ MEANINGS: dict[str, str] = {
     "hyperband.baseline": "Also train the tutorial's choices, straight to `max_epochs`, for comparison.",
     "recipe.optimizer": "Optimizer; `sgd` has momentum 0.9.",
     "recipe.learning_rate": "Initial learning rate.",
+    "recipe.encoder_learning_rate": "The encoder learns at this many times the learning rate; its weight decay is not "
+    "scaled.",
     "recipe.weight_decay": "Decoupled: each step shrinks weights by the fraction `learning_rate * weight_decay`.",
-    "recipe.schedule": "`poly`: decays to 0 over `max_epochs` as `(1 - step / steps) ** 0.9`; `constant`: no decay.",
-    "recipe.loss": "Softmax cross-entropy, or sigmoid for one class; ignored pixels are left out.",
+    "recipe.weight_decay_on": "`kernels`: no weight decay on biases and normalisation.",
+    "recipe.schedule": "`poly`: decays to 0 over `max_epochs` as `(1 - step / steps) ** 0.9`; `cosine`: as half a "
+    "wave; `constant`: no decay.",
+    "recipe.warmup_epochs": "Number of initial epochs in which the learning rate rises from 0 to the schedule's.",
+    "recipe.clip_norm": "Largest norm of the whole gradient; larger ones are scaled down to it. 0: no limit.",
+    "recipe.ema": "Whether averaged weights (exponential moving average, momentum 0.95) are validated and exported.",
+    "recipe.loss": "What training minimises, see [Losses](#losses).",
     "recipe.batch_size": "Images per step.",
     "recipe.freeze_encoder_epochs": "Number of initial epochs during which the encoder's weights are frozen.",
-    "recipe.augment": "`flip`: left-right flips. `standard`: also zoom and shift. `strong`: also brightness, contrast "
-    "and saturation.",
+    "recipe.augment": "How training images are varied, see [Augmentation](#augmentation).",
     "recipe.precision": "`auto`: bfloat16 on GPUs with compute capability 8.0 or higher, float16 from 7.0, otherwise "
     "float32.",
     "limits.max_parameters": "Larger networks are not drawn.",
@@ -111,6 +125,7 @@ ALLOWED_BY_HAND = {
     "study.objective": "`val_loss`, `val_mean_iou`, `val_pixel_accuracy`, `val_iou_<class>`",
     "data.path": "a folder",
     "data.image_size": "each 32 to 8192",
+    "data.split": "`val`, `test`: shares; `group`: a regular expression",
     "hyperband.min_epochs": "1 to `max_epochs`",
 }
 DEFAULTS_BY_HAND = {
@@ -211,15 +226,23 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def _type(annotation: Any) -> str:
     if annotation == bool | float:
         return "true, false or number"
-    if get_origin(annotation) in (Union, UnionType):
-        annotation = next(part for part in get_args(annotation) if part is not type(None))
+    annotation = _present(annotation)
     if get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
     if get_origin(annotation) is Literal:
         annotation = type(get_args(annotation)[0])
     if get_origin(annotation) is tuple:
-        return "`[height, width]`"
+        return "`[low, high]`" if get_args(annotation)[0] is float else "`[height, width]`"
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "table"
     return _kind(annotation.__name__)
+
+
+def _present(annotation: Any) -> Any:
+    """An annotation without the None that it may also take."""
+    if get_origin(annotation) not in (Union, UnionType):
+        return annotation
+    return next(part for part in get_args(annotation) if part is not type(None))
 
 
 def _kind(name: str) -> str:
@@ -235,8 +258,8 @@ def _default(field: FieldInfo) -> str:
 def _allowed(key: str, field: FieldInfo) -> str:
     if key in ALLOWED_BY_HAND:
         return ALLOWED_BY_HAND[key]
-    if get_origin(field.annotation) is Literal:
-        return ", ".join(_toml(value) for value in get_args(field.annotation))
+    if get_origin(_present(field.annotation)) is Literal:
+        return ", ".join(_toml(value) for value in get_args(_present(field.annotation)))
     if field.annotation is bool:
         return ""
     bounds = []

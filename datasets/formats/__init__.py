@@ -61,15 +61,7 @@ def open_dataset(
         DataError: the data or a setting is wrong; the message lists every problem found.
     """
     opened = load_format(format)
-    known = opened.options.model_fields
-    unknown = sorted(options.keys() - known.keys())
-    if unknown:
-        takes = f"it takes {', '.join(known)}" if known else "it takes none"
-        raise DataError(f"Data format {format!r} has no option {', '.join(unknown)}; {takes}.")
-    if opened.needs_path and path is None:
-        raise DataError(f"Data format {format!r} needs a path: the folder or file that it reads.")
-    if not opened.needs_path and path is not None:
-        raise DataError(f"Data format {format!r} takes no path; got {str(path)!r}.")
+    _check_arguments(format, opened, path, options)
     settings = DataSettings(
         framing=Framing(check_image_size(image_size), resize, scale),
         path=Path(path or ""),
@@ -83,6 +75,18 @@ def open_dataset(
     )
     make: Callable[..., Dataset] = opened
     return make(settings, **options)
+
+
+def _check_arguments(name: str, opened: type[Format], path: str | Path | None, options: Mapping[str, Any]) -> None:
+    known = opened.options.model_fields
+    unknown = sorted(options.keys() - known.keys())
+    if unknown:
+        takes = f"it takes {', '.join(known)}" if known else "it takes none"
+        raise DataError(f"Data format {name!r} has no option {', '.join(unknown)}; {takes}.")
+    if opened.needs_path and path is None:
+        raise DataError(f"Data format {name!r} needs a path: the folder or file that it reads.")
+    if not opened.needs_path and path is not None:
+        raise DataError(f"Data format {name!r} takes no path; got {str(path)!r}.")
 
 
 def load_format(name: str) -> type[Format]:

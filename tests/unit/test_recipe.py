@@ -56,8 +56,13 @@ def test_optimizers(name: Any, kind: Any) -> None:
         {"learning_rate": "0.1"},
         {"weight_decay": 1.0},
         {"weight_decay": -0.1},
-        {"schedule": "cosine"},
-        {"loss": "dice"},
+        {"schedule": "linear"},
+        {"loss": "tversky"},
+        {"encoder_learning_rate": 0.0},
+        {"warmup_epochs": -1},
+        {"clip_norm": -1.0},
+        {"ema": 1},
+        {"weight_decay_on": "biases"},
         {"batch_size": 0},
         {"batch_size": True},
         {"batch_size": 2.0},
@@ -102,6 +107,8 @@ def test_whatever_the_space_offers_of_a_training_choice_a_recipe_takes(name: str
     entry = CATALOGUE[name]
     assert entry.tutorial == Recipe.model_fields[name].default
     ends = [end for end in (entry.low, entry.high) if end != float("inf")]
+    if entry.kind == "bool":
+        ends = [False, True]
     for value in entry.allowed or (int(end) if entry.kind == "int" else end for end in ends):
         assert getattr(Recipe.model_validate({name: value}), name) == value
 
