@@ -7,13 +7,14 @@ from datasets.dataset import DataError, Dataset, Sample
 from datasets.formats import FORMATS, load_format, open_dataset
 from datasets.formats.format import DataSettings, Format, FormatOptions, SplitSettings
 from datasets.framing import Framing, Resize
-from datasets.images import ImageReading, Orientation, read_image
+from datasets.images import IMAGE_SUFFIXES, ImageReading, Orientation, read_image
 from datasets.occurrence import class_pixels, occurs
 from datasets.resizing import resize_image, resize_mask
 from datasets.statistics import ClassStatistics, DataStatistics, Problem, SplitStatistics
 
 __all__ = [
     "FORMATS",
+    "IMAGE_SUFFIXES",
     "ClassStatistics",
     "DataError",
     "DataSettings",

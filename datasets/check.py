@@ -12,7 +12,7 @@ from datasets.duplicates import find_leaks
 from datasets.gathering import SplitGathering
 from datasets.judgement import judge_names, judge_split
 from datasets.look import Look, look_at
-from datasets.statistics import DataStatistics, Problem
+from datasets.statistics import DataStatistics, Problem, grouped
 
 _CHUNK = 64
 # Images of each split in which objects are told apart, which takes longer than all else.
@@ -48,7 +48,7 @@ def inspect_dataset(dataset: Dataset, progress: Progress | None = None) -> Inspe
         problems += judge_split(held, dataset.framing)
     problems += judge_names(dataset.class_names, dataset.mirror)
     problems += find_leaks(list(splits.values()))
-    return Inspection(sorted(problems, key=lambda problem: problem.severity), statistics)
+    return Inspection(sorted(grouped(problems), key=lambda problem: problem.severity), statistics)
 
 
 def _look_at_all(dataset: Dataset, progress: Progress | None) -> Iterator[tuple[str, Look | Problem]]:
@@ -69,4 +69,4 @@ def _look(dataset: Dataset, split: str, index: int) -> Look | Problem:
     try:
         return look_at(dataset, split, index, objects=index % step == 0)
     except DataError as error:
-        return Problem("error", str(error), error.path)
+        return Problem("error", str(error), error.path, error.kind)

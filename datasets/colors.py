@@ -23,9 +23,7 @@ _ROWS = 256
 def _colors(count: int) -> UInt8Array:
     colors = np.empty((count, 3), np.uint8)
     colors[: len(_PALETTE)] = _PALETTE[:count]
-    for index in range(len(_PALETTE), count):
-        # PASCAL VOC's colour map: the bits of the id, spread over the high bits of the channels.
-        colors[index] = [_spread_bits(index >> channel) for channel in range(3)]
+    colors[len(_PALETTE) :] = voc_colors(count)[len(_PALETTE) :]
     # Every later call gets this array from the cache.
     colors.setflags(write=False)
     return colors
@@ -34,6 +32,11 @@ def _colors(count: int) -> UInt8Array:
 def class_colors(n: int) -> UInt8Array:
     """RGB colours of the classes 0..n-1, uint8 [n, 3]. Class 0 is black; a class's colour does not depend on `n`."""
     return _colors(n).copy()
+
+
+def voc_colors(n: int) -> UInt8Array:
+    """PASCAL VOC's colours of the ids 0..n-1, uint8 [n, 3]: an id's bits, spread over the high bits of the channels."""
+    return np.array([[_spread_bits(index >> channel) for channel in range(3)] for index in range(n)], np.uint8)
 
 
 def colorize(mask: UInt8Array, ignore_index: int = DEFAULT_IGNORE_INDEX) -> UInt8Array:

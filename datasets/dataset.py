@@ -21,12 +21,19 @@ UInt8Array = npt.NDArray[np.uint8]
 
 
 class DataError(ValueError):
-    """The user's data or data settings are wrong; `path` is the file at fault, if there is one."""
+    """The user's data or data settings are wrong.
 
-    def __init__(self, message: str, path: Path | None = None) -> None:
+    Args:
+        message: one or more sentences: what was given, what was expected, and what to do.
+        path: the file at fault, if there is one.
+        kind: the same for all files with the same fault, so that they can be reported together; "" for none.
+    """
+
+    def __init__(self, message: str, path: Path | None = None, kind: str = "") -> None:
         # TensorFlow loses the message of an error that cannot be encoded, such as the name of some file.
         super().__init__(message.encode(errors="backslashreplace").decode())
         self.path = path
+        self.kind = kind
 
 
 class Sample(NamedTuple):

@@ -1,25 +1,22 @@
-"""Reading and resizing image and mask files."""
+"""Image files as the arrays that a network is fed: uint8, with the number of channels that the study asks for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps
 
 from datasets.dataset import DataError, UInt8Array
+from datasets.decoding import Array, Stored, read_stored, turned
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
-MASK_SUFFIXES = (".png",)  # JPEG would change class ids
-
-# Pillow's own limit is just below 10,000 x 10,000 pixels, as maps and slides have them; one set by the user stays.
-if Image.MAX_IMAGE_PIXELS == 2**30 // 12:
-    Image.MAX_IMAGE_PIXELS = 2**28
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp")
 
 Orientation = Literal["turned", "raw"]
+
+# ITU-R BT.601, as Pillow makes grey of colours.
+_LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 @dataclass(frozen=True)
@@ -38,85 +35,87 @@ class ImageReading:
     orientation: Orientation | None = None
 
 
-# At most 8 bits per channel: only the user knows how a wider range should map to 0-255.
-_COLOR_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr")
-_MASK_MODES = ("1", "L", "P")
+class RawImage(NamedTuple):
+    """An image's pixels `[H, W, channels]`, uint8, as stored, and what EXIF says of how to turn them (1 to 8)."""
+
+    pixels: UInt8Array
+    orientation: int
 
 
-def read_image(path: Path) -> UInt8Array:
-    """The image at `path` as RGB uint8 [H, W, 3], rotated as viewers show it (EXIF orientation).
+def read_image(path: Path, reading: ImageReading = ImageReading()) -> UInt8Array:
+    """The image at `path`, uint8 `[H, W, channels]`, turned as viewers show it unless `reading` wants raw pixels.
 
-    Greyscale, palette and CMYK images become RGB; an alpha channel is dropped, but the colours under it are kept.
-
-    Raises:
-        DataError: missing, not a JPEG or PNG, damaged, above Pillow's pixel limit, or more than 8 bits per channel.
-    """
-    return _decode(path, "image", _to_rgb)
-
-
-def read_mask(path: Path) -> UInt8Array:
-    """The values of the mask at `path`, uint8 [H, W]: grey values, palette indices, or 0 and 1 of a 1-bit PNG.
+    Grey images become RGB for three channels, and RGB ones grey for one; palettes and CMYK are RGB. Opacity is dropped
+    where it would be a channel too many; the colours under it are kept.
 
     Raises:
-        DataError: missing, not a PNG, damaged, above Pillow's pixel limit, or not 8-bit single-channel or palette.
+        DataError: missing, damaged or above Pillow's pixel limit; of another number of channels; or of more than 8 bits
+            per channel, without `value_range`.
     """
-    return _decode(path, "mask", _to_ids)
+    pixels, orientation = read_raw(path, reading)
+    if reading.orientation == "raw" or orientation == 1:
+        return pixels
+    return np.ascontiguousarray(turned(pixels, orientation))
 
 
-def _decode(path: Path, kind: str, convert: Callable[[Image.Image, Path], UInt8Array]) -> UInt8Array:
-    # The content decides which decoder Pillow runs, whatever the file is called, so others are ruled out.
-    formats = ("PNG",) if kind == "mask" else ("JPEG", "PNG")
-    try:
-        with Image.open(path, formats=formats) as opened:
-            _refuse_bomb(opened, path)
-            return convert(opened, path)
-    except DataError:
-        raise
-    except FileNotFoundError:
-        raise DataError(f"{kind.capitalize()} {path} is missing.", path) from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise DataError(_bomb_message(path), path) from None
-    # Pillow's decoders raise nearly anything on damaged files: OSError, SyntaxError, struct.error, zlib.error ...
-    except Exception as error:
-        expected = " or ".join(formats)
-        raise DataError(
-            f"Cannot read {kind} {path}: {error}. Expected an intact {expected} file; replace or remove it.", path
-        ) from error
+def read_raw(path: Path, reading: ImageReading) -> RawImage:
+    """The image at `path` before it is turned. Raises what `read_image` does."""
+    stored = read_stored(path, "image")
+    pixels = _with_channels(_eight_bits(stored, reading, path), stored, reading.channels, path)
+    return RawImage(np.ascontiguousarray(pixels), stored.orientation)
 
 
-def _refuse_bomb(opened: Image.Image, path: Path) -> None:
-    # Pillow itself only warns about images up to twice the limit.
-    limit = Image.MAX_IMAGE_PIXELS
-    if limit is not None and opened.width * opened.height > limit:
-        raise DataError(_bomb_message(path), path)
-
-
-def _bomb_message(path: Path) -> str:
-    return (
-        f"{path} has more pixels than the limit of {Image.MAX_IMAGE_PIXELS:,} that guards against decompression "
-        "bombs; crop or shrink it."
-    )
-
-
-def _to_rgb(opened: Image.Image, path: Path) -> UInt8Array:
-    if opened.mode not in _COLOR_MODES:
-        raise DataError(
-            f"Image {path} has pixels of mode {opened.mode}; expected 8 bits per channel (grey, palette or RGB). "
-            "Convert it, and decide how its range should map to 0-255.",
-            path,
+def _eight_bits(stored: Stored, reading: ImageReading, path: Path) -> Array:
+    """The pixels in 0 to 255; palettes' indices become colours."""
+    pixels = stored.pixels
+    if stored.palette is not None:
+        return _colors(stored.palette, pixels[..., 0], path)
+    if stored.bits <= 8:
+        if reading.value_range is not None:
+            raise DataError(
+                f"Image {path} has {stored.bits} bits per channel, but [data] value_range is for images of more: its "
+                "values are 0 to 255 already. Leave value_range out, or store all images with the same number of bits.",
+                path,
+                "image of 8 bits among deeper ones",
+            )
+        return (
+            pixels * np.uint8(255 // (2**stored.bits - 1)) if stored.bits < 8 else pixels.astype(np.uint8, copy=False)
         )
-    image: Image.Image = opened
-    # Pillow warns about palette images with transparency unless they go through RGBA.
-    if "transparency" in image.info and image.mode == "P":
-        image = image.convert("RGBA")
-    return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-
-
-def _to_ids(opened: Image.Image, path: Path) -> UInt8Array:
-    if opened.mode not in _MASK_MODES:
+    if reading.value_range is None:
+        low, high = np.nanmin(pixels), np.nanmax(pixels)
         raise DataError(
-            f"Mask {path} has pixels of mode {opened.mode}; expected one channel of 8-bit class ids (a grey or palette "
-            "PNG). Map colours or 16-bit values to class ids first.",
+            f"Image {path} has {stored.bits} bits per channel, with values from {low:g} to {high:g}; which of them "
+            "should become 0 and 255? Set [data] value_range = [low, high], the same for all images.",
             path,
+            "image of more than 8 bits",
         )
-    return np.asarray(opened).astype(np.uint8)
+    low, high = reading.value_range
+    scaled = (pixels.astype(np.float32) - low) * np.float32(255 / (high - low))
+    # What was not measured (NaN) counts as the lowest value.
+    return np.rint(np.clip(np.nan_to_num(scaled, nan=0.0), 0, 255)).astype(np.uint8)
+
+
+def _colors(palette: UInt8Array, indices: Array, path: Path) -> Array:
+    if indices.max(initial=0) >= len(palette):
+        raise DataError(
+            f"Image {path} has colours that its palette lacks; replace or remove it.", path, "broken palette"
+        )
+    return palette[indices]
+
+
+def _with_channels(pixels: Array, stored: Stored, channels: int, path: Path) -> Array:
+    if pixels.shape[2] == channels:
+        return pixels
+    colors = pixels[..., :-1] if stored.alpha else pixels
+    if colors.shape[2] == 1 and channels == 3:
+        return np.repeat(colors, 3, axis=2)
+    if colors.shape[2] == 3 and channels == 1:
+        return np.rint(colors @ _LUMINANCE).astype(np.uint8)[..., None]
+    if colors.shape[2] != channels:
+        raise DataError(
+            f"Image {path} has {pixels.shape[2]} channels, and [data] channels is {channels}. Set channels to what all "
+            "images have.",
+            path,
+            "image of another number of channels",
+        )
+    return colors

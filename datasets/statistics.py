@@ -2,19 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 Severity = Literal["error", "warning"]
 
+_NAMED = 3
+
 
 class Problem(NamedTuple):
-    """Something that would break (error) or bias (warning) training; `path` if one file or folder is at fault."""
+    """Something that would break (error) or bias (warning) training.
+
+    Attributes:
+        severity: which of the two.
+        message: what is wrong, and what to do.
+        path: of the file or folder at fault, if it is one.
+        kind: the same for all files with the same fault; "" for what is not to be grouped.
+    """
 
     severity: Severity
     message: str
     path: Path | None = None
+    kind: str = ""
+
+
+def grouped(problems: Iterable[Problem]) -> list[Problem]:
+    """`problems` with those of one kind as one: the first, preceded by how many files have it and three names."""
+    groups: dict[object, list[Problem]] = {}
+    for number, problem in enumerate(problems):
+        groups.setdefault((problem.severity, problem.kind) if problem.kind else number, []).append(problem)
+    return [_one(group) for group in groups.values()]
+
+
+def _one(group: list[Problem]) -> Problem:
+    first = group[0]
+    if len({problem.message for problem in group}) == 1:
+        return first
+    names = [problem.path.name for problem in group if problem.path is not None][:_NAMED]
+    more = ", ..." if len(group) > len(names) else ""
+    return first._replace(message=f"{len(group)} files ({', '.join(names)}{more}): {first.message}")
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
-"""Names and number of the classes: from classes.json, the study's settings, or both if they agree."""
+"""The classes and what masks say of them: from classes.json, the study's settings, or both if they agree."""
 
 from __future__ import annotations
 
 from codecs import BOM_UTF8
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -13,6 +14,10 @@ from datasets.dataset import DEFAULT_IGNORE_INDEX, DataError
 # The file may come with untrusted data; the longest list of names is far shorter.
 _MOST_BYTES = 1_000_000
 _BINARY_NAMES = ("background", "object")
+
+Color = tuple[int, int, int]
+ColorText = Annotated[str, StringConstraints(strict=True, pattern=r"^#[0-9a-fA-F]{6}$")]
+ValueText = Annotated[str, StringConstraints(strict=True, pattern=r"^\d{1,9}$")]
 
 # Without control characters, because names appear in terminals and in CSV headers.
 ClassName = Annotated[str, StringConstraints(strict=True, pattern=r"^[^\x00-\x1f\x7f]{1,100}$")]
@@ -26,12 +31,18 @@ class Labels(NamedTuple):
         classes: number of outputs, 1 for binary data, which have two `names`.
         ignore_index: the id that no loss or metric counts.
         mirror: pairs of class ids that change places when an image is mirrored.
+        colors: class id, or `ignore_index`, of each RGB colour of masks that are read by colour.
+        ids: class id, or `ignore_index`, of each value of masks whose values are no class ids.
+        threshold: in binary data, the least grey value of the object in masks with grey edges.
     """
 
     names: tuple[str, ...]
     classes: int
     ignore_index: int
     mirror: tuple[tuple[int, int], ...] = ()
+    colors: Mapping[Color, int] | None = None
+    ids: Mapping[int, int] | None = None
+    threshold: int | None = None
 
 
 class _ClassesFile(BaseModel):
@@ -40,6 +51,11 @@ class _ClassesFile(BaseModel):
     # Masks are uint8, and one of their 256 values has to remain for ignored pixels.
     classes: Annotated[list[ClassName], Field(min_length=2, max_length=255)]
     ignore_index: Annotated[int | None, Field(strict=True, ge=0, le=255)] = None
+    colors: list[ColorText] | None = None
+    ignore_colors: list[ColorText] | None = None
+    ids: dict[ValueText, ClassName | None] | None = None
+    mirror: list[tuple[ClassName, ClassName]] = []
+    threshold: Annotated[int | None, Field(strict=True, ge=1, le=65535)] = None
 
 
 def read_labels(folder: Path, classes: int | None, ignore_index: int | None) -> Labels:
@@ -64,7 +80,55 @@ def read_labels(folder: Path, classes: int | None, ignore_index: int | None) -> 
     if len(set(names)) != len(names):
         raise DataError(f"{file} names a class twice: {', '.join(names)}.", file)
     ignored = content.ignore_index if ignore_index is None else ignore_index
-    return _checked(Labels(names, outputs, DEFAULT_IGNORE_INDEX if ignored is None else ignored))
+    labels = _checked(Labels(names, outputs, DEFAULT_IGNORE_INDEX if ignored is None else ignored))
+    return _with_meanings(labels, content, file)
+
+
+def _with_meanings(labels: Labels, content: _ClassesFile, file: Path) -> Labels:
+    """`labels` with what classes.json says of colours, values, mirroring and the threshold."""
+    if content.threshold is not None and (len(labels.names) != 2 or content.colors or content.ids):
+        raise DataError(f"{file}: threshold is for two classes, without colors and ids; leave it out.", file)
+    return labels._replace(
+        mirror=tuple((_id(first, labels, file), _id(second, labels, file)) for first, second in content.mirror),
+        colors=_colors(content, labels, file),
+        ids=None
+        if content.ids is None
+        else {int(value): _id(name, labels, file) for value, name in content.ids.items()},
+        threshold=content.threshold,
+    )
+
+
+def _id(name: str | None, labels: Labels, file: Path) -> int:
+    if name is None:
+        return labels.ignore_index
+    if name not in labels.names:
+        raise DataError(f"{file} speaks of {name!r}, which is none of its classes: {', '.join(labels.names)}.", file)
+    return labels.names.index(name)
+
+
+def _colors(content: _ClassesFile, labels: Labels, file: Path) -> dict[Color, int] | None:
+    if content.colors is None:
+        if content.ignore_colors:
+            raise DataError(f"{file} has ignore_colors, but no colors: name one for each class.", file)
+        return None
+    if len(content.colors) != len(labels.names):
+        raise DataError(
+            f"{file} has {len(content.colors)} colors for {len(labels.names)} classes; expected one for each, in the "
+            "same order. Colours of pixels that are ignored belong in ignore_colors.",
+            file,
+        )
+    listed = [(parse_color(text), index) for index, text in enumerate(content.colors)]
+    listed += [(parse_color(text), labels.ignore_index) for text in content.ignore_colors or ()]
+    found = dict(listed)
+    if len(found) != len(listed):
+        raise DataError(f"{file} gives a colour twice; each class, and what is ignored, needs its own.", file)
+    return found
+
+
+def parse_color(text: str) -> Color:
+    """The colour that "#rrggbb" describes."""
+    red, green, blue = bytes.fromhex(text.removeprefix("#"))
+    return red, green, blue
 
 
 def _without_file(file: Path, classes: int | None, ignore_index: int | None) -> Labels:

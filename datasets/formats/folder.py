@@ -10,7 +10,8 @@ from datasets.dataset import SPLITS, DataError
 from datasets.formats.classes import read_labels
 from datasets.formats.files import FileFormat, FilePair
 from datasets.formats.format import DataSettings
-from datasets.images import IMAGE_SUFFIXES, MASK_SUFFIXES
+from datasets.formats.masks import MASK_SUFFIXES
+from datasets.images import IMAGE_SUFFIXES
 from datasets.statistics import Problem
 
 _REQUIRED = ("train", "val")

@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 from rich.console import Console
 
-from datasets import DataError, Framing, read_image
-from datasets.colors import class_colors, overlay
+from datasets import IMAGE_SUFFIXES, DataError, Framing, ImageReading, read_image
+from datasets.colors import as_rgb, class_colors, overlay
 from datasets.cores import usable_cores
 from datasets.inference import predict_bands
 from search.errors import UserError
@@ -23,7 +23,6 @@ from search.system.quiet import load_tensorflow
 from search.system.wording import listed, plural
 from search.terminal import make_console, reading_progress
 
-SUFFIXES = (".jpg", ".jpeg", ".png")
 # Images that are read ahead, so that an interruption does not wait for all of them.
 CHUNK = 64
 
@@ -33,7 +32,7 @@ def predict_images(model: Path, images: Sequence[Path], target: Path, *, tile: s
 
     Args:
         model: an exported `.keras` file or SavedModel folder, or a study folder (its best trial).
-        images: files, or folders of JPEG and PNG files.
+        images: files, or folders of image files.
         target: the folder to write to.
         tile: how images larger than the model's size are predicted (see `chosen_framing`).
 
@@ -45,15 +44,15 @@ def predict_images(model: Path, images: Sequence[Path], target: Path, *, tile: s
     check_outputs(files, target)
     console = make_console()
     if skipped:
-        console.print(f"skipped {skipped}: expected {', '.join(SUFFIXES)}", style="yellow", soft_wrap=True)
-    check_images(files, console)
+        console.print(f"skipped {skipped}: expected {', '.join(IMAGE_SUFFIXES)}", style="yellow", soft_wrap=True)
     load_tensorflow()
     predictor = load_predictor(model)
+    check_images(files, predictor.reading, console)
     framing = chosen_framing(predictor.framing, tile)
     make_folder(target, "--to")
     with reading_progress(console, "segmenting") as progress:
         for done, path in enumerate(files, 1):
-            image = _read(path)
+            image = _read(path, predictor.reading)
             _write(image, segment(predictor, image, framing), *_outputs(path, target))
             progress(done, len(files))
     console.print(f"{plural(len(files), 'mask')} and overlays in {target}", soft_wrap=True)
@@ -68,7 +67,7 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
             if not found:
                 others = others_in([path])
                 held = f"; it holds {others}" if others else ""
-                raise UserError(f"{path} holds no images; expected {', '.join(SUFFIXES)} files{held}.")
+                raise UserError(f"{path} holds no images; expected {', '.join(IMAGE_SUFFIXES)} files{held}.")
             files += found
         elif path.is_file():
             files.append(path)
@@ -90,7 +89,7 @@ def _files_in(folder: Path) -> list[Path]:
 
 
 def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES
+    return path.suffix.lower() in IMAGE_SUFFIXES
 
 
 def _outputs(image: Path, target: Path) -> tuple[Path, Path]:
@@ -112,12 +111,12 @@ def check_outputs(files: Sequence[Path], target: Path) -> None:
         )
 
 
-def check_images(files: Sequence[Path], console: Console) -> None:
+def check_images(files: Sequence[Path], reading: ImageReading, console: Console) -> None:
     """Read every image once, so that a damaged one is found before anything is written. Raises UserError."""
     with reading_progress(console, "reading") as progress, ThreadPoolExecutor(usable_cores()) as pool:
         for start in range(0, len(files), CHUNK):
             chunk = files[start : start + CHUNK]
-            for done, _ in enumerate(pool.map(_read, chunk), start + 1):
+            for done, _ in enumerate(pool.map(lambda path: _read(path, reading), chunk), start + 1):
                 progress(done, len(files))
 
 
@@ -153,9 +152,9 @@ def chosen_framing(framing: Framing, tile: str) -> Framing:
     return Framing(framing.image_size, "crop", min(framing.image_size) / int(tile))
 
 
-def _read(path: Path) -> np.ndarray:
+def _read(path: Path, reading: ImageReading) -> np.ndarray:
     try:
-        return read_image(path)
+        return read_image(path, reading)
     except DataError as error:
         raise UserError(str(error)) from None
 
@@ -165,4 +164,4 @@ def _write(image: np.ndarray, mask: np.ndarray, mask_file: Path, overlay_file: P
     palette.putpalette(class_colors(256).tobytes())
     palette.save(mask_file)
     # Class 0 stays clear in an overlay, so that the image is seen through it.
-    Image.fromarray(overlay(image, mask)).save(overlay_file)
+    Image.fromarray(overlay(as_rgb(image), mask)).save(overlay_file)

@@ -90,6 +90,13 @@ class DataSection(Section):
             raise ValueError(f"height and width must be 32 to 8192 pixels, given {list(size)}")
         return size
 
+    @field_validator("value_range")
+    @classmethod
+    def _ascending(cls, limits: tuple[float, float] | None) -> tuple[float, float] | None:
+        if limits is not None and not limits[0] < limits[1]:
+            raise ValueError(f"expected [low, high] with low below high, given {list(limits)}")
+        return limits
+
     @property
     def framing(self) -> Framing:
         """How images are brought to the network's input."""

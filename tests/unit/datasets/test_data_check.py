@@ -47,7 +47,7 @@ def test_every_broken_file_is_reported_with_its_path(make_folder) -> None:
     images.joinpath("train0.png").write_bytes(images.joinpath("train0.png").read_bytes()[:500])
     Image.fromarray(np.zeros((5, 5), np.uint8)).save(masks / "train1.png")
     Image.fromarray(np.full((24, 32), 9, np.uint8)).save(masks / "train2.png")
-    Image.fromarray(np.zeros((24, 32, 3), np.uint8)).save(masks / "train3.png")
+    Image.fromarray(np.full((24, 32, 3), (0, 0, 9), np.uint8)).save(masks / "train3.png")
     masks.joinpath("train4.png").write_bytes(b"")
     shutil.copy(masks / "train5.png", masks / "no_image.png")
     problems = inspect_dataset(open_folder(root)).problems
@@ -55,7 +55,7 @@ def test_every_broken_file_is_reported_with_its_path(make_folder) -> None:
     assert set(errors) == {images / "train0.png", *(masks / f"train{index}.png" for index in (1, 2, 3, 4))}
     assert "same size" in errors[masks / "train1.png"]
     assert "values 9" in errors[masks / "train2.png"]
-    assert "one channel" in errors[masks / "train3.png"]
+    assert "colours: #000009" in errors[masks / "train3.png"]
     assert [problem.severity for problem in problems] == sorted(problem.severity for problem in problems)
 
 

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from datasets import ImageReading
 from search.commands.predict import check_images, check_outputs, find_images, others_in
 from search.errors import UserError
 
@@ -55,14 +56,14 @@ def test_an_overlay_must_not_take_the_name_of_a_mask(tmp_path: Path) -> None:
 
 
 def test_what_a_folder_holds_beside_images_is_counted_and_hidden_files_are_not_there(tmp_path: Path) -> None:
-    for name in ("a.png", "b.JPG", "._a.png", ".DS_Store", "c.tif", "d.TIF", "e.webp", "notes", "._c.tif"):
+    for name in ("a.png", "b.JPG", "._a.png", ".DS_Store", "c.gif", "d.GIF", "e.heic", "notes", "._c.gif"):
         (tmp_path / name).touch()
     (tmp_path / "below.png").mkdir()
     assert [path.name for path in find_images([tmp_path])] == ["a.png", "b.JPG"]
-    assert others_in([tmp_path, tmp_path / "c.tif"]) == "2 .tif files, 1 .webp file, 1 notes file"
+    assert others_in([tmp_path, tmp_path / "c.gif"]) == "2 .gif files, 1 .heic file, 1 notes file"
     for name in ("a.png", "b.JPG"):
         (tmp_path / name).unlink()
-    with pytest.raises(UserError, match=r"holds no images; expected .*; it holds 2 \.tif files, 1 \.webp file"):
+    with pytest.raises(UserError, match=r"holds no images; expected .*; it holds 2 \.gif files, 1 \.heic file"):
         find_images([tmp_path])
 
 
@@ -101,9 +102,9 @@ def test_the_first_damaged_image_is_named_and_progress_shows_at_once(tmp_path: P
     for path in files:
         Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(path)
     terminal = io.StringIO()
-    check_images(files, Console(file=terminal, force_terminal=True, width=80))
+    check_images(files, ImageReading(), Console(file=terminal, force_terminal=True, width=80))
     assert "reading" in terminal.getvalue()
     assert "100/100" in terminal.getvalue()
     files[70].write_bytes(files[70].read_bytes()[:30])
     with pytest.raises(UserError, match=r"070\.png"):
-        check_images(files, Console(quiet=True))
+        check_images(files, ImageReading(), Console(quiet=True))
