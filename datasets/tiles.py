@@ -36,7 +36,7 @@ class TiledAxis:
         rest = self.length - self.tile
         stride = min(_STRIDE, 2 ** int(math.log2(max(4, self.tile)) - 2))
         # Rounding to the stride makes the last step longer.
-        count = math.ceil(rest / (_LARGEST_STEP * self.tile - stride + 1)) + 1
+        count = math.ceil(rest / (_LARGEST_STEP * self.tile - stride)) + 1
         even = np.linspace(0, rest, count)[:-1]
         return [*dict.fromkeys(int(start) // stride * stride for start in even), rest] if rest else [0]
 

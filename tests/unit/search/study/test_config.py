@@ -63,7 +63,7 @@ def refusal(changes: dict[str, Any]) -> str:
         ({"data.format": "folder", "data.train_images": None, "data.val_images": None}, "[data] path: missing; "),
         (
             {"data.format": "folder", "data.path": "d", "data.val_images": None},
-            "[data] train_images: unknown key; with format 'folder' there are format, path, image_size, classes, ",
+            "[data] train_images: unknown key; with format 'folder' there are format, path, image_size, resize, ",
         ),
         (
             {"data.colour": 1},

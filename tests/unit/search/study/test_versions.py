@@ -84,7 +84,7 @@ def test_a_newer_format_is_refused_with_the_version_that_reads_it(written: MakeW
 @pytest.mark.parametrize(
     ("sections", "reason"),
     [
-        ({"recipe": {"ema": True}}, "[recipe] ema: unknown key"),
+        ({"recipe": {"mixup": True}}, "[recipe] mixup: unknown key"),
         ({"confirm": {"top": 3}}, "[confirm]: unknown key"),
         ({"hyperband": {"sampler": "evolution"}}, "[hyperband] sampler: given 'evolution'"),
     ],
