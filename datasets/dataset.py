@@ -109,6 +109,10 @@ class Dataset(ABC):
     def fingerprint(self) -> str:
         """A short hash that changes when the data change."""
 
+    def mask_colors(self) -> dict[int, str]:
+        """The colour ("#rrggbb") of each class id, where masks read so far are in colours or have a palette."""
+        return {}
+
     def layout_problems(self) -> list[Problem]:
         """Problems that can be found without opening an image."""
         return []

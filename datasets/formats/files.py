@@ -92,6 +92,10 @@ class FileFormat(Format):
                     digest.update(_size_and_tail(file))
         return digest.hexdigest()[:16]
 
+    def mask_colors(self) -> dict[int, str]:
+        """The colours of the classes in masks that are in colours or have a palette, of those read so far."""
+        return self._mask_reader.colors()
+
     def layout_problems(self) -> list[Problem]:
         """What is wrong with the files, as far as it shows without opening one."""
         return list(self._problems)

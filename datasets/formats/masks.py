@@ -45,6 +45,7 @@ class MaskReader:
         self._files = files
         self._deciding = threading.Lock()
         self._answers: dict[Question, bool | DataError] = {}
+        self._palette_colors: dict[int, Color] = {}
 
     def read(self, path: Path) -> Mask:
         """The mask at `path`.
@@ -54,6 +55,12 @@ class MaskReader:
         """
         stored = read_stored(path, "mask")
         return Mask(np.ascontiguousarray(self._ids(stored, path)), stored.orientation)
+
+    def colors(self) -> dict[int, str]:
+        """The colour ("#rrggbb") of each class: as named, or in the palettes of the masks read so far."""
+        named = {index: color for color, index in (self.labels.colors or {}).items()}
+        found = sorted((named or self._palette_colors).items())
+        return {index: f"#{bytes(color).hex()}" for index, color in found if index < len(self.labels.names)}
 
     @property
     def other_ids(self) -> Mapping[int, int] | None:
@@ -91,7 +98,12 @@ class MaskReader:
             raise _unknown_palette(indices, palette, path)
         if self.labels.ids is not None:
             self._asked(palettes_agree)
-        return self._of_values(indices, path)
+        ids = self._of_values(indices, path)
+        used, places = np.unique(indices, return_index=True)
+        self._palette_colors |= {
+            int(ids.flat[place]): _color(palette[value]) for value, place in zip(used, places, strict=True)
+        }
+        return ids
 
     def _of_colors(self, samples: Array, path: Path) -> UInt8Array:
         """Class ids of colours `[H, W, 3]`."""
@@ -223,6 +235,11 @@ def _brightness(stored: Stored) -> Array:
     samples = stored.pixels if stored.palette is None else stored.palette[stored.pixels[..., 0]]
     colors = samples[..., :-1] if stored.alpha else samples
     return np.rint(colors @ _LUMINANCE) if colors.shape[2] == 3 else colors[..., 0]
+
+
+def _color(row: UInt8Array) -> Color:
+    red, green, blue = row.tolist()
+    return red, green, blue
 
 
 def _pack(color: Color) -> int:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from datasets import Dataset, DataStatistics, Framing, Inspection, Problem, SplitStatistics, inspect_dataset
 from datasets.advice import advise_loss, advise_resize
@@ -36,7 +37,7 @@ def check_data(path: Path, overrides: Sequence[str]) -> None:
     problems, statistics = _read_all(dataset, console)
     console.print(_split_table(statistics))
     console.print()
-    console.print(_class_table(statistics))
+    console.print(_class_table(statistics, dataset.mask_colors()))
     train = statistics.split("train")
     if train is not None:
         console.print()
@@ -100,17 +101,22 @@ def _sizes(split: SplitStatistics) -> str:
     return listed([f"{height}x{width} ({count})" for (height, width), count in split.sizes], most=3)
 
 
-def _class_table(statistics: DataStatistics) -> Table:
-    """Each class's share of the pixels, and in how many images it occurs, a column pair per split."""
+def _class_table(statistics: DataStatistics, colors: Mapping[int, str]) -> Table:
+    """Each class's colour in the masks, its share of the pixels and the images that hold it, per split."""
     numbers = [column for split in statistics.splits for column in (f"{split.split} pixels", "images")]
-    table = plain_table("class", numbers=numbers)
+    table = plain_table("class", *["in masks"] * bool(colors), numbers=numbers)
     for index, entry in enumerate(statistics.splits[0].classes if statistics.splits else ()):
         cells = []
         for split in statistics.splits:
             found = split.classes[index]
             cells += [f"{100 * found.share:.2f} %", str(found.images)]
-        table.add_row(f"{index} {entry.name}", *cells)
+        color = [_swatch(colors.get(index))] * bool(colors)
+        table.add_row(f"{index} {entry.name}", *color, *cells)
     return table
+
+
+def _swatch(color: str | None) -> Text:
+    return Text() if color is None else Text.assemble(("   ", f"on {color}"), f" {color}")
 
 
 def _object_table(train: SplitStatistics, framing: Framing) -> Table:

@@ -152,6 +152,15 @@ def test_indices_of_the_usual_palettes_are_ids(tmp_path: Path) -> None:
     assert np.array_equal(read(path), IDS)
 
 
+def test_the_colours_of_classes_are_known_once_masks_were_read(tmp_path: Path) -> None:
+    path = palette_mask(tmp_path / "m.png", IDS, voc_colors(256))
+    reader = MaskReader(PLAIN, lambda: [path])
+    assert reader.colors() == {}
+    reader.read(path)
+    assert reader.colors() == {0: "#000000", 1: "#800000", 2: "#008000"}
+    assert MaskReader(BY_COLOR, list).colors() == {0: "#000000", 1: "#dc143c", 2: "#0000dc"}
+
+
 def test_other_palettes_are_read_as_classes_json_says(tmp_path: Path) -> None:
     path = palette_mask(tmp_path / "m.png", np.minimum(IDS, 2), np.array([[9, 9, 9], [0, 0, 220], [220, 20, 60]]))
     refused(path, PLAIN, r"value 0 is #090909, value 1 is #0000dc, value 2 is #dc143c")
