@@ -109,6 +109,10 @@ class Dataset(ABC):
     def fingerprint(self) -> str:
         """A short hash that changes when the data change."""
 
+    def assigned_splits(self) -> dict[str, str] | None:
+        """The split of each sample by name, where splits were made and that took reading masks; None elsewhere."""
+        return None
+
     def mask_colors(self) -> dict[int, str]:
         """The colour ("#rrggbb") of each class id, where masks read so far are in colours or have a palette."""
         return {}

@@ -15,6 +15,7 @@ from datasets.images import ImageReading, Orientation
 # What a study file may name; imported only where it is chosen.
 FORMATS: dict[str, str] = {
     "folder": "datasets.formats.folder:FolderDataset",
+    "csv": "datasets.formats.csv_table:CsvDataset",
     "synthetic": "datasets.formats.synthetic:SyntheticDataset",
 }
 
@@ -33,6 +34,7 @@ def open_dataset(
     orientation: Orientation | None = None,
     mask_suffix: str = "",
     split: Mapping[str, Any] | None = None,
+    assigned: Mapping[str, str] | None = None,
     seed: int = 0,
     strict: bool = True,
     **options: Any,
@@ -52,7 +54,8 @@ def open_dataset(
         orientation: whether masks belong to "turned" or "raw" images (see `ImageReading`).
         mask_suffix: what a mask's stem has after its image's.
         split: fields of `SplitSettings`, for data that come without splits.
-        seed: random seed of generated data, and of splits that are made.
+        assigned: what `Dataset.assigned_splits` of these data returned before.
+        seed: random seed of generated data.
         strict: raise an error on problems with the layout, such as images without masks; otherwise the inspection
             reports them.
         options: what the format declares in its `options`.
@@ -70,6 +73,7 @@ def open_dataset(
         reading=ImageReading(channels, value_range, orientation),
         mask_suffix=mask_suffix,
         split=None if split is None else SplitSettings.model_validate(split),
+        assigned=assigned,
         seed=seed,
         strict=strict,
     )

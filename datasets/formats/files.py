@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from datasets.dataset import DataError, Sample
 from datasets.formats.alignment import aligned
 from datasets.formats.classes import Labels
-from datasets.formats.format import DataSettings, Format
+from datasets.formats.format import DataSettings, Format, SplitSettings
 from datasets.formats.masks import MaskReader
+from datasets.formats.splits import UNSPLIT, make_splits, split_shares
 from datasets.images import read_raw
 from datasets.statistics import Problem, grouped
 
@@ -20,11 +24,19 @@ _MOST_LISTED = 10
 
 
 class FilePair(NamedTuple):
-    """An image and its mask; `name` is what a user would call the sample."""
+    """An image and its mask.
+
+    Attributes:
+        name: what a user would call the sample.
+        image: its file.
+        mask: its file.
+        group: of the samples that belong into one split; "" where the name tells.
+    """
 
     name: str
     image: Path
     mask: Path
+    group: str = ""
 
 
 class FileFormat(Format):
@@ -33,11 +45,12 @@ class FileFormat(Format):
     Args:
         settings: what every format is opened with.
         labels: what the values of the masks mean.
-        pairs: the samples of each split, in the order in which they are read.
+        pairs: the samples of each split, or of `UNSPLIT`, in the order in which they are read.
         problems: what shows without opening an image; with `settings.strict`, errors among them are raised.
 
     Raises:
-        DataError: with `settings.strict`, for the errors among `problems`.
+        DataError: with `settings.strict`, for the errors among `problems`; or `settings.split` is missing, or does not
+            suit the data.
     """
 
     def __init__(
@@ -50,12 +63,26 @@ class FileFormat(Format):
         super().__init__(settings, labels)
         self.path = settings.path
         self._labels = labels
-        self._pairs = {split: list(listed) for split, listed in pairs.items()}
         self._problems = list(problems)
         if settings.strict:
             _raise_errors(self._problems)
         self._reading = settings.reading
-        self._mask_reader = MaskReader(labels, self._masks)
+        self._mask_reader = MaskReader(labels, lambda: (pair.mask for listed in pairs.values() for pair in listed))
+        self._pairs = self._in_splits(pairs, settings)
+        self._makes_splits = settings.split is not None
+        missing = [split for split in ("train", "val") if not self.length(split)]
+        if settings.strict and missing:
+            raise DataError(
+                f"The data in {self.path} have no images of {' and '.join(missing)}; add some, or take val out of "
+                "train: set [data] split = { val = 0.2 }.",
+                self.path,
+            )
+
+    def assigned_splits(self) -> dict[str, str] | None:
+        """The split of each sample by name, where splits were made."""
+        if not self._makes_splits:
+            return None
+        return {pair.name: split for split, pairs in self._pairs.items() for pair in pairs}
 
     def length(self, split: str) -> int:
         """Number of images in `split`."""
@@ -69,9 +96,9 @@ class FileFormat(Format):
             IndexError: `split` has no image at `index`.
         """
         self.check_index(split, index)
-        name, image_path, mask_path = self._pairs[split][index]
-        image, mask = read_raw(image_path, self._reading), self._mask_reader.read(mask_path)
-        return Sample(*aligned(image, mask, self._reading.orientation, image_path, mask_path), name)
+        pair = self._pairs[split][index]
+        image, mask = read_raw(pair.image, self._reading), self._mask_reader.read(pair.mask)
+        return Sample(*aligned(image, mask, self._reading.orientation, pair.image, pair.mask), pair.name)
 
     def fingerprint(self) -> str:
         """A short hash of the classes, the names and sizes of all images and masks, and the last 4 KiB of each file.
@@ -100,8 +127,47 @@ class FileFormat(Format):
         """What is wrong with the files, as far as it shows without opening one."""
         return list(self._problems)
 
-    def _masks(self) -> Iterator[Path]:
-        return (pair.mask for pairs in self._pairs.values() for pair in pairs)
+    def _in_splits(self, pairs: Mapping[str, Sequence[FilePair]], settings: DataSettings) -> dict[str, list[FilePair]]:
+        """The pairs of train, val and test, as they come or as `[data] split` makes them."""
+        given = {split: list(listed) for split, listed in pairs.items()}
+        if settings.split is None:
+            if given.get(UNSPLIT):
+                raise DataError(
+                    f"The data in {self.path} come without splits; set [data] split = {{ val = 0.2, test = 0.1 }}, the "
+                    "shares of the images (and `group`, a pattern for images of one scene).",
+                    self.path,
+                )
+            return given
+        source = UNSPLIT if UNSPLIT in given else "train"
+        made = split_shares(settings.split).keys() - {"train"}
+        clashing = sorted(made & given.keys())
+        if clashing:
+            raise DataError(
+                f"The data in {self.path} come with the splits {', '.join(given)}, so that [data] split must not make "
+                f"{' and '.join(clashing)}. Leave it out.",
+                self.path,
+            )
+        return {**given, **self._split(given.pop(source, []), settings.split, settings.assigned)}
+
+    def _split(
+        self, pairs: Sequence[FilePair], split: SplitSettings, assigned: Mapping[str, str] | None
+    ) -> dict[str, list[FilePair]]:
+        if assigned is not None:
+            made: dict[str, list[FilePair]] = {name: [] for name in split_shares(split)}
+            for pair in pairs:
+                made[assigned[pair.name]].append(pair)
+            return made
+        groups = [pair.group for pair in pairs] if any(pair.group for pair in pairs) else None
+        places = make_splits([pair.name for pair in pairs], split, split.seed, lambda at: self._held(pairs[at]), groups)
+        return {name: [pairs[place] for place in found] for name, found in places.items()}
+
+    def _held(self, pair: FilePair) -> npt.NDArray[np.bool_]:
+        """Whether a mask holds each class."""
+        try:
+            ids = self._mask_reader.read(pair.mask).ids
+        except DataError:
+            return np.zeros(len(self.class_names), np.bool_)  # what is wrong is said when it is read
+        return np.bincount(ids.ravel(), minlength=256)[: len(self.class_names)] > 0
 
 
 def _raise_errors(problems: Sequence[Problem]) -> None:

@@ -1,31 +1,35 @@
-"""Images and masks in folders: PATH/{train,val[,test]}/{images,masks}/STEM.{jpg,png} and an optional classes.json."""
+"""Images and masks in folders, in the layouts that people keep them in."""
 
 from __future__ import annotations
 
-import unicodedata
-from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from datasets.dataset import SPLITS, DataError
 from datasets.formats.classes import read_labels
 from datasets.formats.files import FileFormat, FilePair
 from datasets.formats.format import DataSettings
+from datasets.formats.listing import Listing, visible_entries
 from datasets.formats.masks import MASK_SUFFIXES
+from datasets.formats.splits import UNSPLIT
 from datasets.images import IMAGE_SUFFIXES
-from datasets.statistics import Problem
 
-_REQUIRED = ("train", "val")
+# What a split's folder may be called.
+SPLIT_NAMES = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
+
+# Images in these, beside a mask of the same name, are told apart from it: masks are never kept with losses.
+_WITH_LOSSES = (".jpg", ".jpeg", ".webp")
 
 
 class FolderDataset(FileFormat):
     """Images and masks in folders.
 
-    Opening a dataset lists the folders and reads classes.json, but no images. Images and masks are matched by their
-    stems; "é" is one letter whether a file system keeps it as one character or as two.
+    Opening a dataset lists the folders and reads classes.json, but no images. Splits are folders, above or below
+    images/ and masks/, or are made; images and masks may also lie side by side. They are matched by their stems.
 
     Args:
-        settings: `path` is the folder that contains train, val and optionally test. Without `strict`, complete pairs
-            can be read whatever else is wrong with the layout.
+        settings: `path` is the folder. Without `strict`, complete pairs can be read whatever else is wrong with the
+            layout.
 
     Raises:
         DataError: the folder is missing, the classes are wrong or unknown, or (with `strict`) the layout is wrong.
@@ -37,76 +41,102 @@ class FolderDataset(FileFormat):
             given = "is a file" if path.exists() else "does not exist"
             raise DataError(f"Data folder {path} {given}; expected a folder that contains train/ and val/.", path)
         labels = read_labels(path, settings.classes, settings.ignore_index)
-        layout = _Layout(path)
-        super().__init__(settings, labels, layout.pairs, layout.problems)
+        layout = _Layout(settings)
+        super().__init__(settings, labels, layout.pairs(), layout.listing.problems)
 
 
 class _Layout:
-    """The pairs of each split in a folder, and what is wrong with its files."""
+    """Finds the pairs of a folder, whichever of the layouts it has."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.problems: list[Problem] = []
-        self.pairs = {
-            split: self._list_split(split) for split in SPLITS if split in _REQUIRED or (path / split).exists()
-        }
+    def __init__(self, settings: DataSettings) -> None:
+        self._path = settings.path
+        self._suffix = settings.mask_suffix
+        self._makes_splits = settings.split is not None
+        self.listing = Listing()
 
-    def _list_split(self, split: str) -> list[FilePair]:
-        folder = self.path / split
-        if not folder.is_dir():
-            found = ", ".join(entry.name for entry in _entries(self.path) if entry.is_dir()) or "none"
-            self._error(f"Split {split}/ is missing in {self.path}; expected train/ and val/, found: {found}.", folder)
+    def pairs(self) -> dict[str, list[FilePair]]:
+        """The pairs of each split, or of `UNSPLIT`."""
+        path = self._path
+        if self._split_folders(path):
+            return self._of_splits(path, self._of_folder)
+        if (path / "images").is_dir() and (path / "masks").is_dir():
+            if self._split_folders(path / "images"):
+                return self._of_splits(
+                    path / "images", lambda folder: self._in_two(folder, path / "masks" / folder.name)
+                )
+            return {UNSPLIT: self._in_two(path / "images", path / "masks")}
+        if any(entry.suffix.lower() in IMAGE_SUFFIXES for entry in visible_entries(path)):
+            return {UNSPLIT: self._side_by_side(path)}
+        return self._of_splits(path, self._of_folder)
+
+    def _split_folders(self, parent: Path) -> dict[str, Path]:
+        """The folder of each split in `parent`."""
+        found = {}
+        for split, names in SPLIT_NAMES.items():
+            folders = [parent / name for name in names if (parent / name).is_dir()]
+            if len(folders) > 1:
+                self.listing.error(
+                    f"{parent} contains {' and '.join(folder.name + '/' for folder in folders)}, which both mean "
+                    f"{split}; keep one of them.",
+                    parent,
+                )
+            if folders:
+                found[split] = folders[0]
+        return found
+
+    def _of_splits(self, parent: Path, listed: Callable[[Path], list[FilePair]]) -> dict[str, list[FilePair]]:
+        folders = self._split_folders(parent)
+        required = ("train",) if self._makes_splits else ("train", "val")
+        for split in required:
+            if split not in folders:
+                found = ", ".join(entry.name for entry in visible_entries(parent) if entry.is_dir()) or "none"
+                self.listing.error(
+                    f"Split {split}/ is missing in {parent}; expected train/ and val/, found: {found}.",
+                    parent / split,
+                )
+        return {split: listed(folders[split]) for split in SPLITS if split in folders}
+
+    def _of_folder(self, folder: Path) -> list[FilePair]:
+        """The pairs of one split."""
+        inside = [folder / "images", folder / "masks"]
+        if any(part.is_dir() for part in inside) or not any(
+            entry.suffix.lower() in IMAGE_SUFFIXES for entry in visible_entries(folder)
+        ):
+            return self._in_two(*inside)
+        return self._side_by_side(folder)
+
+    def _in_two(self, image_folder: Path, mask_folder: Path) -> list[FilePair]:
+        """The pairs of a folder of images and one of masks."""
+        images = self.listing.files(image_folder, IMAGE_SUFFIXES)
+        listed = self.listing.files(mask_folder, MASK_SUFFIXES)
+        if images is None or listed is None:
             return []
-        images = self._list_files(folder / "images", IMAGE_SUFFIXES)
-        masks = self._list_files(folder / "masks", MASK_SUFFIXES)
-        if images is None or masks is None:
-            return []
-        for name in sorted(images.keys() - masks.keys()):
-            self._error(f"Image {images[name]} has no mask; expected {folder / 'masks' / name}.png.", images[name])
-        for name in sorted(masks.keys() - images.keys()):
-            self._warn(f"Mask {masks[name]} has no image and is not used.", masks[name])
-        return sorted(FilePair(images[name].stem, images[name], masks[name]) for name in images.keys() & masks.keys())
-
-    def _list_files(self, folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path] | None:
-        """The files of `folder` by normalized stem; None, with the problem recorded, if there are none."""
-        if not folder.is_dir():
-            self._error(f"Folder {folder} is missing; expected {folder.name} as {_listed(suffixes)} files.", folder)
-            return None
-        files: dict[str, Path] = {}
-        others: Counter[str] = Counter()
-        for entry in _entries(folder):
-            if entry.name.startswith("."):  # such as .DS_Store, which macOS adds
-                continue
-            if entry.suffix.lower() not in suffixes:
-                others[entry.suffix or entry.name] += 1
-            elif (name := unicodedata.normalize("NFC", entry.stem)) in files:
-                form = "" if entry.stem == files[name].stem else " in two Unicode forms"
-                self._error(f"{files[name]} and {entry.name} have the same name{form}; keep one of them.", entry)
+        masks: dict[str, Path] = {}
+        for entry in listed.values():
+            if entry.stem.endswith(self._suffix):
+                self.listing.add(masks, entry, self._suffix)
             else:
-                files[name] = entry
-        unread = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(5))
-        if not files:
-            found = f"; found {unread}" if unread else ""
-            self._error(f"Folder {folder} contains no {_listed(suffixes)} files{found}.", folder)
-            return None
-        if others:
-            self._warn(f"Not used in {folder}: {unread} (only {_listed(suffixes)} files are).", folder)
-        return files
+                self.listing.warn(
+                    f"{entry} is not used: its name does not end in mask_suffix = {self._suffix!r}.", entry, "no suffix"
+                )
+        return self.listing.match(images, masks, lambda name: mask_folder / f"{name}{self._suffix}.png")
 
-    def _error(self, message: str, path: Path) -> None:
-        self.problems.append(Problem("error", message, path))
-
-    def _warn(self, message: str, path: Path) -> None:
-        self.problems.append(Problem("warning", message, path))
-
-
-def _entries(folder: Path) -> list[Path]:
-    try:
-        # Sorted, because file systems list their entries in different orders.
-        return sorted(folder.iterdir())
-    except OSError as error:
-        raise DataError(f"Cannot list {folder}: {error.strerror}.", folder) from error
-
-
-def _listed(suffixes: tuple[str, ...]) -> str:
-    return " or ".join(suffixes)
+    def _side_by_side(self, folder: Path) -> list[FilePair]:
+        """The pairs of a folder that holds images and masks."""
+        images: dict[str, Path] = {}
+        masks: dict[str, Path] = {}
+        for entry in visible_entries(folder):
+            suffix = entry.suffix.lower()
+            is_mask = entry.stem.endswith(self._suffix) if self._suffix else suffix not in _WITH_LOSSES
+            if is_mask and suffix in MASK_SUFFIXES:
+                self.listing.add(masks, entry, self._suffix)
+            elif suffix in IMAGE_SUFFIXES:
+                self.listing.add(images, entry)
+        if not self._suffix and not images:
+            self.listing.error(
+                f"Folder {folder} does not tell images from masks; set [data] mask_suffix to what the names of masks "
+                'have after those of their images, such as "_mask".',
+                folder,
+            )
+            return []
+        return self.listing.match(images, masks, lambda name: folder / f"{name}{self._suffix}.png")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from datasets.dataset import DataError, Dataset, UInt8Array
 from datasets.formats.classes import Labels
@@ -23,6 +25,7 @@ class SplitSettings(BaseModel):
     Attributes:
         val, test: shares of the images.
         group: a regular expression; images in whose names it matches the same text stay in one split.
+        seed: of what is left to chance; not the study's, so that studies with other seeds compare on the same images.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -30,6 +33,24 @@ class SplitSettings(BaseModel):
     val: float = Field(gt=0, lt=1)
     test: float = Field(default=0.0, ge=0, lt=1)
     group: str | None = None
+    seed: int = Field(default=0, ge=0)
+
+    @field_validator("group")
+    @classmethod
+    def _is_pattern(cls, group: str | None) -> str | None:
+        try:
+            re.compile(group or "")
+        except re.error as error:
+            raise ValueError(f"given {group!r}, which is no regular expression: {error}") from None
+        return group
+
+    @model_validator(mode="after")
+    def _leaves_some_to_train(self) -> SplitSettings:
+        if self.val + self.test >= 1:
+            raise ValueError(
+                f"val and test leave nothing to train: together {self.val + self.test:g}, expected below 1"
+            )
+        return self
 
 
 class FormatOptions(BaseModel):
@@ -48,7 +69,8 @@ class DataSettings:
         reading: how image files become arrays.
         mask_suffix: what a mask's stem has after its image's.
         split: how splits are made of data that have none.
-        seed: of generated data, and of splits that are made.
+        assigned: the split of each sample by name, where it was made before: stratifying reads all masks.
+        seed: of generated data.
         strict: raise on everything that shows without opening an image; else report it by `layout_problems`.
     """
 
@@ -59,6 +81,7 @@ class DataSettings:
     reading: ImageReading = field(default_factory=ImageReading)
     mask_suffix: str = ""
     split: SplitSettings | None = None
+    assigned: Mapping[str, str] | None = None
     seed: int = 0
     strict: bool = True
 
@@ -67,7 +90,8 @@ class Format(Dataset):
     """A dataset that `open_dataset` makes: its constructor takes `DataSettings`, then its options by name.
 
     `options` declares the keys of `[data]` that this format alone takes, `needs_path` whether it reads from a path. The
-    constructor reads no image and raises `DataError` for whatever is wrong with the settings or the data.
+    constructor reads no image, except that masks are read to make splits, and raises `DataError` for whatever is wrong
+    with the settings or the data.
     """
 
     options: ClassVar[type[FormatOptions]] = FormatOptions

@@ -68,6 +68,7 @@ class SyntheticDataset(Format):
         thin: bool = False,
         scene_size: tuple[int, int] | None = None,
     ) -> None:
+        _refuse_meaningless(settings)
         names = (*SCENE_CLASSES, _WIRE_NAME) if thin else SCENE_CLASSES
         binary_names = ("background", _WIRE_NAME) if thin else _BINARY_NAMES
         ignored = DEFAULT_IGNORE_INDEX if settings.ignore_index is None else settings.ignore_index
@@ -107,6 +108,20 @@ class SyntheticDataset(Format):
         # Only where they are not the default, so that the fingerprints of studies without them stay.
         parameters += ("thin",) * self._thin + (self._size,) * (self._size != self.image_size)
         return hashlib.sha256(repr(parameters).encode()).hexdigest()[:16]
+
+
+def _refuse_meaningless(settings: DataSettings) -> None:
+    """Raises DataError for settings that have no effect on scenes."""
+    given = {
+        "split": settings.split is not None,
+        "mask_suffix": settings.mask_suffix != "",
+        "orientation": settings.reading.orientation is not None,
+        "value_range": settings.reading.value_range is not None,
+        "channels": settings.reading.channels != 3,
+    }
+    meaningless = [key for key, is_given in given.items() if is_given]
+    if meaningless:
+        raise DataError(f"[data] {', '.join(meaningless)}: synthetic scenes have no such choice; leave it out.")
 
 
 def _check_size(size: tuple[int, int], key: str) -> None:

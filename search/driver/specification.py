@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from datasets import Dataset, class_pixels
 from datasets.cache import open_cache
@@ -52,7 +53,7 @@ class Specifier:
             recipe=recipe.model_dump(),
             encoder_weights=config.weights_of(architecture.encoder),
             data_format=config.data.format,
-            data=config.data.options(),
+            data=self._data_options,
             images={split: dataset.length(split) for split in ("train", "val")},
             cache=self._cache,
             data_seed=config.study.seed,
@@ -63,6 +64,11 @@ class Specifier:
             device=device,
             class_pixels=self._class_pixels if recipe.loss == "weighted_crossentropy" else None,
         )
+
+    @cached_property
+    def _data_options(self) -> dict[str, Any]:
+        assigned = self._dataset.assigned_splits()
+        return self._config.data.options() | ({} if assigned is None else {"assigned": assigned})
 
     @cached_property
     def _class_pixels(self) -> tuple[int, ...]:

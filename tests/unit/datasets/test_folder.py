@@ -58,8 +58,8 @@ def test_a_missing_folder_and_a_file_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_split_names_what_was_found(make_folder) -> None:
-    root = make_folder({"train": 2, "validation": 2})
-    with pytest.raises(DataError, match=r"val/ is missing.*found: train, validation"):
+    root = make_folder({"train": 2, "dev": 2})
+    with pytest.raises(DataError, match=r"val/ is missing.*found: dev, train"):
         open_folder(root)
 
 
@@ -79,9 +79,10 @@ def test_all_layout_problems_come_in_one_message_of_bounded_length(make_folder) 
     with pytest.raises(DataError) as caught:
         open_folder(root)
     lines = str(caught.value).splitlines()
-    assert len(lines) == 11
-    assert sum("has no mask; expected" in line for line in lines) == 10
-    assert lines[-1] == "... and 4 more."
+    assert len(lines) == 2
+    assert lines[0].startswith("13 files (train0.png, train1.jpg, train10.png, ...): Image ")
+    assert "has no mask; expected" in lines[0]
+    assert "val/masks is missing" in lines[1]
 
 
 def test_without_strict_the_layout_is_reported_and_the_rest_can_be_read(make_folder) -> None:

@@ -240,3 +240,12 @@ def test_the_size_of_the_scenes_and_the_wires_change_the_fingerprint() -> None:
     assert len({scenes(**options).fingerprint() for options in settings}) == len(settings)  # type: ignore[arg-type]
     assert scenes((48, 64), scene_size=(48, 64)).fingerprint() == scenes((48, 64)).fingerprint()
     assert scenes((48, 64), scene_size=(100, 80)).read("train", 0).image.shape == (100, 80, 3)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [{"split": {"val": 0.2}}, {"mask_suffix": "_m"}, {"orientation": "raw"}, {"value_range": (0, 1)}, {"channels": 4}],
+)
+def test_what_scenes_have_no_choice_of_is_refused(option: dict[str, object]) -> None:
+    with pytest.raises(DataError, match=rf"\[data\] {next(iter(option))}: synthetic scenes have no such choice"):
+        open_dataset("synthetic", image_size=(32, 32), **option)  # type: ignore[arg-type]

@@ -58,7 +58,7 @@ def refusal(changes: dict[str, Any]) -> str:
         ({"data.image_size": [64]}, "[data] image_size.1: missing."),
         ({"data.image_size": [64, "64"]}, "[data] image_size.1: given '64'; should be a valid integer."),
         ({"data.image_size": [31, 64]}, "[data] image_size: given [31, 64]; height and width must be 32 to 8192"),
-        ({"data.format": "tiff"}, "[data] format: given 'tiff'; allowed are folder, synthetic."),
+        ({"data.format": "tiff"}, "[data] format: given 'tiff'; allowed are folder, csv, "),
         ({"data.path": "here"}, "[data] path: given 'here'; format 'synthetic' takes none."),
         ({"data.format": "folder", "data.train_images": None, "data.val_images": None}, "[data] path: missing; "),
         (

@@ -1,0 +1,88 @@
+"""Files of folders, and which image and mask belong together."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from datasets.dataset import DataError
+from datasets.formats.files import FilePair
+from datasets.statistics import Problem
+
+
+class Listing:
+    """Lists folders, and collects what is wrong with them in `problems`."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+
+    def files(self, folder: Path, suffixes: Sequence[str]) -> dict[str, Path] | None:
+        """The files of `folder` with one of the suffixes, by stem; None, with a problem, where there are none.
+
+        Stems are in Unicode's composed form: "é" is one letter whether a file system keeps it as one character or two.
+        """
+        if not folder.is_dir():
+            self.error(f"Folder {folder} is missing; expected {folder.name} as {one_of(suffixes)} files.", folder)
+            return None
+        files: dict[str, Path] = {}
+        others: Counter[str] = Counter()
+        for entry in visible_entries(folder):
+            if entry.suffix.lower() in suffixes:
+                self.add(files, entry)
+            else:
+                others[entry.suffix or entry.name] += 1
+        unread = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(5))
+        if not files:
+            found = f"; found {unread}" if unread else ""
+            self.error(f"Folder {folder} contains no {one_of(suffixes)} files{found}.", folder)
+            return None
+        if others:
+            self.warn(f"Not used in {folder}: {unread} (only {one_of(suffixes)} files are).", folder)
+        return files
+
+    def add(self, files: dict[str, Path], entry: Path, suffix: str = "") -> None:
+        """Add a file by its stem, less `suffix`; a problem, where there is one of that name already."""
+        name = unicodedata.normalize("NFC", entry.stem).removesuffix(suffix)
+        if name in files:
+            form = "" if entry.stem == files[name].stem else " in two Unicode forms"
+            self.error(f"{files[name]} and {entry.name} have the same name{form}; keep one of them.", entry)
+        else:
+            files[name] = entry
+
+    def match(
+        self, images: Mapping[str, Path], masks: Mapping[str, Path], expected: Callable[[str], Path]
+    ) -> list[FilePair]:
+        """The images that have a mask, by name; problems for the others. `expected` is where a mask would be."""
+        for name in sorted(images.keys() - masks.keys()):
+            self.error(f"Image {images[name]} has no mask; expected {expected(name)}.", images[name], "no mask")
+        for name in sorted(masks.keys() - images.keys()):
+            self.warn(f"Mask {masks[name]} has no image and is not used.", masks[name], "no image")
+        return sorted(FilePair(images[name].stem, images[name], masks[name]) for name in images.keys() & masks.keys())
+
+    def error(self, message: str, path: Path, kind: str = "") -> None:
+        """Note what would break training."""
+        self.problems.append(Problem("error", message, path, kind))
+
+    def warn(self, message: str, path: Path, kind: str = "") -> None:
+        """Note what may not be meant."""
+        self.problems.append(Problem("warning", message, path, kind))
+
+
+def visible_entries(folder: Path) -> list[Path]:
+    """What `folder` holds, but for hidden files such as .DS_Store, which macOS adds.
+
+    Raises:
+        DataError: it cannot be listed.
+    """
+    try:
+        # Sorted, because file systems list their entries in different orders.
+        return [entry for entry in sorted(folder.iterdir()) if not entry.name.startswith(".")]
+    except OSError as error:
+        raise DataError(f"Cannot list {folder}: {error.strerror}.", folder) from error
+
+
+def one_of(suffixes: Sequence[str]) -> str:
+    """Suffixes in words."""
+    return f"{', '.join(suffixes[:-1])} or {suffixes[-1]}"
