@@ -16,6 +16,10 @@ from datasets.images import ImageReading, Orientation
 FORMATS: dict[str, str] = {
     "folder": "datasets.formats.folder:FolderDataset",
     "csv": "datasets.formats.csv_table:CsvDataset",
+    "voc": "datasets.formats.voc:VocDataset",
+    "cityscapes": "datasets.formats.cityscapes:CityscapesDataset",
+    "camvid": "datasets.formats.camvid:CamVidDataset",
+    "coco": "datasets.formats.coco:CocoDataset",
     "synthetic": "datasets.formats.synthetic:SyntheticDataset",
 }
 

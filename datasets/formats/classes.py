@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from codecs import BOM_UTF8
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -68,20 +68,42 @@ def read_labels(folder: Path, classes: int | None, ignore_index: int | None) -> 
     if not file.exists():
         return _without_file(file, classes, ignore_index)
     content = _parse(file)
-    names = tuple(content.classes)
+    ignored = content.ignore_index if ignore_index is None else ignore_index
+    labels = checked_labels(content.classes, classes, ignored, file)
+    return _with_meanings(labels, content, file)
+
+
+def checked_labels(
+    names: Sequence[str],
+    classes: int | None,
+    ignore_index: int | None,
+    source: Path,
+    colors: Mapping[Color, int] | None = None,
+) -> Labels:
+    """The labels of data whose classes are known.
+
+    Args:
+        names: of the classes, in id order, found in `source`.
+        classes: number of outputs that the study asks for; None takes that of the names.
+        ignore_index: the id to ignore; None: 255.
+        source: the file or folder that names the classes.
+        colors: class id of each colour, where masks are in colours.
+
+    Raises:
+        DataError: they do not agree, or a name comes twice.
+    """
     outputs = len(names) if classes is None else classes
     if outputs != len(names) and not (outputs == 1 and len(names) == 2):
         raise DataError(
-            f"classes = {classes} does not match {file}, which names {len(names)}: {', '.join(names[:10])}"
+            f"classes = {classes} does not match {source}, which names {len(names)}: {', '.join(names[:10])}"
             f"{', ...' if len(names) > 10 else ''}. Leave classes out, or set it to {len(names)}"
             f"{' or 1 (binary)' if len(names) == 2 else ''}.",
-            file,
+            source,
         )
     if len(set(names)) != len(names):
-        raise DataError(f"{file} names a class twice: {', '.join(names)}.", file)
-    ignored = content.ignore_index if ignore_index is None else ignore_index
-    labels = _checked(Labels(names, outputs, DEFAULT_IGNORE_INDEX if ignored is None else ignored))
-    return _with_meanings(labels, content, file)
+        raise DataError(f"{source} names a class twice: {', '.join(names)}.", source)
+    ignored = DEFAULT_IGNORE_INDEX if ignore_index is None else ignore_index
+    return _checked(Labels(tuple(names), outputs, ignored, colors=colors))
 
 
 def _with_meanings(labels: Labels, content: _ClassesFile, file: Path) -> Labels:

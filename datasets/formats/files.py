@@ -14,7 +14,7 @@ from datasets.dataset import DataError, Sample
 from datasets.formats.alignment import aligned
 from datasets.formats.classes import Labels
 from datasets.formats.format import DataSettings, Format, SplitSettings
-from datasets.formats.masks import MaskReader
+from datasets.formats.masks import Mask, MaskReader
 from datasets.formats.splits import UNSPLIT, make_splits, split_shares
 from datasets.images import read_raw
 from datasets.statistics import Problem, grouped
@@ -78,6 +78,14 @@ class FileFormat(Format):
                 self.path,
             )
 
+    def read_mask(self, pair: FilePair) -> Mask:
+        """The mask of a pair. Raises DataError where it cannot be read or understood."""
+        return self._mask_reader.read(pair.mask)
+
+    def files_of(self, pair: FilePair) -> tuple[Path, ...]:
+        """The files of a pair that the fingerprint covers."""
+        return pair.image, pair.mask
+
     def assigned_splits(self) -> dict[str, str] | None:
         """The split of each sample by name, where splits were made."""
         if not self._makes_splits:
@@ -97,7 +105,7 @@ class FileFormat(Format):
         """
         self.check_index(split, index)
         pair = self._pairs[split][index]
-        image, mask = read_raw(pair.image, self._reading), self._mask_reader.read(pair.mask)
+        image, mask = read_raw(pair.image, self._reading), self.read_mask(pair)
         return Sample(*aligned(image, mask, self._reading.orientation, pair.image, pair.mask), pair.name)
 
     def fingerprint(self) -> str:
@@ -114,7 +122,7 @@ class FileFormat(Format):
             digest.update(repr(meanings).encode())
         for split, pairs in self._pairs.items():
             for pair in pairs:
-                for file in (pair.image, pair.mask):
+                for file in self.files_of(pair):
                     digest.update(repr((split, file.parent.name, file.name)).encode())
                     digest.update(_size_and_tail(file))
         return digest.hexdigest()[:16]
@@ -164,7 +172,7 @@ class FileFormat(Format):
     def _held(self, pair: FilePair) -> npt.NDArray[np.bool_]:
         """Whether a mask holds each class."""
         try:
-            ids = self._mask_reader.read(pair.mask).ids
+            ids = self.read_mask(pair).ids
         except DataError:
             return np.zeros(len(self.class_names), np.bool_)  # what is wrong is said when it is read
         return np.bincount(ids.ravel(), minlength=256)[: len(self.class_names)] > 0

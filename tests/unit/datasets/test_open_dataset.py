@@ -15,7 +15,7 @@ SIZE = (32, 48)
 
 
 def test_an_unknown_format_is_refused_with_what_there_is() -> None:
-    with pytest.raises(DataError, match=r"'folders' is not known.*folder, synthetic"):
+    with pytest.raises(DataError, match=r"'folders' is not known.*folder, csv, voc"):
         open_dataset("folders", image_size=SIZE)
 
 
