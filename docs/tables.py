@@ -233,6 +233,8 @@ def _type(annotation: Any) -> str:
         annotation = type(get_args(annotation)[0])
     if get_origin(annotation) is tuple:
         return "`[low, high]`" if get_args(annotation)[0] is float else "`[height, width]`"
+    if get_origin(annotation) is list:
+        return "list of texts"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return "table"
     return _kind(annotation.__name__)

@@ -20,6 +20,7 @@ FORMATS: dict[str, str] = {
     "cityscapes": "datasets.formats.cityscapes:CityscapesDataset",
     "camvid": "datasets.formats.camvid:CamVidDataset",
     "coco": "datasets.formats.coco:CocoDataset",
+    "tfds": "datasets.formats.tfds:TfdsDataset",
     "synthetic": "datasets.formats.synthetic:SyntheticDataset",
 }
 
