@@ -177,6 +177,7 @@ class DeepLabHyperModel(keras_tuner.HyperModel):
         classes: number of outputs of the network, 1 for binary segmentation.
         ignore_index: mask value that is not a class.
         encoder_weights: see `deeplab.build_model`; or a mapping encoder -> weights.
+        channels: of the images.
         total_steps: optimizer steps of the longest training, over which the learning rate decays.
     """
 
@@ -187,6 +188,7 @@ class DeepLabHyperModel(keras_tuner.HyperModel):
         *,
         ignore_index: int = 255,
         encoder_weights: str | Path | Mapping[str, str] | None = None,
+        channels: int = 3,
         total_steps: int = 10_000,
     ) -> None:
         super().__init__(name="deeplab")
@@ -194,17 +196,24 @@ class DeepLabHyperModel(keras_tuner.HyperModel):
         self.classes = classes
         self.ignore_index = ignore_index
         self.encoder_weights = encoder_weights
+        self.channels = channels
         self.total_steps = total_steps
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        """The compiled network at the point that `hp` describes; it maps RGB images (0-255) to logits."""
+        """The compiled network at the point that `hp` describes; it maps images (0-255) to logits."""
         values = self.space.declare(hp)
         architecture = self.space.architecture(values)
         weights = self.encoder_weights
         if isinstance(weights, Mapping):
             weights = weights.get(architecture.encoder)
         model = build_model(
-            architecture, self.space.image_size, self.classes, encoder_weights=weights, output="logits", atrous="fast"
+            architecture,
+            self.space.image_size,
+            self.classes,
+            encoder_weights=weights,
+            output="logits",
+            atrous="fast",
+            channels=self.channels,
         )
         compile_model(
             model,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .encoders import encoder_entry
 from .head import wire_head
-from .sizes import check_image_size, padded_size
+from .sizes import check_channels, check_image_size, padded_size
 
 if TYPE_CHECKING:
     from .architecture import Architecture
@@ -58,17 +58,17 @@ class LayerCost(NamedTuple):
     macs: int = 0
 
 
-def cost(architecture: Architecture, image_size: tuple[int, int], classes: int) -> Cost:
-    """Cost of `build_model(architecture, image_size, classes)`.
+def cost(architecture: Architecture, image_size: tuple[int, int], classes: int, channels: int = 3) -> Cost:
+    """Cost of `build_model(architecture, image_size, classes, channels=channels)`.
 
     The first call for an encoder and output stride builds that encoder (a second or two); later calls take less than a
     millisecond.
 
     Raises:
-        ValueError: the image is smaller than the output stride, or `classes` is below 1.
+        ValueError: the image is smaller than the output stride, `classes` is below 1, or `channels` is not 1 to 16.
     """
-    size = _check(architecture, image_size, classes)
-    encoder = _encoder_cost(architecture.encoder, architecture.output_stride, _taps(architecture), *size)
+    size = _check(architecture, image_size, classes, channels)
+    encoder = _encoder_cost(architecture.encoder, architecture.output_stride, _taps(architecture), size, channels)
     head = _total(_head_layers(architecture, size, classes))
     return Cost(
         encoder.parameters + head.parameters,
@@ -78,20 +78,23 @@ def cost(architecture: Architecture, image_size: tuple[int, int], classes: int) 
     )
 
 
-def layer_costs(architecture: Architecture, image_size: tuple[int, int], classes: int) -> list[LayerCost]:
-    """The layers of `build_model(architecture, image_size, classes)` in order; their values add up to its `cost`.
+def layer_costs(
+    architecture: Architecture, image_size: tuple[int, int], classes: int, channels: int = 3
+) -> list[LayerCost]:
+    """The layers of `build_model(...)` with the same arguments in order; their values add up to its `cost`.
 
     Preprocessing, padding to a multiple of the output stride and cropping are left out, because they have no weights.
 
     Raises:
         ValueError: as `cost`.
     """
-    size = _check(architecture, image_size, classes)
-    encoder = _encoder_layers(architecture.encoder, architecture.output_stride, _taps(architecture), *size)
+    size = _check(architecture, image_size, classes, channels)
+    encoder = _encoder_layers(architecture.encoder, architecture.output_stride, _taps(architecture), size, channels)
     return [*encoder, *_head_layers(architecture, size, classes)]
 
 
-def _check(architecture: Architecture, image_size: tuple[int, int], classes: int) -> tuple[int, int]:
+def _check(architecture: Architecture, image_size: tuple[int, int], classes: int, channels: int) -> tuple[int, int]:
+    check_channels(channels)
     check_image_size(image_size, architecture.output_stride)
     if classes < 1:
         raise ValueError(f"classes must be 1 or more; given: {classes}")
@@ -103,23 +106,25 @@ def _taps(architecture: Architecture) -> tuple[str, ...]:
 
 
 @functools.lru_cache(maxsize=1024)
-def _encoder_cost(encoder: str, output_stride: int, taps: tuple[str, ...], height: int, width: int) -> Cost:
-    return _total(_encoder_layers(encoder, output_stride, taps, height, width))
+def _encoder_cost(
+    encoder: str, output_stride: int, taps: tuple[str, ...], size: tuple[int, int], channels: int
+) -> Cost:
+    return _total(_encoder_layers(encoder, output_stride, taps, size, channels))
 
 
 def _encoder_layers(
-    encoder: str, output_stride: int, taps: tuple[str, ...], height: int, width: int
+    encoder: str, output_stride: int, taps: tuple[str, ...], size: tuple[int, int], channels: int
 ) -> list[LayerCost]:
     from .profile import ancestors, encoder_profile
 
-    profile = encoder_profile(encoder, output_stride)
+    profile = encoder_profile(encoder, output_stride, channels)
     stages = {layer: stage for stage, layer in encoder_entry(encoder).stages.items()}
     # The layers after the last stage, such as a final normalisation, form a part of their own.
     parts = [*("stem" if stage == "stage1" else stage for stage in stages.values()), "end"]
-    layers = [LayerCost("image", "image", "", (height, width, 3))]
+    layers = [LayerCost("image", "image", "", (*size, channels))]
     for name in ancestors(profile, taps):
         layer = profile[name]
-        shape = (*layer.size(height, width), layer.channels)
+        shape = (*layer.size(*size), layer.channels)
         macs = layer.macs_per_cell * shape[0] * shape[1]
         layers.append(LayerCost(name, parts[0], "", shape, layer.parameters, layer.trainable, macs))
         if name in stages:

@@ -13,11 +13,17 @@ if TYPE_CHECKING:
 
 
 def latency(
-    architecture: Architecture, image_size: tuple[int, int], classes: int, *, repeats: int = 20, warm_up: int = 3
+    architecture: Architecture,
+    image_size: tuple[int, int],
+    classes: int,
+    channels: int = 3,
+    *,
+    repeats: int = 20,
+    warm_up: int = 3,
 ) -> float:
     """Milliseconds per image: the median of `repeats` forward passes after `warm_up` unmeasured ones.
 
-    The network is measured as it is exported: in float32, as a graph, from an RGB image in main memory to probabilities
+    The network is measured as it is exported: in float32, as a graph, from an image in main memory to probabilities
     in main memory. Its weights are random. Building and tracing take seconds, and a process does not release all of
     their memory: measure many networks in separate processes.
 
@@ -30,10 +36,10 @@ def latency(
 
     if repeats < 1 or warm_up < 0:
         raise ValueError(f"repeats must be 1 or more and warm_up 0 or more; given: {repeats}, {warm_up}")
-    model = build_model(architecture, image_size, classes)
+    model = build_model(architecture, image_size, classes, channels=channels)
     # TensorFlow's graphs run without XLA, as saved models do; JAX would run operation by operation.
     model.compile(jit_compile=keras.backend.backend() != "tensorflow")
-    image = np.zeros((1, *image_size, 3), "float32")
+    image = np.zeros((1, *image_size, channels), "float32")
     times = []
     for _ in range(warm_up + repeats):
         before = time.perf_counter()

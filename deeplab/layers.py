@@ -118,7 +118,12 @@ class KerasHead:
 
 
 def preprocess(x: keras.KerasTensor, mode: str) -> keras.KerasTensor:
-    """Convert RGB 0-255 `[B, H, W, 3]` to what an encoder expects; modes are named as in keras.applications."""
+    """Convert 0-255 `[B, H, W, C]` to what an encoder expects; modes are named as in keras.applications.
+
+    Three channels are RGB. Others repeat what is done to red, green and blue; a single one takes their mean. They are
+    never reversed (see `weights.for_channels`).
+    """
+    channels = x.shape[-1]
     scale: float | list[float]
     offset: float | list[float]
     if mode == "tf":
@@ -128,15 +133,23 @@ def preprocess(x: keras.KerasTensor, mode: str) -> keras.KerasTensor:
     elif mode == "torch":
         # ImageNet's statistics, of the red, green and blue channels.
         mean, deviation = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-        scale = [1 / (255 * s) for s in deviation]
-        offset = [-m / s for m, s in zip(mean, deviation, strict=True)]
-    elif mode == "caffe":
+        scale = _repeated([1 / (255 * s) for s in deviation], channels)
+        offset = _repeated([-m / s for m, s in zip(mean, deviation, strict=True)], channels)
+    elif mode == "caffe" and channels == 3:
         x = keras.ops.flip(x, axis=-1)  # RGB -> BGR, the order in which Caffe's networks were trained
         scale, offset = 1.0, [-103.939, -116.779, -123.68]
+    elif mode == "caffe":
+        scale, offset = 1.0, _repeated([-123.68, -116.779, -103.939], channels)
     else:
         raise ValueError(f"unknown preprocessing {mode!r}; known: caffe, tf, tf128, torch")
     # In half precision the subtraction of the mean would lose bits of the pixel values.
     return keras.layers.Rescaling(scale, offset, dtype="float32", name="preprocessing")(x)
+
+
+def _repeated(of_rgb: list[float], channels: int) -> list[float]:
+    if channels == 1:
+        return [sum(of_rgb) / len(of_rgb)]
+    return [of_rgb[channel % len(of_rgb)] for channel in range(channels)]
 
 
 def pad_to_multiple(x: keras.KerasTensor, multiple: int) -> keras.KerasTensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -13,9 +14,9 @@ from .convolution import Atrous, dilated_layers
 from .encoders import encoder_entry
 from .head import wire_head
 from .layers import KerasHead, Size, crop_to, pad_to_multiple, preprocess
-from .sizes import check_image_size
+from .sizes import check_channels, check_image_size
 from .taps import natural_stride
-from .weights import copy_weights, load_encoder
+from .weights import copy_weights, for_channels, load_encoder
 
 Output = Literal["logits", "probabilities", "class_ids"]
 
@@ -32,6 +33,7 @@ def build_model(
     output: Output = "probabilities",
     preprocessing: bool = True,
     atrous: Atrous = "stock",
+    channels: int = 3,
 ) -> keras.Model:
     """Build the network (Chen et al. 2018, "Encoder-Decoder with Atrous Separable Convolution").
 
@@ -46,24 +48,28 @@ def build_model(
         encoder_weights: "imagenet", a file (`.h5`, `.weights.h5`, `.keras`), or `None` for random weights.
         output: "logits" or "probabilities": float32 `[B, H, W, classes]`; "class_ids": int32 `[B, H, W]`, the most
             probable class, or for one class, 1 where its probability is above 0.5.
-        preprocessing: whether the model takes RGB 0-255 `[B, H, W, 3]`; if not, it takes what the encoder expects.
+        preprocessing: whether the model takes images 0-255 `[B, H, W, channels]`, RGB for three channels; if not, it
+            takes what the encoder expects.
         atrous: "stock": only stock Keras layers, so that the saved model loads without this package. "fast": in
             TensorFlow without a GPU, dilated convolutions use subclasses that are several times faster (see
             `convolution`). Weights are interchangeable between the two.
+        channels: of the images, 1 to 16. Pretrained weights of the first convolution are adapted (see
+            `weights.for_channels`).
 
     Raises:
-        ValueError: `image_size`, `classes`, `output` or `atrous` is invalid.
+        ValueError: `image_size`, `classes`, `output`, `atrous` or `channels` is invalid.
         EncoderWeightsError: the weights are unavailable or do not match this encoder.
     """
     check_image_size(image_size, architecture.output_stride)
     if isinstance(classes, bool) or not isinstance(classes, int) or classes < 1:
         raise ValueError(f"classes must be a whole number, 1 or more; given: {classes!r}")
+    check_channels(channels)
     _check_choice("output", output, get_args(Output))
     _check_choice("atrous", atrous, get_args(Atrous))
 
     entry = encoder_entry(architecture.encoder)
     network = load_encoder(entry, encoder_weights)
-    image = keras.Input((*image_size, 3), name="image")
+    image = keras.Input((*image_size, channels), name="image")
     x = preprocess(image, entry.preprocessing) if preprocessing else image
     x = pad_to_multiple(x, architecture.output_stride)
     taps = (architecture.aspp_tap, *architecture.low_level_tap)
@@ -73,8 +79,9 @@ def build_model(
     head = KerasHead(architecture.normalization, atrous)
     x = wire_head(head, architecture, features, low_level, strides, classes)
     model = keras.Model(image, _finish(crop_to(x, image), output), name="deeplab")
-    # The model has copies of the encoder's layers, with new weights.
-    copy_weights(network, model)
+    # The model has copies of the encoder's layers, with new weights. Random ones suit their channels already.
+    adapt = partial(for_channels, channels=channels, reverse=entry.preprocessing == "caffe")
+    copy_weights(network, model, adapt if encoder_weights is not None else None)
     return model
 
 

@@ -58,10 +58,10 @@ class LayerProfile:
 
 
 @functools.cache
-def encoder_profile(encoder: str, output_stride: int) -> Mapping[str, LayerProfile]:
-    """Layer name -> profile, in topological order, for the whole encoder at an output stride."""
+def encoder_profile(encoder: str, output_stride: int, channels: int = 3) -> Mapping[str, LayerProfile]:
+    """Layer name -> profile, in topological order, for the whole encoder at an output stride, on so many channels."""
     network = application(encoder_entry(encoder))
-    image = keras.Input((_SIDE, _SIDE, 3))
+    image = keras.Input((_SIDE, _SIDE, channels))
     last = network.layers[-1].name
     (output,) = feature_maps(network, image, [last], output_stride)
     model = keras.Model(image, output)

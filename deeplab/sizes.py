@@ -19,6 +19,12 @@ def padded_size(image_size: tuple[int, int], output_stride: int) -> tuple[int, i
     return rows * output_stride, columns * output_stride
 
 
+def check_channels(channels: int) -> None:
+    """Raises ValueError unless images may have so many channels."""
+    if isinstance(channels, bool) or not isinstance(channels, int) or not 1 <= channels <= 16:
+        raise ValueError(f"channels must be 1 to 16; given: {channels!r}")
+
+
 def check_image_size(image_size: tuple[int | None, int | None], output_stride: int) -> None:
     """Refuse sizes that are impossible for a network.
 

@@ -6,6 +6,7 @@ import io
 import os
 import tempfile
 import zipfile
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -71,12 +72,43 @@ def load_encoder(entry: Encoder, weights: str | Path | None) -> keras.Model:
     return network
 
 
-def copy_weights(source: keras.Model, target: keras.Model) -> None:
-    """Copy the weights of all layers whose names occur in both models."""
+def copy_weights(
+    source: keras.Model, target: keras.Model, adapt: Callable[[np.ndarray], np.ndarray] | None = None
+) -> None:
+    """Copy the weights of all layers whose names occur in both models.
+
+    Args:
+        source: reads three channels.
+        target: may read another number of them.
+        adapt: makes a kernel `[H, W, 3, F]` one for the channels of `target`; None leaves such kernels as they are.
+    """
     known = {layer.name: layer for layer in leaves(source)}
     for layer in target.layers:
-        if layer.weights and layer.name in known:
-            layer.set_weights(known[layer.name].get_weights())
+        if not layer.weights or layer.name not in known:
+            continue
+        weights = known[layer.name].get_weights()
+        own = layer.get_weights()
+        for place, (given, present) in enumerate(zip(weights, own, strict=True)):
+            if given.shape != present.shape:
+                weights[place] = present if adapt is None else adapt(given)
+        layer.set_weights(weights)
+
+
+def for_channels(kernel: np.ndarray, channels: int, *, reverse: bool) -> np.ndarray:
+    """The kernel `[H, W, 3, F]` of a first convolution for another number of channels, `[H, W, channels, F]`.
+
+    As in segmentation_models.pytorch (`patch_first_conv`): the sum over red, green and blue for one channel; otherwise
+    the kernels of red, green and blue in turn, times 3 / channels, so that the sum keeps its scale.
+
+    Args:
+        kernel: of a pretrained encoder.
+        channels: of the images.
+        reverse: whether the encoder was trained on BGR.
+    """
+    of_rgb = kernel[:, :, ::-1] if reverse else kernel
+    if channels == 1:
+        return of_rgb.sum(axis=2, keepdims=True)
+    return of_rgb[:, :, np.arange(channels) % 3] * np.float32(3 / channels)
 
 
 def _imagenet(entry: Encoder) -> keras.Model:

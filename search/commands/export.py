@@ -49,7 +49,9 @@ def _say(console: Console, trial: TrainedTrial, written: list[Path]) -> None:
     height, width = trial.config.data.image_size
     score = "" if trial.score is None else f"  {trial.config.study.objective} {rounded(trial.score)}"
     console.print(f"trial {trial.trial_id}{score}", style="bold green")
-    console.print(f"  takes  RGB images, 0-255, [batch, {height}, {width}, 3]")
+    channels = trial.config.data.channels
+    kind = "RGB images" if channels == 3 else "images"
+    console.print(f"  takes  {kind}, 0-255, [batch, {height}, {width}, {channels}]")
     console.print(f"  gives  probabilities, [batch, {height}, {width}, {trial.outputs}]")
     for path in written:
         console.print(f"  {path}", soft_wrap=True)

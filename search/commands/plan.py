@@ -55,7 +55,7 @@ def show_plan(path: Path, overrides: Sequence[str], *, probe: bool) -> None:
     from search.oracle.latency import LatencyMeter
 
     console = make_console()
-    meter = LatencyMeter(prepared.config.data.image_size, prepared.dataset.classes)
+    meter = LatencyMeter(prepared.config.data.image_size, prepared.dataset.classes, prepared.config.data.channels)
     meter.recall(Study(prepared.config.folder).latency_file)
     limits = make_limits(prepared, meter)
     drawn = _draw(console, prepared, limits, measures=probe)
@@ -108,7 +108,8 @@ def _show_configurations(console: Console, prepared: Prepared, limits: Limits, d
     architecture, recipe = prepared.space.baseline()
     baseline = prepared.space.values(architecture, recipe)
     # Its cost is that of the network itself, which need not lie in the space.
-    size = cost(architecture, prepared.config.data.image_size, prepared.dataset.classes)
+    data = prepared.config.data
+    size = cost(architecture, data.image_size, prepared.dataset.classes, data.channels)
     columns["baseline"] = (size, baseline)
     console.print(configuration_table(columns, list(prepared.space.searched)))
     if LATENCY in limits.given:

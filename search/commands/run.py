@@ -60,7 +60,7 @@ def run_study(
     is_new = fresh or not study.exists
     if not (fresh and study.exists):
         study.check_startable(config, fingerprint)
-    meter = LatencyMeter(config.data.image_size, prepared.dataset.classes)
+    meter = LatencyMeter(config.data.image_size, prepared.dataset.classes, config.data.channels)
     limits = make_limits(prepared, meter)
     notes = [*prepared.space.notes, *command_note(config)]
     executor = make_executor(config)

@@ -178,7 +178,7 @@ class Driver:
 
     def _add_size(self, trial: StudyTrial) -> None:
         architecture, _ = configuration_of(self.space, trial.trial_id, trial.hyperparameters.values)
-        size = cost(architecture, self.config.data.image_size, self.dataset.classes)
+        size = cost(architecture, self.config.data.image_size, self.dataset.classes, self.config.data.channels)
         trial.record |= {"parameters": size.parameters, "macs": size.macs}
 
     def _submit(self, trial: StudyTrial, device: Device) -> None:

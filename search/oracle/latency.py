@@ -35,10 +35,11 @@ class LatencyMeter:
     Args:
         image_size: (height, width).
         classes: outputs of the networks.
+        channels: of the images.
     """
 
-    def __init__(self, image_size: tuple[int, int], classes: int) -> None:
-        self._image_size, self._classes = image_size, classes
+    def __init__(self, image_size: tuple[int, int], classes: int, channels: int = 3) -> None:
+        self._image_size, self._classes, self._channels = image_size, classes, channels
         self._say: Callable[[str], None] = lambda _: None
         self._known: dict[str, float | None] = {}
         self._file: Path | None = None
@@ -78,7 +79,7 @@ class LatencyMeter:
         return share_devices(1, list_gpus(), usable_cores())[0]
 
     def _measure(self, architecture: Architecture) -> float | None:
-        task = (self._device, architecture.model_dump(), self._image_size, self._classes)
+        task = (self._device, architecture.model_dump(), self._image_size, self._classes, self._channels)
         with interrupts_blocked():
             process: OwnProcess[float | str | DeviceError] = OwnProcess(fork_context(), measure, *task, name="latency")
         try:
@@ -125,7 +126,7 @@ def _is_time(value: Any) -> bool:
 
 
 def measure(
-    device: Device, fields: dict[str, object], image_size: tuple[int, int], classes: int
+    device: Device, fields: dict[str, object], image_size: tuple[int, int], classes: int, channels: int
 ) -> float | str | DeviceError:
     """Measure one architecture in a process of its own: milliseconds, or why it, or its device, does not run."""
     silence()
@@ -137,7 +138,7 @@ def measure(
 
     try:
         # Rounded before it decides anything, so that the file holds the very number that was compared.
-        return round(latency(Architecture.model_validate(fields), image_size, classes), 3)
+        return round(latency(Architecture.model_validate(fields), image_size, classes, channels), 3)
     # Whatever keeps a network from running, out of memory above all, must not end the search: it does not fit.
     except Exception as failure:  # noqa: BLE001
         return f"{type(failure).__name__}: {failure}"

@@ -74,7 +74,8 @@ class Limits:
 
     def cost_of(self, values: Values) -> Cost:
         """What the network at a point costs."""
-        return cost(self._space.architecture(values), self._config.data.image_size, self._classes)
+        data = self._config.data
+        return cost(self._space.architecture(values), data.image_size, self._classes, data.channels)
 
     def milliseconds(self, values: Values) -> float:
         """The latency of the network at a point."""

@@ -18,11 +18,11 @@ class Box:
     joins: str = ""
 
 
-def draw_network(architecture: Architecture, image_size: tuple[int, int], outputs: int) -> list[Box]:
+def draw_network(architecture: Architecture, image_size: tuple[int, int], outputs: int, channels: int = 3) -> list[Box]:
     """The boxes of a network, in the order of the data; `joins` says what is added from the side."""
     height, width = feature_map_size(image_size, architecture.output_stride)
     boxes = [
-        Box("input", f"{image_size[0]} x {image_size[1]} RGB"),
+        Box("input", f"{image_size[0]} x {image_size[1]} {'RGB' if channels == 3 else f'x {channels}'}"),
         Box(architecture.encoder, f"to {architecture.aspp_tap}, output stride {architecture.output_stride}"),
         Box(f"ASPP on {height} x {width} cells", f"{architecture.aspp_filters} filters each", _branches(architecture)),
         Box("1x1 convolution", f"{architecture.aspp_filters} filters{_dropout(architecture)}"),

@@ -117,7 +117,11 @@ def _network(history: History) -> Section | None:
 
 def _boxes(history: History) -> list[object]:
     architecture = Architecture.model_validate(history.network["architecture"])
-    return [*draw_network(architecture, history.config.data.image_size, int(history.frozen["outputs"]))]
+    return [
+        *draw_network(
+            architecture, history.config.data.image_size, int(history.frozen["outputs"]), history.config.data.channels
+        )
+    ]
 
 
 def _configuration_table(history: History) -> Table:

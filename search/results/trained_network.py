@@ -64,7 +64,7 @@ def trained_trial(study: Study, trial_id: str | None) -> TrainedTrial:
 
 
 def load_model(study: Study, trial: TrainedTrial) -> keras.Model:
-    """The trial's network at its best epoch: RGB images (0-255) to probabilities, of stock Keras layers only.
+    """The trial's network at its best epoch: images (0-255) to probabilities, of stock Keras layers only.
 
     Raises:
         UserError: the checkpoint is gone, because only the best trials keep theirs.
@@ -83,9 +83,9 @@ def load_model(study: Study, trial: TrainedTrial) -> keras.Model:
             f"{study.folder}: trial {trial.trial_id} keeps no checkpoint (only the best ones and the baseline do). "
             "Choose another --trial."
         )
-    size = trial.config.data.image_size
+    size, channels = trial.config.data.image_size, trial.config.data.channels
     # As in training, because Keras names the arrays in the file by the layers' classes.
-    trained = build_model(trial.architecture, size, trial.outputs, output="logits", atrous="fast")
+    trained = build_model(trial.architecture, size, trial.outputs, output="logits", atrous="fast", channels=channels)
     try:
         with h5py.File(weights) as file:
             check_arrays(file)
@@ -94,7 +94,7 @@ def load_model(study: Study, trial: TrainedTrial) -> keras.Model:
     except Exception as error:  # noqa: BLE001
         raise UserError(f"{weights} cannot be read: {error}. Choose another --trial.") from None
     # Its weights in stock layers, so that exports load without this project.
-    model = build_model(trial.architecture, size, trial.outputs, output="probabilities")
+    model = build_model(trial.architecture, size, trial.outputs, output="probabilities", channels=channels)
     model.set_weights(trained.get_weights())
     return model
 

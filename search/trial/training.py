@@ -87,7 +87,13 @@ class Trainer:
         self.train_data = pipeline("train", training=True, augment=recipe.augment)
         self.val_data = pipeline("val", training=False)
         self.model = build_model(
-            architecture, image_size, dataset.classes, encoder_weights=encoder_weights, output="logits", atrous="fast"
+            architecture,
+            image_size,
+            dataset.classes,
+            encoder_weights=encoder_weights,
+            output="logits",
+            atrous="fast",
+            channels=dataset.channels,
         )
         adapt_batch_normalization(self.model, self.train_data.steps)
         self._report = progress
