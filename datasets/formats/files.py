@@ -68,8 +68,8 @@ class FileFormat(Format):
             _raise_errors(self._problems)
         self._reading = settings.reading
         self._mask_reader = MaskReader(labels, lambda: (pair.mask for listed in pairs.values() for pair in listed))
-        self._pairs = self._in_splits(pairs, settings)
-        self._makes_splits = settings.split is not None
+        self._assigned: dict[str, str] | None = None
+        self._pairs = self._readable(pairs, settings)
         missing = [split for split in ("train", "val") if not self.length(split)]
         if settings.strict and missing:
             raise DataError(
@@ -87,10 +87,8 @@ class FileFormat(Format):
         return pair.image, pair.mask
 
     def assigned_splits(self) -> dict[str, str] | None:
-        """The split of each sample by name, where splits were made."""
-        if not self._makes_splits:
-            return None
-        return {pair.name: split for split, pairs in self._pairs.items() for pair in pairs}
+        """The split of each sample by name, of those that were dealt out to splits; None where none were."""
+        return self._assigned
 
     def length(self, split: str) -> int:
         """Number of images in `split`."""
@@ -135,6 +133,18 @@ class FileFormat(Format):
         """What is wrong with the files, as far as it shows without opening one."""
         return list(self._problems)
 
+    def _readable(self, pairs: Mapping[str, Sequence[FilePair]], settings: DataSettings) -> dict[str, list[FilePair]]:
+        """The pairs in splits; without `strict`, all that there are where splits cannot be made."""
+        try:
+            return self._in_splits(pairs, settings)
+        except DataError as error:
+            if settings.strict:
+                raise
+            listed = {split: list(found) for split, found in pairs.items()}
+            if any(listed.values()) or not self._problems:  # otherwise, that there are none is known
+                self._problems.append(Problem("error", str(error), error.path))
+            return {"train": listed.pop(UNSPLIT, []), **listed}
+
     def _in_splits(self, pairs: Mapping[str, Sequence[FilePair]], settings: DataSettings) -> dict[str, list[FilePair]]:
         """The pairs of train, val and test, as they come or as `[data] split` makes them."""
         given = {split: list(listed) for split, listed in pairs.items()}
@@ -160,14 +170,20 @@ class FileFormat(Format):
     def _split(
         self, pairs: Sequence[FilePair], split: SplitSettings, assigned: Mapping[str, str] | None
     ) -> dict[str, list[FilePair]]:
-        if assigned is not None:
-            made: dict[str, list[FilePair]] = {name: [] for name in split_shares(split)}
-            for pair in pairs:
-                made[assigned[pair.name]].append(pair)
-            return made
-        groups = [pair.group for pair in pairs] if any(pair.group for pair in pairs) else None
-        places = make_splits([pair.name for pair in pairs], split, split.seed, lambda at: self._held(pairs[at]), groups)
-        return {name: [pairs[place] for place in found] for name, found in places.items()}
+        if assigned is None:
+            groups = [pair.group for pair in pairs] if any(pair.group for pair in pairs) else None
+            names = [pair.name for pair in pairs]
+            places = make_splits(names, split, split.seed, lambda at: self._held(pairs[at]), groups)
+            assigned = {names[place]: made for made, found in places.items() for place in found}
+        changed = sorted(assigned.keys() ^ {pair.name for pair in pairs})
+        if changed:
+            raise DataError(
+                f"The data in {self.path} have changed since splits were made of them: {changed[0]} is "
+                f"{'missing' if changed[0] in assigned else 'new'}. Restore them.",
+                self.path,
+            )
+        self._assigned = dict(assigned)
+        return {made: [pair for pair in pairs if assigned[pair.name] == made] for made in split_shares(split)}
 
     def _held(self, pair: FilePair) -> npt.NDArray[np.bool_]:
         """Whether a mask holds each class."""

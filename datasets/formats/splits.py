@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,17 +18,11 @@ from datasets.formats.format import SplitSettings
 UNSPLIT = ""
 
 _NAMED = 3
+_CHUNK = 256
 _PURPOSE = 0x5B117  # so that the same seed gives other numbers here than elsewhere
 
 Counts = npt.NDArray[np.int64]
 Presence = Callable[[int], npt.NDArray[np.bool_]]
-
-
-class _Unit(NamedTuple):
-    """Samples that stay together, by their places, and how many of them hold each class."""
-
-    places: list[int]
-    holds: Counts
 
 
 def split_shares(settings: SplitSettings) -> dict[str, float]:
@@ -49,15 +42,17 @@ def make_splits(
 
     Iterative stratification (Sechidis et al. 2011, "On the Stratification of Multi-Label Data", figure 1): the samples
     of the rarest class are dealt out first, each to the split that lacks most of that class. Samples of a group are
-    dealt out together. A class reaches each split as long as there are enough groups that hold it. The result depends
-    on the names, the classes and the seed, not on the order of the samples.
+    dealt out together. Unlike in the paper, a full split gets no more, so that sizes come out as the shares say; the
+    last samples of a class go to splits that have none of it; and what still lacks a class gets it in exchange for
+    another sample, if there is one to spare. The result depends on the names, the classes and the seed, not on the
+    order of the samples.
 
     Args:
         names: of the samples, all different.
         settings: shares, and the pattern of groups.
         seed: not negative.
         presence: whether a sample, by its place in `names`, holds each class `[C]`; asked once of each, in threads.
-        groups: the group of each sample, instead of the pattern.
+        groups: the group of each sample, instead of the pattern; "" for a sample that is a group of its own.
 
     Returns:
         The places in `names` of each split's samples, in the order of their names.
@@ -66,82 +61,134 @@ def make_splits(
         DataError: the pattern matches no name, or a split would be empty.
     """
     shares = split_shares(settings)
-    together = _grouped(names, _pattern_groups(names, settings.group) if groups is None else groups)
+    if groups is None:
+        groups = [""] * len(names) if settings.group is None else _pattern_groups(names, settings.group)
+    by_name = sorted(range(len(names)), key=names.__getitem__)
+    together = _grouped(by_name, names, groups)
     if len(together) < len(shares):
-        what = "images" if settings.group is None and groups is None else "groups of images"
-        raise DataError(
-            f"[data] split: {len(together)} {what} cannot make {len(shares)} splits ({', '.join(shares)}), each of "
-            "which needs at least one."
-        )
-    with ThreadPoolExecutor(usable_cores()) as pool:
-        held = list(pool.map(presence, range(len(names))))
-    units = [_Unit(places, np.sum([held[place] for place in places], axis=0, dtype=np.int64)) for places in together]
-    order = np.random.default_rng([seed, _PURPOSE]).permutation(len(units))
-    dealt = _Dealing(shares, [units[place] for place in order]).deal()
-    return {
-        split: sorted((place for unit in dealt[split] for place in unit.places), key=names.__getitem__)
-        for split in shares
-    }
+        raise _too_few([names[place] for place in by_name], len(together), list(shares))
+    order = np.random.default_rng([seed, _PURPOSE]).permutation(len(together))
+    unit_of = np.empty(len(names), np.int64)
+    # Larger groups first, since they are harder to place; those of one size in random order.
+    for unit, place in enumerate(sorted(order, key=lambda place: -len(together[place]))):
+        unit_of[together[place]] = unit
+    dealt = _Dealing(list(shares.values()), _amounts(unit_of, presence)).deal()[unit_of]
+    return {split: [place for place in by_name if dealt[place] == index] for index, split in enumerate(shares)}
 
 
-def _pattern_groups(names: Sequence[str], pattern: str | None) -> list[str]:
-    """The text that the pattern matches in each name (its first group, if it has one); the name itself elsewhere."""
-    if pattern is None:
-        return list(names)
+def _pattern_groups(names: Sequence[str], pattern: str) -> list[str]:
+    """What the pattern finds in each name: its group 1 if that takes part, else the whole match; "" for no match."""
     found = [re.search(pattern, name) for name in names]
     if not any(found):
-        raise DataError(
-            f"[data] split: group = {pattern!r} matches no image; images are named {', '.join(names[:_NAMED])}, ..."
-        )
-    return [
-        name if match is None else match[1 if match.re.groups else 0] for name, match in zip(names, found, strict=True)
-    ]
+        raise DataError(f"[data] split: group = {pattern!r} matches no image; images are named {_some(sorted(names))}.")
+    return ["" if match is None else (match.re.groups and match[1]) or match[0] for match in found]
 
 
-def _grouped(names: Sequence[str], groups: Sequence[str]) -> list[list[int]]:
+def _grouped(by_name: Sequence[int], names: Sequence[str], groups: Sequence[str]) -> list[list[int]]:
     """The places of each group, in the order of the groups' first names."""
-    together: dict[str, list[int]] = defaultdict(list)
-    for place in sorted(range(len(names)), key=names.__getitem__):
-        together[groups[place]].append(place)
+    together: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for place in by_name:
+        group = groups[place]
+        together[group, "" if group else names[place]].append(place)
     return list(together.values())
 
 
+def _too_few(names: Sequence[str], units: int, splits: Sequence[str]) -> DataError:
+    """The error for fewer images or groups than splits."""
+    has_groups = units < len(names)
+    found = f"{len(names)} image{'s' * (len(names) != 1)} ({_some(names)})"
+    found += f" in {units} group{'s' * (units != 1)}" * has_groups
+    return DataError(
+        f"[data] split: {found} cannot make {len(splits)} splits ({', '.join(splits)}), each of which needs at least "
+        f"one {'group' if has_groups else 'image'}."
+    )
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + ", ..." * (len(names) > _NAMED)
+
+
+def _amounts(unit_of: Counts, presence: Presence) -> Counts:
+    """How many samples of each unit hold each class, and in the last column how many it has `[units, C + 1]`."""
+    held = np.stack([np.append(classes, True) for classes in _asked(presence, len(unit_of))])
+    amounts = np.zeros((unit_of.max() + 1, held.shape[1]), np.int64)
+    np.add.at(amounts, unit_of, held)
+    return amounts
+
+
+def _asked(presence: Presence, count: int) -> Iterator[npt.NDArray[np.bool_]]:
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        # In chunks, so that an interruption does not have to wait for everything in the queue.
+        for start in range(0, count, _CHUNK):
+            yield from pool.map(presence, range(start, min(count, start + _CHUNK)))
+
+
 class _Dealing:
-    """Deals units out to splits, in the given order where nothing else decides."""
+    """Deals units out to splits, in the given order where nothing else decides.
 
-    def __init__(self, shares: Mapping[str, float], units: Sequence[_Unit]) -> None:
-        self._splits = list(shares)
-        # Larger groups first, since they are harder to place.
-        self._left = sorted(units, key=lambda unit: -len(unit.places))
-        share = np.array(list(shares.values()))[:, None]
-        # What each split still lacks: of each class, and in the last column of all samples.
-        self._lacks = share * np.append(
-            np.sum([unit.holds for unit in units], axis=0), sum(len(u.places) for u in units)
-        )
+    Args:
+        shares: of the splits.
+        amounts: how many samples of each unit hold each class, and how many it has `[units, C + 1]`.
+    """
+
+    def __init__(self, shares: Sequence[float], amounts: Counts) -> None:
+        self._amounts = amounts
+        # Of each class, and in the last column of all samples.
+        self._lacks = np.outer(shares, amounts.sum(axis=0))
         self._has = np.zeros(self._lacks.shape, np.int64)
-        self._dealt: dict[str, list[_Unit]] = {split: [] for split in shares}
+        self._splits = np.full(len(amounts), -1)
+        self._left = len(amounts)
 
-    def deal(self) -> dict[str, list[_Unit]]:
-        while True:
-            counts = np.sum([unit.holds > 0 for unit in self._left], axis=0) if self._left else np.zeros(1)
-            if not counts.any():
-                break
-            rarest = int(np.argmin(np.where(counts > 0, counts, np.iinfo(np.int64).max)))
-            holders = [unit for unit in self._left if unit.holds[rarest]]
-            self._left = [unit for unit in self._left if not unit.holds[rarest]]
+    def deal(self) -> Counts:
+        """The split of each unit."""
+        holds = self._amounts > 0
+        counts = holds.sum(axis=0)
+        while self._left:
+            # Every unit that is left counts in the last column, so that it comes last: for units without a class.
+            column = int(np.argmin(np.where(counts > 0, counts, len(holds) + 1)))
+            holders = np.flatnonzero(holds[:, column] & (self._splits < 0))
             for number, unit in enumerate(holders):
-                self._give(unit, rarest, len(holders) - number)
-        for number, unit in enumerate(self._left):
-            self._give(unit, -1, len(self._left) - number)
-        return self._dealt
+                self._give(int(unit), column, len(holders) - number)
+            counts -= holds[holders].sum(axis=0)
+        for split, column in np.argwhere(self._has == 0):
+            if not self._has[split, column] and holds[:, column].sum() >= len(self._has):
+                self._exchange_for(int(split), int(column))
+        return self._splits
 
-    def _give(self, unit: _Unit, column: int, left: int) -> None:
-        """Give a unit to the split that lacks most of a column, or that has none of it when only enough are left."""
-        without = np.flatnonzero(self._has[:, column] == 0)
-        candidates = without if len(without) > 0 and left <= len(without) else np.arange(len(self._splits))
+    def _give(self, unit: int, column: int, holders: int) -> None:
+        """Give a unit, one of the last `holders` of a column, to the split that lacks most of that column."""
+        amounts = self._amounts[unit]
+        candidates = self._candidates(int(amounts[-1]), column, holders)
         lacks = self._lacks[candidates]
         chosen = int(candidates[np.lexsort((lacks[:, -1], lacks[:, column]))[-1]])
-        amounts = np.append(unit.holds, len(unit.places))
+        self._splits[unit] = chosen
         self._lacks[chosen] -= amounts
         self._has[chosen] += amounts
-        self._dealt[self._splits[chosen]].append(unit)
+        self._left -= 1
+
+    def _candidates(self, size: int, column: int, holders: int) -> Counts:
+        """The splits that a unit of `size` may go to."""
+        empty = np.flatnonzero(self._has[:, -1] == 0)
+        if self._left <= len(empty):
+            return empty
+        lacks = self._lacks[:, -1]
+        # Where at least half of the unit fits, if it does anywhere: so each split ends within a unit of its share.
+        room = np.flatnonzero(lacks >= min(size / 2, lacks.max()))
+        without = room[self._has[room, column] == 0]
+        return without if len(without) > 0 and holders <= len(without) else room
+
+    def _exchange_for(self, split: int, column: int) -> None:
+        """Bring a column to a split that has none of it, for a unit of the same size, where no split loses a class."""
+        for unit in np.flatnonzero(self._amounts[:, column]):
+            there, amounts = self._splits[unit], self._amounts[unit]
+            others = np.flatnonzero((self._splits == split) & (self._amounts[:, -1] == amounts[-1]))
+            gains = amounts - self._amounts[others]  # of `split`, and the losses of `there`
+            kept = (self._has[split] + gains > 0) | (self._has[split] == 0)
+            kept &= (self._has[there] - gains > 0) | (self._has[there] == 0)
+            exchangeable = np.flatnonzero(kept.all(axis=1))
+            if len(exchangeable):
+                place = exchangeable[0]
+                self._splits[unit], self._splits[others[place]] = split, there
+                self._has[split] += gains[place]
+                self._has[there] -= gains[place]
+                return
