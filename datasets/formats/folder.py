@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,8 +26,9 @@ _WITH_LOSSES = (".jpg", ".jpeg", ".webp")
 class FolderDataset(FileFormat):
     """Images and masks in folders.
 
-    Opening a dataset lists the folders and reads classes.json, but no images. Splits are folders, above or below
-    images/ and masks/, or are made; images and masks may also lie side by side. They are matched by their stems.
+    Opening a dataset lists the folders and reads classes.json, but no images, except that masks are read to make
+    splits. Splits are folders, above or below images/ and masks/, or are made; images and masks may also lie side by
+    side. They are matched by their stems.
 
     Args:
         settings: `path` is the folder. Without `strict`, complete pairs can be read whatever else is wrong with the
@@ -50,16 +53,20 @@ class _Layout:
 
     def __init__(self, settings: DataSettings) -> None:
         self._path = settings.path
-        self._suffix = settings.mask_suffix
+        self._suffix = unicodedata.normalize("NFC", settings.mask_suffix)
         self._makes_splits = settings.split is not None
         self.listing = Listing()
 
     def pairs(self) -> dict[str, list[FilePair]]:
         """The pairs of each split, or of `UNSPLIT`."""
         path = self._path
-        if self._split_folders(path):
+        has_both = (path / "images").is_dir() and (path / "masks").is_dir()
+        if above := self._split_folders(path):
+            if has_both:
+                beside = ", ".join(f"{folder.name}/" for folder in above.values())
+                self.listing.error(f"{path} contains {beside} and also images/ and masks/; keep one of the two.", path)
             return self._of_splits(path, self._of_folder)
-        if (path / "images").is_dir() and (path / "masks").is_dir():
+        if has_both:
             if self._split_folders(path / "images"):
                 return self._of_splits(
                     path / "images", lambda folder: self._in_two(folder, path / "masks" / folder.name)
@@ -67,7 +74,12 @@ class _Layout:
             return {UNSPLIT: self._in_two(path / "images", path / "masks")}
         if any(entry.suffix.lower() in IMAGE_SUFFIXES for entry in visible_entries(path)):
             return {UNSPLIT: self._side_by_side(path)}
-        return self._of_splits(path, self._of_folder)
+        self.listing.error(
+            f"{path} has no layout that is read; expected train/ and val/, or images/ and masks/, or images beside "
+            f"their masks. Found: {_folders_in(path)}.",
+            path,
+        )
+        return {}
 
     def _split_folders(self, parent: Path) -> dict[str, Path]:
         """The folder of each split in `parent`."""
@@ -89,11 +101,15 @@ class _Layout:
         required = ("train",) if self._makes_splits else ("train", "val")
         for split in required:
             if split not in folders:
-                found = ", ".join(entry.name for entry in visible_entries(parent) if entry.is_dir()) or "none"
+                hint = " (or [data] split = { val = 0.2 }, to take val out of train)" if split == "val" else ""
                 self.listing.error(
-                    f"Split {split}/ is missing in {parent}; expected train/ and val/, found: {found}.",
+                    f"Split {split}/ is missing in {parent}; expected train/ and val/{hint}, found: "
+                    f"{_folders_in(parent)}.",
                     parent / split,
                 )
+        loose = [entry.name for entry in visible_entries(parent) if entry.suffix.lower() in IMAGE_SUFFIXES]
+        if loose:
+            self.listing.warn(f"Not used in {parent}: {len(loose)} files beside splits, such as {loose[0]}.", parent)
         return {split: listed(folders[split]) for split in SPLITS if split in folders}
 
     def _of_folder(self, folder: Path) -> list[FilePair]:
@@ -113,7 +129,7 @@ class _Layout:
             return []
         masks: dict[str, Path] = {}
         for entry in listed.values():
-            if entry.stem.endswith(self._suffix):
+            if self._has_suffix(entry):
                 self.listing.add(masks, entry, self._suffix)
             else:
                 self.listing.warn(
@@ -125,13 +141,17 @@ class _Layout:
         """The pairs of a folder that holds images and masks."""
         images: dict[str, Path] = {}
         masks: dict[str, Path] = {}
+        others: Counter[str] = Counter()
         for entry in visible_entries(folder):
             suffix = entry.suffix.lower()
-            is_mask = entry.stem.endswith(self._suffix) if self._suffix else suffix not in _WITH_LOSSES
+            is_mask = self._has_suffix(entry) if self._suffix else suffix not in _WITH_LOSSES
             if is_mask and suffix in MASK_SUFFIXES:
                 self.listing.add(masks, entry, self._suffix)
             elif suffix in IMAGE_SUFFIXES:
                 self.listing.add(images, entry)
+            elif entry != self._path / "classes.json":
+                others[entry.suffix or entry.name] += 1
+        self.listing.unused(others, folder, IMAGE_SUFFIXES)
         if not self._suffix and not images:
             self.listing.error(
                 f"Folder {folder} does not tell images from masks; set [data] mask_suffix to what the names of masks "
@@ -140,3 +160,10 @@ class _Layout:
             )
             return []
         return self.listing.match(images, masks, lambda name: folder / f"{name}{self._suffix}.png")
+
+    def _has_suffix(self, entry: Path) -> bool:
+        return unicodedata.normalize("NFC", entry.stem).endswith(self._suffix)
+
+
+def _folders_in(parent: Path) -> str:
+    return ", ".join(entry.name for entry in visible_entries(parent) if entry.is_dir()) or "no folders"

@@ -11,6 +11,8 @@ from datasets.dataset import DataError
 from datasets.formats.files import FilePair
 from datasets.statistics import Problem
 
+_COUNTED = 5
+
 
 class Listing:
     """Lists folders, and collects what is wrong with them in `problems`."""
@@ -33,21 +35,26 @@ class Listing:
                 self.add(files, entry)
             else:
                 others[entry.suffix or entry.name] += 1
-        unread = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(5))
         if not files:
-            found = f"; found {unread}" if unread else ""
+            found = f"; found {_counted(others)}" if others else ""
             self.error(f"Folder {folder} contains no {one_of(suffixes)} files{found}.", folder)
             return None
-        if others:
-            self.warn(f"Not used in {folder}: {unread} (only {one_of(suffixes)} files are).", folder)
+        self.unused(others, folder, suffixes)
         return files
+
+    def unused(self, others: Counter[str], folder: Path, suffixes: Sequence[str]) -> None:
+        """Note how many files of `folder` have suffixes other than those that are read, if any."""
+        if others:
+            self.warn(f"Not used in {folder}: {_counted(others)} (only {one_of(suffixes)} files are).", folder)
 
     def add(self, files: dict[str, Path], entry: Path, suffix: str = "") -> None:
         """Add a file by its stem, less `suffix`; a problem, where there is one of that name already."""
         name = unicodedata.normalize("NFC", entry.stem).removesuffix(suffix)
         if name in files:
             form = "" if entry.stem == files[name].stem else " in two Unicode forms"
-            self.error(f"{files[name]} and {entry.name} have the same name{form}; keep one of them.", entry)
+            self.error(
+                f"{files[name]} and {entry.name} have the same name{form}; keep one of them.", entry, "same name"
+            )
         else:
             files[name] = entry
 
@@ -86,3 +93,7 @@ def visible_entries(folder: Path) -> list[Path]:
 def one_of(suffixes: Sequence[str]) -> str:
     """Suffixes in words."""
     return f"{', '.join(suffixes[:-1])} or {suffixes[-1]}"
+
+
+def _counted(suffixes: Counter[str]) -> str:
+    return ", ".join(f"{count} {suffix}" for suffix, count in suffixes.most_common(_COUNTED))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,46 @@ def test_two_folders_of_one_split(tmp_path: Path) -> None:
         opened(tmp_path)
 
 
+def test_a_folder_of_two_layouts(tmp_path: Path) -> None:
+    write(tmp_path, lambda split, stem: (f"{split}/images/{stem}.png", f"{split}/masks/{stem}.png"))
+    write(tmp_path, lambda _, stem: (f"images/{stem}.png", f"masks/{stem}.png"))
+    with pytest.raises(DataError, match="contains train/, val/, test/ and also images/ and masks/"):
+        opened(tmp_path)
+
+
+def test_a_folder_of_no_layout(tmp_path: Path) -> None:
+    write(tmp_path, lambda _, stem: (f"photos/{stem}.png", f"masks/{stem}.png"))
+    with pytest.raises(DataError, match=r"has no layout that is read; expected .* Found: masks, photos\."):
+        opened(tmp_path)
+
+
+def test_training_images_alone(tmp_path: Path) -> None:
+    write(tmp_path, lambda _, stem: (f"train/images/{stem}.png", f"train/masks/{stem}.png"))
+    with pytest.raises(DataError, match=r"val/ is missing.*\(or \[data\] split = \{ val = 0.2 \}.*found: train\."):
+        opened(tmp_path)
+
+
+def test_files_that_are_not_read_are_counted(tmp_path: Path) -> None:
+    write(tmp_path, lambda split, stem: (f"images/{split}/{stem}.png", f"masks/{split}/{stem}.png"))
+    (tmp_path / "images" / "stray.png").touch()
+    assert [problem.message for problem in opened(tmp_path).layout_problems()] == [
+        f"Not used in {tmp_path / 'images'}: 1 files beside splits, such as stray.png."
+    ]
+
+
+def test_files_beside_images_and_masks_are_counted(tmp_path: Path) -> None:
+    write(tmp_path, lambda split, stem: (f"{split}/{stem}.png", f"{split}/{stem}_mask.png"))
+    (tmp_path / "train" / "photo.gif").touch()
+    (problem,) = opened(tmp_path, mask_suffix="_mask").layout_problems()
+    assert "1 .gif" in problem.message
+
+
+def test_a_suffix_in_another_unicode_form(tmp_path: Path) -> None:
+    suffix = unicodedata.normalize("NFD", "_máscara")
+    write(tmp_path, lambda split, stem: (f"{split}/{stem}.png", f"{split}/{stem}{suffix}.png"))
+    assert_true(opened(tmp_path, mask_suffix=unicodedata.normalize("NFC", suffix)))
+
+
 def test_masks_without_the_suffix(tmp_path: Path) -> None:
     write(tmp_path, lambda split, stem: (f"{split}/images/{stem}.png", f"{split}/masks/{stem}.png"))
     with pytest.raises(DataError, match=r"11 files \(000\.png, 001\.png, 002\.png, \.\.\.\): Image .* has no mask"):
@@ -151,15 +192,40 @@ def test_csv_with_groups(tmp_path: Path) -> None:
     assert_true(data)
 
 
+def test_csv_names_are_paths_from_the_file_however_they_are_written(tmp_path: Path) -> None:
+    written = write(tmp_path, lambda _, stem: (f"lists/a/{stem}.png", f"masks/{stem}.png"))
+    file = tmp_path / "lists" / "data.csv"
+    names = [f"{tmp_path}/lists/a/000.png", "./a/001.png", "../lists/a/002.png", "a/003.png"]
+    lines = [f'"{image}",../{mask}' for image, (_, mask) in zip(names, written, strict=False)]
+    file.write_text("\n".join(["image,mask", *lines]))
+    data = opened(file, "csv", classes=3, split={"val": 0.5})
+    found = [data.read(split, index).name for split in ("train", "val") for index in range(2)]
+    assert sorted(found) == ["a/000", "a/001", "a/002", "a/003"]
+    assert_true(data)
+
+
+def test_csv_groups_are_given_in_one_place(tmp_path: Path) -> None:
+    written = write(tmp_path, lambda _, stem: (f"{stem}.png", f"masks/{stem}.png"))
+    lines = [f"{image},{mask},{number % 4}" for number, (image, mask) in enumerate(written)]
+    with pytest.raises(DataError, match=r"group is given, but .* has a column group too"):
+        opened(csv_file(tmp_path, "image,mask,group", lines), "csv", split={"val": 0.3, "group": "^(0)"})
+
+
 @pytest.mark.parametrize(
     ("columns", "lines", "match"),
     [
-        ("image", ["a.png"], "has the columns image; expected image and mask"),
+        ("image", ["a.png"], "starts with 'image'; expected the names of columns in its first line: image and mask"),
         ("image,mask", [], "lists no images"),
+        ("image,mask,Image", ["a.png,m.png,b.png"], "more than one column image"),
+        ("image,mask", ["a, b.png,m.png"], "line 2: 3 cells, but the first line has 2 columns; put cells .* in quotes"),
+        ("image,mask", ["a.png,m.png", "a.jpg,n.png"], "lines 2 and 3 name a.png and a.jpg"),
+        ("image,mask", [f"{'a' * 5000}.png,m.png"], "is missing; paths in the CSV file are relative"),
+        ("image,mask", [f'"{"a" * 200_000}.png",m.png'], "line 2: field larger than field limit"),
+        ("a" * 200_000, [], "has no end of a line in 200,000 characters"),
         ("image,mask", ["a.png,"], "line 2: the mask is missing"),
         ("image,mask,split", ["a.png,m.png,dev"], "split is 'dev'; expected train, val"),
         ("image,mask,split", ["a.png,m.png,train", "b.png,m.png,"], "a split for some images only"),
-        ("image,mask", ["a.png,m.png", "b.png,m.png", "a.png,n.png"], "lines 2 and 4 both name a.png"),
+        ("image,mask", ["a.png,m.png", "b.png,m.png", "a.png,n.png"], "lines 2 and 4 name a.png and a.png; keep one"),
         ("image,mask,split", ["a.png,m.png,test"], "a.png is missing"),
         ("image,mask,split", ["a.png,m.png,train", "b.png,m.png,val"], r"2 files \(a\.png, b\.png\): .* is missing"),
     ],
