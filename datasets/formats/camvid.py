@@ -10,6 +10,7 @@ from datasets.dataset import SPLITS, DataError
 from datasets.formats.classes import Labels, checked_labels
 from datasets.formats.files import FileFormat, FilePair
 from datasets.formats.format import DataSettings, FormatOptions
+from datasets.formats.masks import Mask
 from datasets.formats.splits import UNSPLIT
 from datasets.statistics import Problem
 
@@ -26,6 +27,8 @@ COLORS = {
     "Wall": (64, 192, 0),
 }  # fmt: skip
 VOID = (0, 0, 0)
+# The one mask that was published with smooth edges.
+SMOOTHED = "Seq05VD_f02610"
 
 # The 11 classes of Badrinarayanan et al. 2017, "SegNet", each with all of the 32 that belong to it.
 GROUPS = {
@@ -72,6 +75,10 @@ class CamVidDataset(FileFormat):
         problems: list[Problem] = []
         pairs = _pairs(settings.path, problems)
         super().__init__(settings, _labels(settings, grouped), pairs, problems)
+
+    def read_mask(self, pair: FilePair) -> Mask:
+        """The mask of a pair; in the one whose edges are smoothed, colours between those of classes are ignored."""
+        return self.mask_reader.read(pair.mask, unlisted=pair.name == SMOOTHED)
 
 
 def _labels(settings: DataSettings, grouped: bool) -> Labels:

@@ -17,14 +17,17 @@ TRAINED = {
     20: "traffic sign", 21: "vegetation", 22: "terrain", 23: "sky", 24: "person", 25: "rider", 26: "car", 27: "truck",
     28: "bus", 31: "train", 32: "motorcycle", 33: "bicycle",
 }  # fmt: skip
-_IMAGE, _MASK = "_leftImg8bit.png", "_gtFine_labelIds.png"
+_IMAGE = "_leftImg8bit.png"
+# Ids, or the ids of the classes that are trained, which the official scripts make of them.
+_IDS, _TRAIN_IDS = "_gtFine_labelIds.png", "_gtFine_labelTrainIds.png"
 
 
 class CityscapesDataset(FileFormat):
     """Cityscapes with fine annotations: the 19 classes that are trained, all others ignored.
 
-    PATH holds leftImg8bit/{train,val}/CITY/*_leftImg8bit.png and gtFine/{train,val}/CITY/*_gtFine_labelIds.png. The
-    test split is left out: its masks, which are kept secret, hold nothing.
+    PATH holds leftImg8bit/{train,val}/CITY/*_leftImg8bit.png and gtFine/{train,val}/CITY/*_gtFine_labelIds.png (or,
+    without these, *_gtFine_labelTrainIds.png). The test split is left out, because its masks, which are kept secret,
+    hold nothing.
 
     Args:
         settings: `path` is the folder.
@@ -40,15 +43,18 @@ class CityscapesDataset(FileFormat):
             )
         names = tuple(TRAINED.values())
         labels = checked_labels(names, settings.classes, settings.ignore_index, settings.path)
-        # -1 (license plates) is not drawn; 255 stands for it in some copies.
-        ids = dict.fromkeys([*range(34), 255], labels.ignore_index)
-        ids |= {value: index for index, value in enumerate(TRAINED)}
+        masks = _TRAIN_IDS
+        if any((settings.path / "gtFine").glob(f"*/*/*{_IDS}")):
+            masks = _IDS
+            # -1 (license plates) is not drawn; 255 stands for it in some copies.
+            ids = dict.fromkeys([*range(34), 255], labels.ignore_index)
+            labels = labels._replace(ids=ids | {value: index for index, value in enumerate(TRAINED)})
         problems: list[Problem] = []
-        pairs = {split: _split_pairs(settings.path, split, problems) for split in SPLITS[:2]}
-        super().__init__(settings, labels._replace(ids=ids), pairs, problems)
+        pairs = {split: _split_pairs(settings.path, split, masks, problems) for split in SPLITS[:2]}
+        super().__init__(settings, labels, pairs, problems)
 
 
-def _split_pairs(path: Path, split: str, problems: list[Problem]) -> list[FilePair]:
+def _split_pairs(path: Path, split: str, masks: str, problems: list[Problem]) -> list[FilePair]:
     folder = path / "leftImg8bit" / split
     images = sorted(folder.glob(f"*/*{_IMAGE}"))
     if not images:
@@ -58,7 +64,7 @@ def _split_pairs(path: Path, split: str, problems: list[Problem]) -> list[FilePa
     pairs = []
     for image in images:
         name = image.name.removesuffix(_IMAGE)
-        mask = path / "gtFine" / split / image.parent.name / f"{name}{_MASK}"
+        mask = path / "gtFine" / split / image.parent.name / f"{name}{masks}"
         if mask.is_file():
             pairs.append(FilePair(name, image, mask))
         else:

@@ -105,8 +105,11 @@ def _annotation_files(path: Path, kind: str) -> dict[str, Path]:
     for file in listed:
         # "instances_train2017" is of train.
         name = re.sub(r"\d+$", "", file.stem.removeprefix(f"{kind}_")).lower()
-        if name in _SPLIT_OF_NAME:
-            found[_SPLIT_OF_NAME[name]] = file
+        split = _SPLIT_OF_NAME.get(name)
+        if split in found:
+            raise DataError(f"{found[split]} and {file.name} are both of split {split}; keep one of them.", file)
+        if split is not None:
+            found[split] = file
     single = [*listed, *path.glob("*.json"), *(path / "annotations").glob("*.json")]
     if not found and len(set(single) - {path / "classes.json"}) == 1:
         return {UNSPLIT: single[0]}
@@ -135,20 +138,37 @@ def _labels(
     contents: Mapping[str, Json], settings: DataSettings, kind: str, files: Mapping[str, Path]
 ) -> tuple[Labels, dict[int, int]]:
     """The labels, and the class id of each category."""
-    used = {annotation.get("category_id") for content in contents.values() for annotation in content["annotations"]}
-    categories = {}
-    for content in contents.values():
-        for category in content["categories"]:
-            # Roboflow's first category is the name of the data set, of which there are no objects.
-            if kind != "instances" or category["id"] != 0 or category["id"] in used:
-                categories[category["id"]] = category["name"]
-    background = ["background"] * (kind == "instances")
-    names = [*background, *(categories[number] for number in sorted(categories))]
+    categories = _categories(contents)
+    if kind == "instances":
+        # A category of that name is the background itself.
+        background = [number for number, name in categories.items() if name == "background"]
+        objects = [number for number in sorted(categories) if number not in background]
+        names = ["background", *(categories[number] for number in objects)]
+        ids = dict.fromkeys(background, 0) | {number: place for place, number in enumerate(objects, 1)}
+    else:
+        names = [categories[number] for number in sorted(categories)]
+        ids = {number: place for place, number in enumerate(sorted(categories))}
     file = next(iter(files.values()))
     if len(names) > _MOST_CLASSES:
         raise DataError(f"{file} has {len(names)} classes; expected at most {_MOST_CLASSES}.", file)
     labels = checked_labels(names, settings.classes, settings.ignore_index, file)
-    return labels, {number: place + len(background) for place, number in enumerate(sorted(categories))}
+    return labels, ids
+
+
+def _categories(contents: Mapping[str, Json]) -> dict[int, str]:
+    """The name of each category, the same in all splits."""
+    used = {annotation.get("category_id") for content in contents.values() for annotation in content["annotations"]}
+    categories: dict[int, str] = {}
+    for content in contents.values():
+        groups = {category.get("supercategory") for category in content["categories"]}
+        for category in content["categories"]:
+            number, name = category["id"], category["name"]
+            # Roboflow's first category stands for the data set: all others belong to it, and no object is of it.
+            if number == 0 and number not in used and name in groups:
+                continue
+            if categories.setdefault(number, name) != name:
+                raise DataError(f"Category {number} is {categories[number]!r} in one split and {name!r} in another.")
+    return categories
 
 
 def _drawn(content: Json, ids: Mapping[int, int], ignored: int, file: Path) -> dict[str, Instances | Panoptic]:
@@ -170,21 +190,23 @@ def _instances(content: Json, ids: Mapping[int, int], ignored: int, file: Path) 
     for annotation in content["annotations"]:
         shapes[annotation["image_id"]].append(annotation)
     for image in content["images"]:
-        # Crowds first, for what they cover is unknown only where no object lies; then large objects before small ones.
-        ordered = sorted(shapes[image["id"]], key=lambda one: (not one.get("iscrowd"), -float(one.get("area", 0))))
-        drawn = []
-        for one in ordered:
+        own = shapes.pop(image["id"], [])
+        for one in own:
             if not one.get("segmentation"):
                 raise DataError(
                     f"{file}: annotation {one.get('id')} of {image['file_name']} has no segmentation; boxes alone are "
                     "not enough.",
                     file,
                 )
-            drawn.append((one["segmentation"], ignored if one.get("iscrowd") else ids[one["category_id"]]))
-        yield (
-            image["file_name"],
-            Instances(file, image["file_name"], (int(image["height"]), int(image["width"])), drawn),
-        )
+        crowds = [bool(one.get("iscrowd")) for one in own]
+        drawn = [
+            (one["segmentation"], ignored if crowd else ids[one["category_id"]])
+            for one, crowd in zip(own, crowds, strict=True)
+        ]
+        size = int(image["height"]), int(image["width"])
+        yield image["file_name"], Instances(file, image["file_name"], size, drawn, crowds)
+    if shapes:
+        raise DataError(f"{file} has annotations of image {next(iter(shapes))}, which it does not list.", file)
 
 
 def _panoptic(content: Json, ids: Mapping[int, int], ignored: int, file: Path) -> Iterator[tuple[str, _Drawn]]:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from datasets.dataset import DataError, UInt8Array
 from datasets.decoding import read_stored
@@ -16,41 +15,55 @@ _LEAST_COORDINATES = 6  # of a polygon with an area
 
 
 class Instances(NamedTuple):
-    """The objects of one image, in the order in which they are drawn.
+    """The objects of one image.
 
     Attributes:
         file: the annotations.
         name: of the image.
         size: (height, width) of the image.
         shapes: segmentations with their class ids.
+        crowds: which of them are crowds.
     """
 
     file: Path
     name: str
     size: tuple[int, int]
     shapes: Sequence[tuple[Any, int]]
+    crowds: Sequence[bool]
 
     def mask(self) -> UInt8Array:
         """Class ids `[H, W]`; 0 where there is no object. Raises DataError where a segmentation cannot be drawn."""
-        drawn = np.zeros(self.size, np.uint8)
-        for segmentation, index in self.shapes:
-            drawn[self._covered(segmentation)] = index
-        return drawn
-
-    def _covered(self, segmentation: Any) -> npt.NDArray[np.bool_]:
         from pycocotools import mask as encoding
 
+        drawn = np.zeros(self.size, np.uint8)
+        encoded = [(self._encoded(segmentation), index) for segmentation, index in self.shapes]
+        areas = [int(encoding.area(one)) for one, _ in encoded]
+        # Crowds first, for what they cover is unknown only where no object lies; then large objects before small ones.
+        order = sorted(range(len(encoded)), key=lambda place: (not self.crowds[place], -areas[place]))
+        for place in order:
+            one, index = encoded[place]
+            drawn[encoding.decode(one).astype(np.bool_)] = index
+        return drawn
+
+    def _encoded(self, segmentation: Any) -> Any:
+        """A segmentation as pycocotools's run-length encoding."""
+        from pycocotools import mask as encoding
+
+        height, width = self.size
         try:
-            encoded = segmentation
             if not isinstance(segmentation, dict):
                 # pycocotools takes four numbers for a box.
                 polygons = [polygon for polygon in segmentation if len(polygon) >= _LEAST_COORDINATES]
-                if not polygons:
-                    return np.zeros(self.size, np.bool_)
-                encoded = encoding.merge(encoding.frPyObjects(polygons, *self.size))
-            elif isinstance(segmentation["counts"], list):
-                encoded = encoding.frPyObjects(segmentation, *self.size)
-            covered: npt.NDArray[np.bool_] = encoding.decode(encoded).astype(np.bool_)
+                nothing = {"size": [height, width], "counts": [height * width]}
+                return encoding.merge(encoding.frPyObjects(polygons or [nothing], height, width))
+            if list(segmentation["size"]) != [height, width]:
+                raise ValueError(f"it is for an image of {segmentation['size']}, not of {[height, width]}")
+            counts = segmentation["counts"]
+            if not isinstance(counts, list):
+                return segmentation
+            if sum(counts) != height * width:
+                raise ValueError(f"its runs cover {sum(counts)} pixels, not {height * width}")
+            return encoding.frPyObjects(segmentation, height, width)
         except Exception as error:  # of many kinds, for damaged encodings
             raise DataError(
                 f"{self.file}: a segmentation of {self.name} cannot be drawn: {error}. Expected polygons or a "
@@ -58,7 +71,6 @@ class Instances(NamedTuple):
                 self.file,
                 "broken segmentation",
             ) from error
-        return covered
 
 
 class Panoptic(NamedTuple):

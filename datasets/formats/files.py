@@ -67,7 +67,7 @@ class FileFormat(Format):
         if settings.strict:
             _raise_errors(self._problems)
         self._reading = settings.reading
-        self._mask_reader = MaskReader(labels, lambda: (pair.mask for listed in pairs.values() for pair in listed))
+        self.mask_reader = MaskReader(labels, lambda: (pair.mask for listed in pairs.values() for pair in listed))
         self._assigned: dict[str, str] | None = None
         self._pairs = self._readable(pairs, settings)
         missing = [split for split in ("train", "val") if not self.length(split)]
@@ -80,7 +80,7 @@ class FileFormat(Format):
 
     def read_mask(self, pair: FilePair) -> Mask:
         """The mask of a pair. Raises DataError where it cannot be read or understood."""
-        return self._mask_reader.read(pair.mask)
+        return self.mask_reader.read(pair.mask)
 
     def files_of(self, pair: FilePair) -> tuple[Path, ...]:
         """The files of a pair that the fingerprint covers."""
@@ -115,7 +115,7 @@ class FileFormat(Format):
         """
         digest = hashlib.sha256(repr((self.class_names, self.classes, self.ignore_index)).encode())
         # Only where there are any, so that the fingerprints of studies without them stay.
-        meanings = (self._labels.colors, self._mask_reader.other_ids, self._labels.threshold)
+        meanings = (self._labels.colors, self.mask_reader.other_ids, self._labels.threshold)
         if any(meaning is not None for meaning in meanings):
             digest.update(repr(meanings).encode())
         for split, pairs in self._pairs.items():
@@ -127,7 +127,7 @@ class FileFormat(Format):
 
     def mask_colors(self) -> dict[int, str]:
         """The colours of the classes in masks that are in colours or have a palette, of those read so far."""
-        return self._mask_reader.colors()
+        return self.mask_reader.colors()
 
     def layout_problems(self) -> list[Problem]:
         """What is wrong with the files, as far as it shows without opening one."""

@@ -47,13 +47,16 @@ class MaskReader:
         self._answers: dict[Question, bool | DataError] = {}
         self._palette_colors: dict[int, Color] = {}
 
-    def read(self, path: Path) -> Mask:
-        """The mask at `path`.
+    def read(self, path: Path, *, unlisted: bool = False) -> Mask:
+        """The mask at `path`; with `unlisted`, colours that have no class are ignored rather than refused.
 
         Raises:
             DataError: missing, damaged, or its values cannot be known; the message says which key tells them.
         """
         stored = read_stored(path, "mask")
+        if unlisted and self.labels.colors is not None and stored.pixels.shape[2] == 3:
+            found, known = self._colored(stored.pixels)
+            return Mask(np.where(known, found, np.uint8(self.labels.ignore_index)), stored.orientation)
         return Mask(np.ascontiguousarray(self._ids(stored, path)), stored.orientation)
 
     def colors(self) -> dict[int, str]:
@@ -122,7 +125,7 @@ class MaskReader:
                 path,
                 "mask of unknown colours",
             )
-        found, known = _looked_up(packed, {_pack(color): index for color, index in self.labels.colors.items()})
+        found, known = self._colored(samples)
         if not known.all():
             raise DataError(
                 f"Mask {path} holds colours that are not in classes.json: {_listed_colors(packed[~known])}. Add them "
@@ -131,6 +134,11 @@ class MaskReader:
                 "mask of unlisted colours",
             )
         return found
+
+    def _colored(self, samples: Array) -> tuple[UInt8Array, Array]:
+        """The class id of each colour `[H, W, 3]`, and whether it has one."""
+        colors = self.labels.colors or {}
+        return _looked_up(_packed(samples), {_pack(color): index for color, index in colors.items()})
 
     def _of_grey(self, values: Array, path: Path) -> UInt8Array:
         """Class ids of grey values `[H, W]`: where colours are named, those of the colours or of the values."""

@@ -58,6 +58,10 @@ class TfdsDataset(Format):
         self._builder = _prepared(self._name, data_dir)
         self._sources = self._open_sources()
         self._places = self._in_splits(settings)
+        self._assigned = None
+        if settings.split is not None:
+            dealt = ((split, *place) for split, places in self._places.items() for place in places)
+            self._assigned = {f"{source}_{place:06d}": split for split, source, place in dealt if source == "train"}
 
     def length(self, split: str) -> int:
         """Number of images in `split`."""
@@ -80,6 +84,10 @@ class TfdsDataset(Format):
                 kind="image of another number of channels",
             )
         return Sample(image, self._mask(element, f"{source}[{place}]"), f"{source}_{place:06d}")
+
+    def assigned_splits(self) -> dict[str, str] | None:
+        """The split of each sample that was dealt out, by name."""
+        return self._assigned
 
     def fingerprint(self) -> str:
         """A short hash of the data set's version, its sizes, and how it is split and read."""
@@ -123,6 +131,11 @@ class TfdsDataset(Format):
         if clashing:
             raise DataError(f"{self._name} has a split {clashing[0]} already; leave it out of [data] split.")
         train = given.pop("train", [])
+        if settings.assigned is not None:
+            taken: dict[str, list[tuple[str, int]]] = {split: [] for split in split_shares(settings.split)}
+            for source, place in train:
+                taken[settings.assigned[f"{source}_{place:06d}"]].append((source, place))
+            return {**given, **taken}
         names = [f"train_{place:06d}" for _, place in train]
         made = make_splits(names, settings.split, settings.split.seed, self._held)
         return {**given, **{split: [train[place] for place in places] for split, places in made.items()}}

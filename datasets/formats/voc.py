@@ -8,8 +8,9 @@ import numpy as np
 from pydantic import Field
 
 from datasets.dataset import DataError
-from datasets.formats.classes import Labels, checked_labels, read_labels
+from datasets.formats.classes import Color, Labels, checked_labels, read_labels
 from datasets.formats.files import FileFormat, FilePair
+from datasets.formats.folder import SPLIT_NAMES
 from datasets.formats.format import DataSettings, FormatOptions
 from datasets.formats.masks import MASK_SUFFIXES, Mask
 from datasets.formats.splits import UNSPLIT
@@ -21,6 +22,9 @@ VOC_CLASSES = (
     "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable",
     "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
 )  # fmt: skip
+
+# Of a folder that holds lists, as that of the Semantic Boundaries Dataset does.
+_NO_LISTS = ("labelmap.txt", "class_names.txt")
 
 
 class VocOptions(FormatOptions):
@@ -103,15 +107,17 @@ def _listed_pairs(
 
 
 def _by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
-    return {entry.stem: entry for entry in sorted(folder.iterdir()) if entry.suffix.lower() in suffixes}
+    """The files below a folder, by their paths without suffix."""
+    found = (entry for entry in sorted(folder.rglob("*")) if entry.suffix.lower() in suffixes)
+    return {entry.relative_to(folder).with_suffix("").as_posix(): entry for entry in found}
 
 
 def _lists(folder: Path, train_list: str) -> dict[str, Path]:
     """The list of each split, or of `UNSPLIT` where there is a single one."""
-    found = {entry.stem: entry for entry in sorted(folder.glob("*.txt")) if not entry.stem.startswith("label")}
-    if train_list in found:
-        wanted = {"train": train_list, "val": "val", "test": "test"}
-        return {split: found[stem] for split, stem in wanted.items() if stem in found}
+    found = {entry.stem.lower(): entry for entry in sorted(folder.glob("*.txt")) if entry.name not in _NO_LISTS}
+    if train_list.lower() in found:
+        wanted = {**SPLIT_NAMES, "train": (train_list.lower(),)}
+        return {split: found[stem] for split, stems in wanted.items() for stem in stems if stem in found}
     if len(found) == 1:
         return {UNSPLIT: next(iter(found.values()))}
     raise DataError(
@@ -126,7 +132,7 @@ def _names(list_file: Path) -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"Cannot read {list_file}: {error}.", list_file) from error
     # Lists of the augmented masks give the paths of both, such as "/JPEGImages/a.jpg /SegmentationClassAug/a.png".
-    return [Path(line.split()[0]).stem if "/" in line else line.strip() for line in lines if line.strip()]
+    return [Path(line.split()[0]).stem if line.startswith("/") else line.strip() for line in lines if line.strip()]
 
 
 def _labels(settings: DataSettings) -> Labels:
@@ -135,9 +141,12 @@ def _labels(settings: DataSettings) -> Labels:
         return read_labels(path, settings.classes, settings.ignore_index)
     label_map, class_names = path / "labelmap.txt", path / "class_names.txt"
     if label_map.exists():
-        rows = [line.split(":") for line in _lines(label_map) if not line.startswith("#")]
-        colors = {_color(row[1], label_map): index for index, row in enumerate(rows)}
-        return checked_labels([row[0] for row in rows], settings.classes, settings.ignore_index, label_map, colors)
+        named = [_named_color(line, label_map) for line in _lines(label_map) if not line.startswith("#")]
+        colors = {color: index for index, (_, color) in enumerate(named)}
+        if len(colors) != len(named):
+            raise DataError(f"{label_map} gives a colour to two labels; each needs its own.", label_map)
+        names = [name for name, _ in named]
+        return checked_labels(names, settings.classes, settings.ignore_index, label_map, colors)
     if class_names.exists():
         names = [name.strip("_") for name in _lines(class_names) if name != "__ignore__"]
         return checked_labels(names, settings.classes, settings.ignore_index, class_names)
@@ -148,12 +157,15 @@ def _lines(path: Path) -> list[str]:
     return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
 
 
-def _color(text: str, path: Path) -> tuple[int, int, int]:
+def _named_color(line: str, path: Path) -> tuple[str, Color]:
+    name, _, rest = line.partition(":")
     try:
-        red, green, blue = (int(part) for part in text.split(","))
+        red, green, blue = (int(part) for part in rest.split(":")[0].split(","))
     except ValueError:
-        raise DataError(f"{path}: {text!r} is no colour; expected NAME:RED,GREEN,BLUE:: in each line.", path) from None
-    return red, green, blue
+        red = green = blue = -1
+    if not 0 <= min(red, green, blue) <= max(red, green, blue) <= 255:
+        raise DataError(f"{path}: {line!r} names no colour; expected NAME:RED,GREEN,BLUE:: in each line.", path)
+    return name, (red, green, blue)
 
 
 def _matlab_mask(path: Path) -> Mask:

@@ -132,7 +132,31 @@ def test_a_list_that_is_missing(tmp_path: Path) -> None:
         opened("voc", tmp_path / "ImageSets")
 
 
+@pytest.mark.parametrize(
+    ("label_map", "match"),
+    [
+        ("background:0,0,0::\nweed:0,0,0::\n", "a colour to two labels"),
+        ("background:0,0,0::\nweed\n", "'weed' names no colour"),
+        ("background:0,0,0::\nweed:300,0,0::\n", "names no colour"),
+    ],
+)
+def test_mistakes_in_label_maps(tmp_path: Path, label_map: str, match: str) -> None:
+    make_voc(tmp_path)
+    (tmp_path / "labelmap.txt").write_text(label_map)
+    with pytest.raises(DataError, match=match):
+        opened("voc", tmp_path)
+
+
 # Cityscapes
+
+
+def test_cityscapes_of_trained_ids(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        stem = f"{split}/bonn/bonn_000000_000019"
+        save(tmp_path / f"leftImg8bit/{stem}_leftImg8bit.png", np.zeros((1, 3, 3), np.uint8))
+        save(tmp_path / f"gtFine/{stem}_gtFine_labelTrainIds.png", np.array([[0, 18, 255]], np.uint8))
+    truth = {"bonn_000000_000019": np.array([[0, 18, 255]], np.uint8)}
+    assert_masks(opened("cityscapes", tmp_path), "train", truth)
 
 
 def test_cityscapes(tmp_path: Path) -> None:
@@ -197,6 +221,17 @@ def test_camvid_as_first_published(tmp_path: Path) -> None:
     (tmp_path / "val.txt").write_text("0001TP_000005\n")
     listed = opened("camvid", tmp_path)
     assert [listed.read("train", index).name for index in range(2)] == ["0001TP_000001", "0001TP_000003"]
+
+
+def test_camvid_ignores_the_smooth_edges_of_one_mask(tmp_path: Path) -> None:
+    pixels = np.array([[(128, 128, 128), (64, 96, 64), (128, 0, 0)]], np.uint8)
+    for split, name in (("train", "Seq05VD_f02610"), ("val", "0001TP_000001")):
+        save(tmp_path / f"{split}/{name}.png", np.zeros((1, 3, 3), np.uint8))
+        save(tmp_path / f"{split}_labels/{name}_L.png", pixels)
+    data = opened("camvid", tmp_path)
+    assert data.read("train", 0).mask.tolist() == [[0, 255, 1]]
+    with pytest.raises(DataError, match="#406040"):
+        data.read("val", 0)
 
 
 # COCO
@@ -287,11 +322,48 @@ def test_coco_stuff(tmp_path: Path) -> None:
     assert_masks(opened("coco", tmp_path, annotations="stuff"), "train", {"a": boxes(1, 3)})
 
 
+def test_small_objects_lie_on_top_without_areas(tmp_path: Path) -> None:
+    shapes = [{key: value for key, value in shape.items() if key != "area"} for shape in SHAPES]
+    for split in ("train", "val"):
+        save(tmp_path / f"{split}2017/a.jpg", photo(1))
+        annotations = [{"image_id": 1, **shape} for shape in shapes]
+        write_json(tmp_path / f"annotations/instances_{split}2017.json", coco({1: "a.jpg"}, annotations, CATEGORIES))
+    assert_masks(opened("coco", tmp_path), "train", {"a": shapes_truth()})
+
+
+def test_a_category_may_be_the_background(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        save(tmp_path / f"{split}2017/a.jpg", photo(1))
+        annotations = [
+            {"image_id": 1, "category_id": 2, "segmentation": box(2, 1, 10, 8)},
+            {"image_id": 1, "category_id": 1, "segmentation": box(3, 3, 2, 2)},
+        ]
+        content = coco({1: "a.jpg"}, annotations, {1: "background", 2: "cat"})
+        write_json(tmp_path / f"annotations/instances_{split}2017.json", content)
+    data = opened("coco", tmp_path)
+    assert data.class_names == ("background", "cat")
+    mask = np.zeros(SIZE, np.uint8)
+    mask[1:9, 2:12] = 1
+    mask[3:5, 3:5] = 0
+    assert_masks(data, "train", {"a": mask})
+
+
+def test_splits_that_disagree(tmp_path: Path) -> None:
+    for split, names in (("train", {1: "cat"}), ("val", {1: "dog"})):
+        save(tmp_path / f"{split}/a.jpg", photo(1))
+        write_json(tmp_path / f"annotations/instances_{split}.json", coco({1: "a.jpg"}, [], names))
+    with pytest.raises(DataError, match="Category 1 is 'cat' in one split and 'dog' in another"):
+        opened("coco", tmp_path)
+    write_json(tmp_path / "annotations/instances_val2014.json", coco({1: "a.jpg"}, [], {1: "cat"}))
+    with pytest.raises(DataError, match="both of split val"):
+        opened("coco", tmp_path)
+
+
 def test_roboflow(tmp_path: Path) -> None:
     for split in ("train", "valid", "test"):
         save(tmp_path / f"{split}/x_jpg.rf.1.jpg", photo(1))
         shapes = [{"image_id": 0, "category_id": 2, "segmentation": box(2, 1, 10, 8), "area": 80}]
-        categories = {0: "weeds-and-crops", 1: "crop", 2: "weed"}
+        categories = {0: "x", 1: "crop", 2: "weed"}  # the first stands for the data set
         write_json(tmp_path / f"{split}/_annotations.coco.json", coco({0: "x_jpg.rf.1.jpg"}, shapes, categories))
     data = opened("coco", tmp_path)
     assert data.class_names == ("background", "crop", "weed")
@@ -320,6 +392,7 @@ def test_one_file_of_annotations(tmp_path: Path, file: str) -> None:
         (lambda content: content["annotations"][0].pop("image_id"), "Expected COCO's JSON"),
         (lambda content: content["annotations"][0].update(segmentation=[]), "boxes alone are not enough"),
         (lambda content: content["annotations"][0].update(category_id=99), "Cannot read .*KeyError"),
+        (lambda content: content["annotations"][0].update(image_id=99), "annotations of image 99, which it does not"),
         (lambda content: content["images"].append({"id": 7, "file_name": "b.jpg", "height": 1, "width": 1}), "missing"),
     ],
 )
@@ -332,6 +405,23 @@ def test_mistakes_in_annotations(tmp_path: Path, change: Callable[[dict[str, Any
         save(tmp_path / f"{split}/a.jpg", photo(1))
     with pytest.raises(DataError, match=match):
         opened("coco", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "match"),
+    [
+        ({"size": [20, 30], "counts": [10, 10]}, "its runs cover 20 pixels, not 600"),
+        ({"size": [30, 20], "counts": [600]}, r"for an image of \[30, 20\], not of \[20, 30\]"),
+        ([["a", 1, 2, 3, 4, 5]], "cannot be drawn"),
+    ],
+)
+def test_segmentations_that_cannot_be_drawn(tmp_path: Path, segmentation: Any, match: str) -> None:
+    for split in ("train", "val"):
+        save(tmp_path / f"{split}/a.jpg", photo(1))
+        shapes = [{"image_id": 1, "category_id": 1, "segmentation": segmentation}]
+        write_json(tmp_path / f"annotations/instances_{split}.json", coco({1: "a.jpg"}, shapes, {1: "cat"}))
+    with pytest.raises(DataError, match=match):
+        opened("coco", tmp_path).read("train", 0)
 
 
 # What annotation tools export

@@ -66,6 +66,7 @@ def test_reads_equal_to_the_truth(data_dir: Path) -> None:
             assert np.array_equal(truth.pop(sample.image.tobytes()), sample.mask)
     assert not truth
     assert opened(data_dir).fingerprint() == data.fingerprint()
+    assert opened(data_dir, assigned=data.assigned_splits()).fingerprint() == data.fingerprint()
 
 
 @pytest.mark.parametrize(
