@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from datasets.dataset import DataError, Dataset, check_image_size
 from datasets.formats.format import DataSettings, Format, SplitSettings
 from datasets.framing import Framing, Resize
@@ -77,13 +79,21 @@ def open_dataset(
         ignore_index=ignore_index,
         reading=ImageReading(channels, value_range, orientation),
         mask_suffix=mask_suffix,
-        split=None if split is None else SplitSettings.model_validate(split),
+        split=None if split is None else _split_settings(split),
         assigned=assigned,
         seed=seed,
         strict=strict,
     )
     make: Callable[..., Dataset] = opened
     return make(settings, **options)
+
+
+def _split_settings(given: Mapping[str, Any]) -> SplitSettings:
+    try:
+        return SplitSettings.model_validate(given)
+    except ValidationError as error:
+        key = ".".join(map(str, error.errors()[0]["loc"]))
+        raise DataError(f"split{f'.{key}' * bool(key)}: {error.errors()[0]['msg']}; given: {dict(given)}.") from None
 
 
 def _check_arguments(name: str, opened: type[Format], path: str | Path | None, options: Mapping[str, Any]) -> None:

@@ -160,6 +160,19 @@ def test_a_folder_without_splits(make_folder, tmp_path: Path) -> None:
     assert other.fingerprint() != data.fingerprint()
 
 
+@pytest.mark.parametrize(
+    ("split", "match"),
+    [
+        ({"test": 0.1}, "split.val"),
+        ({"val": 0.6, "test": 0.5}, "nothing to train"),
+        ({"val": 0.1, "group": "("}, "'\\('"),
+    ],
+)
+def test_mistakes_in_split(tmp_path: Path, split: dict[str, Any], match: str) -> None:
+    with pytest.raises(DataError, match=match):
+        open_dataset("folder", path=tmp_path, image_size=(24, 32), split=split)
+
+
 def test_splits_that_come_with_the_data_are_kept(make_folder) -> None:
     root = make_folder({"train": 10, "val": 3})
     with pytest.raises(DataError, match=r"come with the splits train, val, so that \[data\] split must not make val"):
