@@ -105,6 +105,8 @@ def _class_table(statistics: DataStatistics, colors: Mapping[int, str]) -> Table
     """Each class's colour in the masks, its share of the pixels and the images that hold it, per split."""
     numbers = [column for split in statistics.splits for column in (f"{split.split} pixels", "images")]
     table = plain_table("class", *["in masks"] * bool(colors), numbers=numbers)
+    if colors:
+        table.columns[1].min_width = len("    #rrggbb")
     for index, entry in enumerate(statistics.splits[0].classes if statistics.splits else ()):
         cells = []
         for split in statistics.splits:

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from datasets import Dataset
+from datasets.colors import as_rgb
 from datasets.pipeline import Pipeline
 from deeplab import Architecture, build_model, encoder_layers
 from deeplab.archive import check_arrays
@@ -144,7 +145,7 @@ class Trainer:
         pictures = {}
         for index in dict.fromkeys([*fixed_images(self.val_data.images), *best, *worst]):
             image, mask = self.val_data.read(index)
-            pictures[index] = side_by_side(image, mask, result.predictions[index], self.dataset.ignore_index)
+            pictures[index] = side_by_side(as_rgb(image), mask, result.predictions[index], self.dataset.ignore_index)
         return BestEpoch(result.validation, pictures)
 
     def restore(self, weights: Path) -> None:

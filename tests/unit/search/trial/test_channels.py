@@ -42,3 +42,4 @@ def test_trains_and_validates(tmp_path: Path, augment: str, resize: str) -> None
     result = trainer.train_epoch(1)
     assert np.isfinite(result.row["loss"])
     assert 0 <= result.row["val_mean_iou"] <= 1
+    assert trainer.picture(result).pictures
