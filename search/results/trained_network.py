@@ -84,8 +84,7 @@ def load_model(study: Study, trial: TrainedTrial) -> keras.Model:
             "Choose another --trial."
         )
     size, channels = trial.config.data.image_size, trial.config.data.channels
-    # As in training, because Keras names the arrays in the file by the layers' classes.
-    trained = build_model(trial.architecture, size, trial.outputs, output="logits", atrous="fast", channels=channels)
+    trained = build_model(trial.architecture, size, trial.outputs, output="logits", channels=channels)
     try:
         with h5py.File(weights) as file:
             check_arrays(file)
@@ -93,7 +92,7 @@ def load_model(study: Study, trial: TrainedTrial) -> keras.Model:
     # h5py and Keras raise errors of many kinds for a damaged file; the user needs the one fact.
     except Exception as error:  # noqa: BLE001
         raise UserError(f"{weights} cannot be read: {error}. Choose another --trial.") from None
-    # Its weights in stock layers, so that exports load without this project.
+    # Not compiled, as the other is where weights were averaged.
     model = build_model(trial.architecture, size, trial.outputs, output="probabilities", channels=channels)
     model.set_weights(trained.get_weights())
     return model
@@ -101,12 +100,14 @@ def load_model(study: Study, trial: TrainedTrial) -> keras.Model:
 
 def _load_weights(model: keras.Model, weights: Path, trial: TrainedTrial) -> None:
     """Load a checkpoint; of averaged weights, which the optimizer keeps, these."""
+    from search.trial.weights import read_weights
+
     if not trial.recipe.ema:
-        model.load_weights(weights)
+        read_weights(model, weights)
         return
     from deeplab.optimizers import use_averaged_weights
 
     # The averages are the same whatever the schedule is.
     compile_model(model, trial.recipe, classes=trial.outputs, ignore_index=255, total_steps=1)
-    model.load_weights(weights)
+    read_weights(model, weights)
     use_averaged_weights(model)

@@ -6,7 +6,6 @@ values. The file of the epoch before has the same arrays in the same places, so 
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import warnings
 from dataclasses import dataclass
@@ -59,7 +58,10 @@ def write_weights(model: keras.Model, path: Path, before: Path | None) -> None:
 
 
 def read_weights(model: keras.Model, path: Path) -> None:
-    """Give a model what `write_weights` wrote, the optimizer included.
+    """Give a model what `write_weights` wrote, the optimizer included if the model has one.
+
+    Keras names arrays by the classes of layers, which differ between machines with and without a GPU (see
+    `deeplab.convolution`). Where it does not find its names, arrays are told by the names of the layers.
 
     Raises:
         ValueError: the file is not that of such a model.
@@ -69,29 +71,39 @@ def read_weights(model: keras.Model, path: Path) -> None:
         with warnings.catch_warnings(record=True) as given:
             warnings.simplefilter("always")
             model.load_weights(path)
+        # Keras only warns where it leaves the optimizer, or layers, as they are.
+        skipped = [str(warning.message) for warning in given if str(warning.message).startswith("Skipping ")]
+        if skipped and _optimizer(model) is not None:
+            raise ValueError(skipped[0])
     except ValueError:
-        _raise_memory_error(model, path)
-        raise
-    # Keras only warns where it leaves the optimizer, or layers, as they are.
-    skipped = [str(warning.message) for warning in given if str(warning.message).startswith("Skipping ")]
-    if skipped:
-        raise ValueError(skipped[0])
+        # Keras makes an error of its own of one of memory, which shows here.
+        if not _read_by_names(model, path):
+            raise
 
 
-def _raise_memory_error(model: keras.Model, path: Path) -> None:
-    """Read the arrays once more without Keras, which makes an error of its own of one of memory."""
+def _read_by_names(model: keras.Model, path: Path) -> bool:
+    """Whether all variables of a model have an array of their shape, by the names of their layers, which they get."""
     owned = _owned(model)
+    missing = {id(variable) for variables in owned.values() for variable in variables}
     with h5py.File(path) as file:
         for owner, name, array in _arrays(file):
             variables = owned.get(owner, [])
-            if name.isdecimal() and int(name) < len(variables):
-                with contextlib.suppress(ValueError):  # of another shape, as Keras says itself
-                    variables[int(name)].assign(array[()])
+            if not name.isdecimal() or int(name) >= len(variables) or variables[int(name)].shape != array.shape:
+                continue
+            variables[int(name)].assign(array[()])
+            missing.discard(id(variables[int(name)]))
+    return not missing
 
 
 def _owned(model: keras.Model) -> dict[str, list[Any]]:
     """The variables of a model by the layer's name, or of its optimizer, in the order of the arrays in a file."""
-    return {layer.name: layer.weights for layer in leaves(model)} | {_OPTIMIZER: model.optimizer.variables}
+    optimizer = _optimizer(model)
+    owned = {layer.name: layer.weights for layer in leaves(model)}
+    return owned if optimizer is None else owned | {_OPTIMIZER: optimizer.variables}
+
+
+def _optimizer(model: keras.Model) -> keras.optimizers.Optimizer | None:
+    return getattr(model, "optimizer", None)  # which only compiled models have
 
 
 def _identity(path: Path) -> tuple[int, int]:
