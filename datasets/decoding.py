@@ -33,6 +33,8 @@ _TURNS: dict[int, tuple[bool, tuple[int, ...]]] = {
     8: (True, (0,)),
 }
 _OPPOSITE = {6: 8, 8: 6}
+# ITU-R BT.601, as Pillow makes grey of colours.
+_LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 class Stored(NamedTuple):
@@ -74,6 +76,11 @@ def turned(array: Array, orientation: int) -> Array:
     """`array` [H, W, ...] as viewers show it, given its EXIF orientation."""
     swap, reverse = _TURNS.get(orientation, (False, ()))
     return np.flip(np.swapaxes(array, 0, 1) if swap else array, reverse)
+
+
+def brightness(colors: Array) -> Array:
+    """The grey of RGB colours `[H, W, 3]`, rounded."""
+    return np.rint(colors @ _LUMINANCE)
 
 
 @contextmanager

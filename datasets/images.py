@@ -9,14 +9,11 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from datasets.dataset import DataError, UInt8Array
-from datasets.decoding import Array, Stored, read_stored, turned
+from datasets.decoding import Array, Stored, brightness, read_stored, turned
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp")
 
 Orientation = Literal["turned", "raw"]
-
-# ITU-R BT.601, as Pillow makes grey of colours.
-_LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 @dataclass(frozen=True)
@@ -110,7 +107,7 @@ def _with_channels(pixels: Array, stored: Stored, channels: int, path: Path) -> 
     if colors.shape[2] == 1 and channels == 3:
         return np.repeat(colors, 3, axis=2)
     if colors.shape[2] == 3 and channels == 1:
-        return np.rint(colors @ _LUMINANCE).astype(np.uint8)[..., None]
+        return brightness(colors).astype(np.uint8)[..., None]
     if colors.shape[2] != channels:
         raise DataError(
             f"Image {path} has {pixels.shape[2]} channels, and [data] channels is {channels}. Set channels to what all "

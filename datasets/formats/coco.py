@@ -16,7 +16,7 @@ from datasets.dataset import DataError
 from datasets.formats.classes import Labels, checked_labels, read_labels
 from datasets.formats.coco_masks import Instances, Panoptic
 from datasets.formats.files import FileFormat, FilePair
-from datasets.formats.folder import SPLIT_NAMES
+from datasets.formats.folder import SPLIT_NAMES, SPLIT_OF_NAME
 from datasets.formats.format import DataSettings, FormatOptions
 from datasets.formats.listing import Listing
 from datasets.formats.masks import Mask
@@ -28,7 +28,6 @@ Kind = Literal["instances", "panoptic", "stuff"]
 Json = Mapping[str, Any]
 _Drawn = Instances | Panoptic
 
-_SPLIT_OF_NAME = {name: split for split, names in SPLIT_NAMES.items() for name in names}
 _MOST_CLASSES = 255
 
 
@@ -97,7 +96,7 @@ class CocoDataset(FileFormat):
 
 def _annotation_files(path: Path, kind: str) -> dict[str, Path]:
     """The annotations of each split, or of `UNSPLIT`."""
-    beside = {path / name / "_annotations.coco.json": split for name, split in _SPLIT_OF_NAME.items()}
+    beside = {path / name / "_annotations.coco.json": split for name, split in SPLIT_OF_NAME.items()}
     found = {split: file for file, split in beside.items() if file.is_file()}
     if found and kind == "instances":
         return found
@@ -105,7 +104,7 @@ def _annotation_files(path: Path, kind: str) -> dict[str, Path]:
     for file in listed:
         # "instances_train2017" is of train.
         name = re.sub(r"\d+$", "", file.stem.removeprefix(f"{kind}_")).lower()
-        split = _SPLIT_OF_NAME.get(name)
+        split = SPLIT_OF_NAME.get(name)
         if split in found:
             raise DataError(f"{found[split]} and {file.name} are both of split {split}; keep one of them.", file)
         if split is not None:
@@ -239,7 +238,7 @@ def _missing_images(pairs: Mapping[str, list[FilePair]]) -> Iterator[Problem]:
 def _stuff_pairs(path: Path, listing: Listing) -> dict[str, list[FilePair]]:
     pairs = {}
     for folder in sorted((path / "stuffthingmaps").glob("*")):
-        split = _SPLIT_OF_NAME.get(re.sub(r"\d+$", "", folder.name).lower())
+        split = SPLIT_OF_NAME.get(re.sub(r"\d+$", "", folder.name).lower())
         if split is None:
             continue
         images = listing.files(path / folder.name, IMAGE_SUFFIXES) or {}

@@ -13,12 +13,11 @@ from typing import NamedTuple
 from datasets.dataset import SPLITS, DataError
 from datasets.formats.classes import read_labels
 from datasets.formats.files import FileFormat, FilePair
-from datasets.formats.folder import SPLIT_NAMES
+from datasets.formats.folder import SPLIT_OF_NAME
 from datasets.formats.format import DataSettings
 from datasets.formats.splits import UNSPLIT
 from datasets.statistics import Problem
 
-_SPLIT_OF_NAME = {name: split for split, names in SPLIT_NAMES.items() for name in names}
 _DELIMITERS = (",", ";", "\t")
 _SHOWN = 200
 _NEEDED, _OPTIONAL = ("image", "mask"), ("split", "group")
@@ -143,11 +142,11 @@ def _header(first: str, path: Path) -> tuple[list[str], str]:
 
 def _split(row: _Row, path: Path) -> str:
     given = row.cells.get("split", "")
-    if given and given.lower() not in _SPLIT_OF_NAME:
+    if given and given.lower() not in SPLIT_OF_NAME:
         raise DataError(
-            f"{path}, line {row.line}: split is {given!r}; expected {', '.join(_SPLIT_OF_NAME)}, or none at all.", path
+            f"{path}, line {row.line}: split is {given!r}; expected {', '.join(SPLIT_OF_NAME)}, or none at all.", path
         )
-    return _SPLIT_OF_NAME[given.lower()] if given else UNSPLIT
+    return SPLIT_OF_NAME[given.lower()] if given else UNSPLIT
 
 
 def _missing_files(pairs: Mapping[str, list[FilePair]]) -> Iterator[Problem]:

@@ -18,6 +18,7 @@ from datasets.images import IMAGE_SUFFIXES
 
 # What a split's folder may be called.
 SPLIT_NAMES = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
+SPLIT_OF_NAME = {name: split for split, names in SPLIT_NAMES.items() for name in names}
 
 # Images in these, beside a mask of the same name, are told apart from it: masks are never kept with losses.
 _WITH_LOSSES = (".jpg", ".jpeg", ".webp")

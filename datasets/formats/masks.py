@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from datasets.dataset import DataError, UInt8Array
-from datasets.decoding import Array, Stored, read_stored
+from datasets.decoding import Array, Stored, brightness, read_stored
 from datasets.formats.classes import Color, Labels
 from datasets.formats.conventions import has_usual_palette, is_white_the_object, listed_palette, palettes_agree
 
@@ -22,7 +22,6 @@ _MOST_LISTED = 5
 _MOST_UNSMOOTHED = 2
 _GREY_VALUES = 2**16
 _BLACK_AND_WHITE = {(0, 0, 0), (255, 255, 255)}
-_LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 class Mask(NamedTuple):
@@ -242,7 +241,7 @@ def _is_grey(samples: Array) -> bool:
 def _brightness(stored: Stored) -> Array:
     samples = stored.pixels if stored.palette is None else stored.palette[stored.pixels[..., 0]]
     colors = samples[..., :-1] if stored.alpha else samples
-    return np.rint(colors @ _LUMINANCE) if colors.shape[2] == 3 else colors[..., 0]
+    return brightness(colors) if colors.shape[2] == 3 else colors[..., 0]
 
 
 def _color(row: UInt8Array) -> Color:
