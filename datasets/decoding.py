@@ -61,7 +61,8 @@ def read_stored(path: Path, kind: str) -> Stored:
     """What the file at `path` holds; `kind` ("image", "mask") names it in messages.
 
     Raises:
-        DataError: missing, of no known format, damaged, above Pillow's pixel limit, or with several images.
+        DataError: missing, of no known format, damaged, above Pillow's pixel limit, with several images, or with
+            indices that its palette lacks.
     """
     with _clear_errors(path, kind):
         if _is_unusual_tiff(path):
@@ -122,6 +123,8 @@ def _by_pillow(opened: Image.Image, path: Path) -> Stored:
     if file_format == "TIFF":
         pixels = turned(pixels, _OPPOSITE.get(orientation, orientation))  # Pillow has turned them
     palette = np.array(opened.getpalette("RGB"), np.uint8).reshape(-1, 3) if mode == "P" else None
+    if palette is not None and pixels.max(initial=0) >= len(palette):
+        raise DataError(f"{path} has colours that its palette lacks; replace or remove it.", path, "broken palette")
     return Stored(
         pixels.reshape(*pixels.shape[:2], -1), bits, mode in ("LA", "RGBA"), palette, orientation, file_format
     )

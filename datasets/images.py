@@ -66,7 +66,7 @@ def _eight_bits(stored: Stored, reading: ImageReading, path: Path) -> Array:
     """The pixels in 0 to 255; palettes' indices become colours."""
     pixels = stored.pixels
     if stored.palette is not None:
-        return _colors(stored.palette, pixels[..., 0], path)
+        return stored.palette[pixels[..., 0]]
     if stored.bits <= 8:
         if reading.value_range is not None:
             raise DataError(
@@ -90,14 +90,6 @@ def _eight_bits(stored: Stored, reading: ImageReading, path: Path) -> Array:
     scaled = (pixels.astype(np.float32) - low) * np.float32(255 / (high - low))
     # What was not measured (NaN) counts as the lowest value.
     return np.rint(np.clip(np.nan_to_num(scaled, nan=0.0), 0, 255)).astype(np.uint8)
-
-
-def _colors(palette: UInt8Array, indices: Array, path: Path) -> Array:
-    if indices.max(initial=0) >= len(palette):
-        raise DataError(
-            f"Image {path} has colours that its palette lacks; replace or remove it.", path, "broken palette"
-        )
-    return palette[indices]
 
 
 def _with_channels(pixels: Array, stored: Stored, channels: int, path: Path) -> Array:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from datasets.dataset import DataError, Dataset, check_image_size
+from datasets.dataset import DataError, Dataset, Progress, check_image_size
 from datasets.formats.format import DataSettings, Format, SplitSettings
 from datasets.framing import Framing, Resize
 from datasets.images import ImageReading, Orientation
@@ -44,6 +44,7 @@ def open_dataset(
     assigned: Mapping[str, str] | None = None,
     seed: int = 0,
     strict: bool = True,
+    progress: Progress | None = None,
     **options: Any,
 ) -> Dataset:
     """Open a dataset, after the checks that need not read any image; `inspect_dataset` does the thorough ones.
@@ -65,6 +66,7 @@ def open_dataset(
         seed: random seed of generated data.
         strict: raise an error on problems with the layout, such as images without masks; otherwise the inspection
             reports them.
+        progress: called with (masks read, masks in total) where splits are made, which reads all masks.
         options: what the format declares in its `options`.
 
     Raises:
@@ -83,6 +85,7 @@ def open_dataset(
         assigned=assigned,
         seed=seed,
         strict=strict,
+        progress=progress,
     )
     make: Callable[..., Dataset] = opened
     return make(settings, **options)

@@ -10,6 +10,7 @@ from datasets.dataset import SPLITS, DataError
 from datasets.formats.classes import Labels, checked_labels
 from datasets.formats.files import FileFormat, FilePair
 from datasets.formats.format import DataSettings, FormatOptions
+from datasets.formats.listing import listed_names
 from datasets.formats.masks import Mask
 from datasets.formats.splits import UNSPLIT
 from datasets.statistics import Problem
@@ -117,7 +118,7 @@ def _folder_pairs(images: Path, masks: Path, problems: list[Problem]) -> list[Fi
 
 
 def _listed(every: dict[str, FilePair], file: Path, problems: list[Problem]) -> list[FilePair]:
-    names = [Path(line.split()[0]).stem for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    names = [Path(name).stem for name in listed_names(file)]
     problems += [
         Problem("error", f"{file} names {name}, which is not there.", file.parent / name, "not there")
         for name in names

@@ -127,7 +127,7 @@ def _look_at(path: Path) -> _Values | None:
     values = _values(stored)
     if stored.palette is None:
         return _Values(path, values, {})
-    colors = {value: tuple(stored.palette[value].tolist()) for value in values if value < len(stored.palette)}
+    colors = {value: tuple(stored.palette[value].tolist()) for value in values}
     return _Values(path, values, colors)
 
 

@@ -15,7 +15,7 @@ from datasets.formats.alignment import aligned
 from datasets.formats.classes import Labels
 from datasets.formats.format import DataSettings, Format, SplitSettings
 from datasets.formats.masks import Mask, MaskReader
-from datasets.formats.splits import UNSPLIT, make_splits, split_shares
+from datasets.formats.splits import UNSPLIT, check_assigned, make_splits, split_shares
 from datasets.images import read_raw
 from datasets.statistics import Problem, grouped
 
@@ -165,23 +165,16 @@ class FileFormat(Format):
                 f"{' and '.join(clashing)}. Leave it out.",
                 self.path,
             )
-        return {**given, **self._split(given.pop(source, []), settings.split, settings.assigned)}
+        return {**given, **self._split(given.pop(source, []), settings.split, settings)}
 
     def _split(
-        self, pairs: Sequence[FilePair], split: SplitSettings, assigned: Mapping[str, str] | None
+        self, pairs: Sequence[FilePair], split: SplitSettings, settings: DataSettings
     ) -> dict[str, list[FilePair]]:
+        names, assigned = [pair.name for pair in pairs], settings.assigned
         if assigned is None:
             groups = [pair.group for pair in pairs] if any(pair.group for pair in pairs) else None
-            names = [pair.name for pair in pairs]
-            places = make_splits(names, split, split.seed, lambda at: self._held(pairs[at]), groups)
-            assigned = {names[place]: made for made, found in places.items() for place in found}
-        changed = sorted(assigned.keys() ^ {pair.name for pair in pairs})
-        if changed:
-            raise DataError(
-                f"The data in {self.path} have changed since splits were made of them: {changed[0]} is "
-                f"{'missing' if changed[0] in assigned else 'new'}. Restore them.",
-                self.path,
-            )
+            assigned = make_splits(names, split, lambda at: self._held(pairs[at]), groups, settings.progress)
+        check_assigned(assigned, names, self.path)
         self._assigned = dict(assigned)
         return {made: [pair for pair in pairs if assigned[pair.name] == made] for made in split_shares(split)}
 

@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from datasets.dataset import DataError, Dataset, UInt8Array
+from datasets.dataset import DataError, Dataset, Progress, UInt8Array
 from datasets.formats.classes import Labels
 from datasets.framing import Framing
 from datasets.images import ImageReading
@@ -72,6 +72,7 @@ class DataSettings:
         assigned: the split of each sample by name, where it was made before: stratifying reads all masks.
         seed: of generated data.
         strict: raise on everything that shows without opening an image; else report it by `layout_problems`.
+        progress: called with (masks read, masks in total) where splits are made.
     """
 
     framing: Framing
@@ -84,6 +85,7 @@ class DataSettings:
     assigned: Mapping[str, str] | None = None
     seed: int = 0
     strict: bool = True
+    progress: Progress | None = None
 
 
 class Format(Dataset):

@@ -77,6 +77,20 @@ class Listing:
         self.problems.append(Problem("warning", message, path, kind))
 
 
+def listed_names(list_file: Path) -> list[str]:
+    """The samples that a list names, one in each line: by name, or by the paths of image and mask.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        lines = list_file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"Cannot read {list_file}: {error}.", list_file) from error
+    # Paths start with a slash, such as "/JPEGImages/a.jpg /SegmentationClassAug/a.png"; names may contain spaces.
+    return [Path(line.split()[0]).stem if line.startswith("/") else line.strip() for line in lines if line.strip()]
+
+
 def visible_entries(folder: Path) -> list[Path]:
     """What `folder` holds, but for hidden files such as .DS_Store, which macOS adds.
 

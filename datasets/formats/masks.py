@@ -89,8 +89,6 @@ class MaskReader:
         return self._of_colors(samples, path)
 
     def _of_palette(self, indices: Array, palette: UInt8Array, path: Path) -> UInt8Array:
-        if indices.max(initial=0) >= len(palette):
-            raise DataError(f"Mask {path} has colours that its palette lacks; replace it.", path, "broken palette")
         if self.labels.colors is not None:
             return self._of_colors(palette[indices], path)
         if self.labels.classes == 1 and {*map(tuple, palette.tolist())} == _BLACK_AND_WHITE:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
 
 from datasets.cores import usable_cores
-from datasets.dataset import DataError
+from datasets.dataset import DataError, Progress
 from datasets.formats.format import SplitSettings
 
 # The key of samples that belong to no split yet.
@@ -31,13 +31,23 @@ def split_shares(settings: SplitSettings) -> dict[str, float]:
     return {split: share for split, share in shares.items() if share > 0}
 
 
+def check_assigned(assigned: Mapping[str, str], names: Sequence[str], source: object) -> None:
+    """Raises DataError unless splits were made of exactly these samples; `source` says where they are."""
+    changed = sorted(assigned.keys() ^ set(names))
+    if changed:
+        raise DataError(
+            f"The data in {source} have changed since splits were made of them: {changed[0]} is "
+            f"{'missing' if changed[0] in assigned else 'new'}. Restore them."
+        )
+
+
 def make_splits(
     names: Sequence[str],
     settings: SplitSettings,
-    seed: int,
     presence: Presence,
     groups: Sequence[str] | None = None,
-) -> dict[str, list[int]]:
+    progress: Progress | None = None,
+) -> dict[str, str]:
     """Which samples belong to train, val and test.
 
     Iterative stratification (Sechidis et al. 2011, "On the Stratification of Multi-Label Data", figure 1): the samples
@@ -49,13 +59,13 @@ def make_splits(
 
     Args:
         names: of the samples, all different.
-        settings: shares, and the pattern of groups.
-        seed: not negative.
+        settings: shares, seed, and the pattern of groups.
         presence: whether a sample, by its place in `names`, holds each class `[C]`; asked once of each, in threads.
         groups: the group of each sample, instead of the pattern; "" for a sample that is a group of its own.
+        progress: called with (samples whose classes are known, samples in total).
 
     Returns:
-        The places in `names` of each split's samples, in the order of their names.
+        The split of each sample, by name.
 
     Raises:
         DataError: the pattern matches no name, or a split would be empty.
@@ -67,13 +77,14 @@ def make_splits(
     together = _grouped(by_name, names, groups)
     if len(together) < len(shares):
         raise _too_few([names[place] for place in by_name], len(together), list(shares))
-    order = np.random.default_rng([seed, _PURPOSE]).permutation(len(together))
+    order = np.random.default_rng([settings.seed, _PURPOSE]).permutation(len(together))
     unit_of = np.empty(len(names), np.int64)
     # Larger groups first, since they are harder to place; those of one size in random order.
     for unit, place in enumerate(sorted(order, key=lambda place: -len(together[place]))):
         unit_of[together[place]] = unit
-    dealt = _Dealing(list(shares.values()), _amounts(unit_of, presence)).deal()[unit_of]
-    return {split: [place for place in by_name if dealt[place] == index] for index, split in enumerate(shares)}
+    dealt = _Dealing(list(shares.values()), _amounts(unit_of, presence, progress)).deal()[unit_of]
+    splits = list(shares)
+    return {names[place]: splits[dealt[place]] for place in by_name}
 
 
 def _pattern_groups(names: Sequence[str], pattern: str) -> list[str]:
@@ -108,19 +119,22 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:_NAMED]) + ", ..." * (len(names) > _NAMED)
 
 
-def _amounts(unit_of: Counts, presence: Presence) -> Counts:
+def _amounts(unit_of: Counts, presence: Presence, progress: Progress | None) -> Counts:
     """How many samples of each unit hold each class, and in the last column how many it has `[units, C + 1]`."""
-    held = np.stack([np.append(classes, True) for classes in _asked(presence, len(unit_of))])
+    held = np.stack([np.append(classes, True) for classes in _asked(presence, len(unit_of), progress)])
     amounts = np.zeros((unit_of.max() + 1, held.shape[1]), np.int64)
     np.add.at(amounts, unit_of, held)
     return amounts
 
 
-def _asked(presence: Presence, count: int) -> Iterator[npt.NDArray[np.bool_]]:
+def _asked(presence: Presence, count: int, progress: Progress | None) -> Iterator[npt.NDArray[np.bool_]]:
     with ThreadPoolExecutor(usable_cores()) as pool:
         # In chunks, so that an interruption does not have to wait for everything in the queue.
         for start in range(0, count, _CHUNK):
-            yield from pool.map(presence, range(start, min(count, start + _CHUNK)))
+            end = min(count, start + _CHUNK)
+            yield from pool.map(presence, range(start, end))
+            if progress is not None:
+                progress(end, count)
 
 
 class _Dealing:

@@ -14,7 +14,7 @@ from datasets.dataset import SPLITS, DataError, Sample, UInt8Array
 from datasets.formats.classes import Labels, checked_labels
 from datasets.formats.folder import SPLIT_NAMES
 from datasets.formats.format import DataSettings, Format, FormatOptions
-from datasets.formats.splits import make_splits, split_shares
+from datasets.formats.splits import check_assigned, make_splits, split_shares
 
 
 class TfdsOptions(FormatOptions):
@@ -57,11 +57,8 @@ class TfdsDataset(Format):
         self._first = first_id
         self._builder = _prepared(self._name, data_dir)
         self._sources = self._open_sources()
+        self._assigned: dict[str, str] | None = None
         self._places = self._in_splits(settings)
-        self._assigned = None
-        if settings.split is not None:
-            dealt = ((split, *place) for split, places in self._places.items() for place in places)
-            self._assigned = {f"{source}_{place:06d}": split for split, source, place in dealt if source == "train"}
 
     def length(self, split: str) -> int:
         """Number of images in `split`."""
@@ -83,7 +80,7 @@ class TfdsDataset(Format):
                 f"Images of {self._name} have {image.shape[-1]} channels, and [data] channels is {self.channels}.",
                 kind="image of another number of channels",
             )
-        return Sample(image, self._mask(element, f"{source}[{place}]"), f"{source}_{place:06d}")
+        return Sample(image, self._mask(element, f"{source}[{place}]"), _sample_name(source, place))
 
     def assigned_splits(self) -> dict[str, str] | None:
         """The split of each sample that was dealt out, by name."""
@@ -130,19 +127,24 @@ class TfdsDataset(Format):
         clashing = sorted((split_shares(settings.split).keys() - {"train"}) & given.keys())
         if clashing:
             raise DataError(f"{self._name} has a split {clashing[0]} already; leave it out of [data] split.")
-        train = given.pop("train", [])
-        if settings.assigned is not None:
-            taken: dict[str, list[tuple[str, int]]] = {split: [] for split in split_shares(settings.split)}
-            for source, place in train:
-                taken[settings.assigned[f"{source}_{place:06d}"]].append((source, place))
-            return {**given, **taken}
-        names = [f"train_{place:06d}" for _, place in train]
-        made = make_splits(names, settings.split, settings.split.seed, self._held)
-        return {**given, **{split: [train[place] for place in places] for split, places in made.items()}}
+        train = {_sample_name(*place): place for place in given.pop("train", [])}
+        assigned = settings.assigned
+        if assigned is None:
+            assigned = make_splits(list(train), settings.split, self._held, progress=settings.progress)
+        check_assigned(assigned, list(train), self._name)
+        self._assigned = dict(assigned)
+        made = {
+            split: [train[name] for name in train if assigned[name] == split] for split in split_shares(settings.split)
+        }
+        return {**given, **made}
 
     def _held(self, place: int) -> npt.NDArray[np.bool_]:
         ids = self._mask(self._sources["train"][place], f"train[{place}]")
         return np.bincount(ids.ravel(), minlength=256)[: len(self.class_names)] > 0
+
+
+def _sample_name(source: str, place: int) -> str:
+    return f"{source}_{place:06d}"
 
 
 def _labels(settings: DataSettings, names: Sequence[str] | None) -> Labels:

@@ -12,6 +12,7 @@ from datasets.formats.classes import Color, Labels, checked_labels, read_labels
 from datasets.formats.files import FileFormat, FilePair
 from datasets.formats.folder import SPLIT_NAMES
 from datasets.formats.format import DataSettings, FormatOptions
+from datasets.formats.listing import listed_names
 from datasets.formats.masks import MASK_SUFFIXES, Mask
 from datasets.formats.splits import UNSPLIT
 from datasets.images import IMAGE_SUFFIXES
@@ -93,7 +94,7 @@ def _listed_pairs(
     pairs: dict[str, list[FilePair]] = {}
     problems: list[Problem] = []
     for split, list_file in _lists(lists, train_list).items():
-        names = _names(list_file)
+        names = listed_names(list_file)
         if split == "test" and not any(name in mask_files for name in names):
             continue
         for name in names:
@@ -124,15 +125,6 @@ def _lists(folder: Path, train_list: str) -> dict[str, Path]:
         f"{folder / train_list}.txt is missing; found {', '.join(sorted(found)) or 'none'}. Set [data] train_list.",
         folder,
     )
-
-
-def _names(list_file: Path) -> list[str]:
-    try:
-        lines = list_file.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"Cannot read {list_file}: {error}.", list_file) from error
-    # Lists of the augmented masks give the paths of both, such as "/JPEGImages/a.jpg /SegmentationClassAug/a.png".
-    return [Path(line.split()[0]).stem if line.startswith("/") else line.strip() for line in lines if line.strip()]
 
 
 def _labels(settings: DataSettings) -> Labels:

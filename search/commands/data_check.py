@@ -18,7 +18,7 @@ from search.study.measurable import check_measurable
 from search.study.prepare import check_objective, open_data
 from search.study.reading import load_config
 from search.system.wording import listed, plural
-from search.terminal import make_console, plain_table, reading_progress
+from search.terminal import make_console, plain_table, reading_progress, splitting_progress
 
 # Mistakes that a refusal names one by one.
 MOST_LISTED = 10
@@ -32,8 +32,8 @@ def check_data(path: Path, overrides: Sequence[str]) -> None:
     """
     config = load_config(path, overrides)
     # Not strict: what shows in the folder's listing is reported together with what shows in the files.
-    dataset = open_data(config, strict=False)
     console = make_console()
+    dataset = open_data(config, strict=False, bar=splitting_progress(console))
     problems, statistics = _read_all(dataset, console)
     console.print(_split_table(statistics))
     console.print()

@@ -17,7 +17,7 @@ from search.study.prepare import open_data
 from search.study.reading import load_config
 from search.system.files import make_folder, write_atomically, writing_to
 from search.system.quiet import load_tensorflow
-from search.terminal import make_console, reading_progress
+from search.terminal import make_console, reading_progress, splitting_progress
 
 # Images on one page.
 PAGE = 8
@@ -35,10 +35,11 @@ def show_data(path: Path, overrides: Sequence[str], target: Path) -> None:
         UserError: the study file or the data are wrong, or the folder cannot be written.
     """
     config = load_config(path, overrides)
-    dataset = open_data(config)
+    console = make_console()
+    dataset = open_data(config, bar=splitting_progress(console))
     load_tensorflow()
     make_folder(target, "--to")
-    console, policies = make_console(), augmentations(config)
+    policies = augmentations(config)
     written = []
     total = len(dataset.splits) + len(policies)
     try:

@@ -18,7 +18,7 @@ from search.study.prepare import open_data
 from search.study.reading import load_config
 from search.system.files import make_folder
 from search.system.quiet import load_tensorflow
-from search.terminal import make_console, reading_progress
+from search.terminal import make_console, reading_progress, splitting_progress
 from search.terminal.scores import print_scores
 
 
@@ -37,7 +37,8 @@ def evaluate_model(model: Path, study_file: Path, *, split: str, flip: bool, sca
         UserError: the model or the data cannot be read, or do not fit together; or an option is wrong.
     """
     views = Views(flip, parse_scales(scales))
-    dataset = open_data(load_config(study_file))
+    console = make_console()
+    dataset = open_data(load_config(study_file), bar=splitting_progress(console))
     _check_split(dataset, split, str(study_file))
     load_tensorflow()
     predictor = load_predictor(model)
@@ -48,7 +49,7 @@ def evaluate_model(model: Path, study_file: Path, *, split: str, flip: bool, sca
         framing = replace(dataset.framing, image_size=framing.image_size)
     if target is not None:
         make_folder(target, "--to")
-    console, worst = make_console(), WorstImages(dataset.ignore_index)
+    worst = WorstImages(dataset.ignore_index)
     found = evaluate_split(predictor, dataset, split, framing, views, console, worst)
     validation = None
     if dataset.classes == 1 and split != "val" and dataset.length("val"):

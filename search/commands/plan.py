@@ -15,7 +15,7 @@ from search.oracle.schedule import Schedule, make_schedule
 from search.study import Study
 from search.study.prepare import Prepared, prepare
 from search.system.wording import duration, plural
-from search.terminal import make_console
+from search.terminal import make_console, splitting_progress
 from search.trial.probe import time_steps
 
 if TYPE_CHECKING:
@@ -49,12 +49,12 @@ def show_plan(path: Path, overrides: Sequence[str], *, probe: bool) -> None:
     Raises:
         UserError: the study file, its data or its space are wrong, or almost nothing of the space fits the limits.
     """
-    prepared = prepare(path, overrides, weights=False)
+    console = make_console()
+    prepared = prepare(path, overrides, weights=False, bar=splitting_progress(console))
     # KerasTuner is loaded by now, quietly; before the file was read, it would have kept the user waiting.
     from search.oracle.factory import make_limits
     from search.oracle.latency import LatencyMeter
 
-    console = make_console()
     meter = LatencyMeter(prepared.config.data.image_size, prepared.dataset.classes, prepared.config.data.channels)
     meter.recall(Study(prepared.config.folder).latency_file)
     limits = make_limits(prepared, meter)

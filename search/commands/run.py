@@ -22,7 +22,7 @@ from search.study.versions import packages_note
 from search.system.disk import is_disk_full
 from search.system.logs import log_to
 from search.system.machine import versions
-from search.terminal import SearchConsole
+from search.terminal import SearchConsole, splitting_progress
 from search.terminal.conclusion import show_conclusion
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def run_study(
         Interrupted: the user stopped it; the same command continues it.
     """
     console = SearchConsole()
-    prepared = prepare(path, overrides, directory)
+    prepared = prepare(path, overrides, directory, bar=splitting_progress(console.console))
     # KerasTuner is loaded by now, quietly; before the file was read, it would have kept the user waiting.
     from search.oracle.factory import make_limits
     from search.oracle.latency import LatencyMeter

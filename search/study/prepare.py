@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datasets import DataError, Dataset, open_dataset
+from datasets.dataset import Progress
 from deeplab import ENCODERS, EncoderWeightsError
 from hyperparameters.dimensions import SpaceError
 from search.errors import UserError
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
     from space import Space
 
 
+Bar = AbstractContextManager[Progress | None]
+NO_BAR: Bar = nullcontext()
+
+
 @dataclass(frozen=True)
 class Prepared:
     """A study file's configuration with its data and space."""
@@ -30,7 +36,12 @@ class Prepared:
 
 
 def prepare(
-    path: Path, overrides: Sequence[str] = (), directory: str | None = None, *, weights: bool = True
+    path: Path,
+    overrides: Sequence[str] = (),
+    directory: str | None = None,
+    *,
+    weights: bool = True,
+    bar: Bar = NO_BAR,
 ) -> Prepared:
     """Read and check a study file, its data and its space.
 
@@ -39,13 +50,14 @@ def prepare(
         overrides: of `--set`.
         directory: of `--directory`.
         weights: check the pretrained encoder weights too; downloads ImageNet weights that are not there yet.
+        bar: shows how many masks have been read where splits are made of them.
 
     Raises:
         UserError: whatever is wrong with any of them.
     """
     config = load_config(path, overrides, directory)
     # From the fastest check to the slowest, so that a mistake is reported as soon as possible.
-    dataset = open_data(config)
+    dataset = open_data(config, bar=bar)
     space = read_space(config, str(path))
     check_objective(config, dataset, str(path))
     if weights:
@@ -53,13 +65,16 @@ def prepare(
     return Prepared(config, dataset, space)
 
 
-def open_data(config: StudyConfig, *, strict: bool = True) -> Dataset:
+def open_data(config: StudyConfig, *, strict: bool = True, bar: Bar = NO_BAR) -> Dataset:
     """The dataset of a study. Raises UserError with every problem found without reading images.
 
-    Without `strict`, what is wrong with the layout is left to `datasets.inspect_dataset`.
+    Without `strict`, what is wrong with the layout is left to `datasets.inspect_dataset`. `bar` shows how many masks
+    have been read where splits are made of them.
     """
+    data, seed = config.data, config.study.seed
     try:
-        return open_dataset(config.data.format, seed=config.study.seed, strict=strict, **config.data.options())
+        with bar as progress:
+            return open_dataset(data.format, seed=seed, strict=strict, progress=progress, **data.options())
     except DataError as error:
         raise UserError(f"[data] {error}") from None
 

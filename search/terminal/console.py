@@ -47,8 +47,16 @@ class _Console(Console):
 
 @contextlib.contextmanager
 def reading_progress(console: Console, what: str, unit: str = "images") -> Iterator[Callable[[int, int], None]]:
-    """A progress bar in a terminal while images are read; yields a function of (images done, total images)."""
+    """A progress bar in a terminal while images are read; yields a function of (images done, total images).
+
+    It appears when that function is first called.
+    """
     bar = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn(unit), TimeRemainingColumn())
     with Progress(*bar, console=console, transient=True, disable=not is_live(console)) as progress:
-        task = progress.add_task(what, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+        task = progress.add_task(what, total=None, visible=False)
+        yield lambda done, total: progress.update(task, completed=done, total=total, visible=True)
+
+
+def splitting_progress(console: Console) -> contextlib.AbstractContextManager[Callable[[int, int], None]]:
+    """A progress bar for data that are opened: all masks are read where splits are made of them."""
+    return reading_progress(console, "reading masks to make splits", "masks")

@@ -19,6 +19,7 @@ from datasets import DataError
 from datasets.colors import voc_colors
 from datasets.formats.classes import Labels, read_labels
 from datasets.formats.masks import MaskReader
+from datasets.images import read_image
 
 NAMES = ("ground", "crop", "weed")
 IDS = np.array([[0, 1, 2, 255], [2, 2, 0, 1]], np.uint8)
@@ -77,12 +78,12 @@ def test_transparent_pixels_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("bits", "values"), [(1, [0, 1, 1, 0]), (2, [0, 1, 2, 3]), (4, [0, 1, 7, 15])])
 def test_grey_masks_of_few_bits_hold_their_sample_values(tmp_path: Path, bits: int, values: list[int]) -> None:
     labels = Labels(tuple(f"class_{index}" for index in range(2**bits)), 2**bits, 255)
-    (tmp_path / "m.png").write_bytes(grey_png(np.array([values, values[::-1]], np.uint8), bits))
+    (tmp_path / "m.png").write_bytes(small_png(np.array([values, values[::-1]], np.uint8), bits))
     assert read(tmp_path / "m.png", labels).tolist() == [values, values[::-1]]
 
 
-def grey_png(values: np.ndarray, bits: int) -> bytes:
-    """A grey PNG of 1, 2 or 4 bits, which Pillow writes only with palettes."""
+def small_png(values: np.ndarray, bits: int, palette: bytes = b"") -> bytes:
+    """A PNG as Pillow writes none: grey of 1, 2 or 4 bits, or with a palette of any length."""
     import struct
     import zlib
 
@@ -91,8 +92,10 @@ def grey_png(values: np.ndarray, bits: int) -> bytes:
 
     expanded = np.unpackbits(values[..., None], axis=-1)[..., 8 - bits :].reshape(len(values), -1)
     rows = b"".join(b"\0" + np.packbits(row).tobytes() for row in expanded)
-    header = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], bits, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    header = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], bits, 3 if palette else 0, 0, 0, 0)
+    colors = chunk(b"PLTE", palette) if palette else b""
+    data = chunk(b"IDAT", zlib.compress(rows))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + colors + data + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize("name", ["m.png", "m.tif"])
@@ -175,6 +178,15 @@ def test_palettes_that_disagree_are_named_also_with_a_table_of_values(tmp_path: 
     ]
     for labels in (PLAIN, PLAIN._replace(ids={0: 0, 1: 1, 2: 2})):
         refused(files[1], labels, r"value 1 is #0000dc \(such as in a\.png\), #dc143c \(such as in b\.png\)", files)
+
+
+@pytest.mark.parametrize("labels", [PLAIN, BY_COLOR, BINARY._replace(threshold=128), PLAIN._replace(ids={0: 0, 3: 1})])
+def test_indices_that_the_palette_lacks_are_refused(tmp_path: Path, labels: Labels) -> None:
+    path = tmp_path / "m.png"
+    path.write_bytes(small_png(np.array([[0, 1, 3]], np.uint8), 2, palette=bytes([0, 0, 0, 220, 20, 60])))
+    refused(path, labels, r"m\.png has colours that its palette lacks; replace or remove it")
+    with pytest.raises(DataError, match="its palette lacks"):
+        read_image(path)
 
 
 def binary(path: Path, values: list[int]) -> Path:

@@ -19,8 +19,11 @@ def made(
     names: list[str], presence: np.ndarray | None = None, groups: list[str] | None = None, **split: Any
 ) -> dict[str, list[str]]:
     held = np.ones((len(names), 1), bool) if presence is None else presence
-    places = make_splits(names, SplitSettings(**split), split.get("seed", 0), lambda place: held[place], groups)
-    return {name: [names[place] for place in found] for name, found in places.items()}
+    assigned = make_splits(names, SplitSettings(**split), lambda place: held[place], groups)
+    found: dict[str, list[str]] = {name: [] for name in ("train", "val", *["test"] * bool(split.get("test")))}
+    for name, chosen in assigned.items():
+        found[chosen].append(name)
+    return found
 
 
 def numbered(count: int) -> list[str]:
@@ -148,14 +151,28 @@ def test_a_folder_without_splits(make_folder, tmp_path: Path) -> None:
     (root / "classes.json").rename(unsplit / "classes.json")
     with pytest.raises(DataError, match=r"come without splits; set \[data\] split"):
         open_dataset("folder", path=unsplit, image_size=(24, 32))
-    data = open_dataset("folder", path=unsplit, image_size=(24, 32), split={"val": 0.2, "test": 0.1})
+    read: list[tuple[int, int]] = []
+    data = open_dataset(
+        "folder",
+        path=unsplit,
+        image_size=(24, 32),
+        split={"val": 0.2, "test": 0.1},
+        progress=lambda *done: read.append(done),
+    )
+    assert read[-1] == (20, 20)
+    assigned = data.assigned_splits()
+    assert assigned is not None
     assert [data.length(split) for split in ("train", "val", "test")] == [14, 4, 2]
     assert data.read("val", 0).mask.shape == (24, 32)
     again = open_dataset(
-        "folder", path=unsplit, image_size=(24, 32), split={"val": 0.2, "test": 0.1}, assigned=data.assigned_splits()
+        "folder", path=unsplit, image_size=(24, 32), split={"val": 0.2, "test": 0.1}, assigned=assigned
     )
     assert again.fingerprint() == data.fingerprint()
     assert [again.read("val", place).name for place in range(4)] == [data.read("val", place).name for place in range(4)]
+    with pytest.raises(DataError, match=r"have changed since splits were made of them: new is missing\. Restore them"):
+        open_dataset(
+            "folder", path=unsplit, image_size=(24, 32), split={"val": 0.2}, assigned={**assigned, "new": "val"}
+        )
     other = open_dataset("folder", path=unsplit, image_size=(24, 32), split={"val": 0.2, "test": 0.1, "seed": 1})
     assert other.fingerprint() != data.fingerprint()
 

@@ -77,6 +77,7 @@ def test_reads_equal_to_the_truth(data_dir: Path) -> None:
         ({"classes": None}, "number of classes is unknown"),
         ({"channels": 1}, "have 3 channels"),
         ({"first_id": 0}, "expected 0 to 2"),
+        ({"assigned": {"train_000000": "train"}}, "train_000001 is new"),
     ],
 )
 def test_mistakes(data_dir: Path, options: dict[str, Any], match: str) -> None:
