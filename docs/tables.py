@@ -44,6 +44,8 @@ MEANINGS: dict[str, str] = {
     "study.seed": "Random seed. Determines the configurations drawn, the initial weights, the order of the images, the "
     "augmentation and the synthetic scenes.",
     "study.objective": "The metric by which trials are compared. `val_loss` is minimised, all others are maximised.",
+    "study.score": "What a trial's score is: the value of its `best` epoch, or `smoothed`, the mean over its last 3 "
+    "epochs; see [Score](#score).",
     "study.on_end": "Command to run when the search has ended, with the study's folder as its last argument; "
     "see [At the end](#at-the-end).",
     "data.format": "Kind of data set, see [Data](#data).",

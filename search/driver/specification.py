@@ -59,6 +59,7 @@ class Specifier:
             data_seed=config.study.seed,
             seed=configuration_seed(config.study.seed, number),
             objective=objective_of(config.study.objective),
+            score=config.study.score,
             columns=epoch_columns(dataset.class_names),
             class_names=tuple(dataset.class_names),
             device=device,

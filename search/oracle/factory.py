@@ -36,6 +36,7 @@ def make_oracle(config: StudyConfig, space: Space, limits: Limits) -> StudyOracl
             lambda values: config_id(space.architecture(values), space.recipe_of(values)),
         ),
         promotion=load_choice(PROMOTIONS, config.hyperband.mode)(),
+        score=config.study.score,
     )
 
 

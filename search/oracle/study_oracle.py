@@ -30,6 +30,7 @@ from search.oracle.trials import StudyTrial, is_damaged, load_trials, set_aside,
 from search.study.folder import Study
 from search.study.ids import BASELINE, Place
 from search.study.objective import Objective, direction_of
+from search.study.scoring import ScoreRule, score_of
 from search.system.files import write_json
 from search.system.machine import now
 
@@ -68,6 +69,7 @@ class StudyOracle(HyperbandOracle):
         seed: of the study.
         configurations: draws the points of the space.
         promotion: chooses the trials that continue.
+        score: what a trial's score is.
 
     Attributes:
         ongoing_trials: the trials that have not ended, by the names under which they were asked for.
@@ -88,6 +90,7 @@ class StudyOracle(HyperbandOracle):
         seed: int,
         configurations: Configurations,
         promotion: Promotion,
+        score: ScoreRule = "best",
     ) -> None:
         super().__init__(
             keras_tuner.Objective(objective.name, objective.direction),
@@ -102,7 +105,7 @@ class StudyOracle(HyperbandOracle):
         self.schedule = schedule
         self.verbose = 0
         self._study_objective = objective
-        self._configurations, self._rule = configurations, promotion
+        self._configurations, self._rule, self._score_rule = configurations, promotion, score
         self._stock_state_written = float("-inf")
         self._take_over(())
 
@@ -202,10 +205,9 @@ class StudyOracle(HyperbandOracle):
     def finish(self, trial_id: str, status: str, message: str | None = None) -> None:
         """End a trial: `COMPLETED` (it has a score then) or `FAILED` (the worst score)."""
         trial = self.trials[trial_id]
-        best = trial.metrics.get_best_value(self.objective.name) if trial.metrics.exists(self.objective.name) else None
-        if best is not None:
-            trial.score = float(best)
-            trial.best_step = trial.metrics.get_best_step(self.objective.name)
+        score = score_of(_values_of(trial, self.objective.name), self._score_rule, self._study_objective)
+        if score is not None:
+            trial.score, trial.best_step = score.value, score.epoch
         trial.status = status if status == "FAILED" or trial.score is not None else "FAILED"  # no score, no rank
         trial.message = message
         trial.record |= {"finished": now(), "ended": time.time()}
@@ -285,3 +287,10 @@ class StudyOracle(HyperbandOracle):
     def get_state(self) -> dict[str, Any]:
         self._current_bracket, self._current_iteration, self._brackets = self.state.stock_brackets()
         return super().get_state()
+
+
+def _values_of(trial: StudyTrial, metric: str) -> list[tuple[int, float]]:
+    """The epochs of a trial that ended with a value of the metric, with that value."""
+    if not trial.metrics.exists(metric):
+        return []
+    return [(observation.step, float(observation.mean())) for observation in trial.metrics.get_history(metric)]

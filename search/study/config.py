@@ -13,6 +13,7 @@ from datasets import FORMATS, DataError, FormatOptions, Framing, Orientation, Re
 from recipe import Recipe
 from search.errors import UserError
 from search.study.choices import EXECUTORS, PROMOTIONS, SAMPLERS, OneOf
+from search.study.scoring import ScoreRule
 from search.system.paths import expand_home
 
 # What `[data] cache = true` means.
@@ -44,6 +45,7 @@ class StudySection(Section):
     directory: PathText = "results"
     seed: int = Field(default=0, ge=0, lt=2**31)
     objective: str = "val_mean_iou"
+    score: ScoreRule = "best"
     on_end: str | None = None
 
     @field_validator("on_end")

@@ -35,8 +35,8 @@ class TrainingState:
     Attributes:
         epoch: the last whole epoch, counted from 1 over all rungs.
         rows: one dict per epoch that this trial trained itself, as in `epochs.csv`.
-        best_epoch: epoch with the best objective among `rows`.
-        best_score: the objective there.
+        best_epoch: the epoch among `rows` that stands for the trial (see `search.study.scoring`).
+        best_score: the trial's score.
         train_seconds: time spent in training and validation, summed over all attempts.
     """
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from search.study.folder import Study
 from search.study.objective import Objective
+from search.study.scoring import ScoreRule
 
 Status = Literal["completed", "diverged", "out_of_memory", "failed", "interrupted", "lost"]
 # How an attempt ended: as the trial did, or because its worker could not work, which is not the trial's fault.
@@ -42,7 +43,8 @@ class TrialSpec:
         cache: folder of the images that have been decoded (see `datasets.cache`).
         data_seed: of a procedural data set.
         seed: the configuration's own.
-        objective: which epoch is the best one.
+        objective: what the score is made of.
+        score: how.
         columns: of `epochs.csv`.
         class_names: in id order.
         class_pixels: of the training split, in the same order, where the loss weights classes by them.
@@ -71,6 +73,7 @@ class TrialSpec:
     class_names: tuple[str, ...]
     device: Device
     class_pixels: tuple[int, ...] | None = None
+    score: ScoreRule = "best"
 
     @property
     def folder(self) -> Path:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from search.study.folder import Study
+from search.study.scoring import score_of
 from search.trial.checkpoint import TrainingState, copy_checkpoint, read_state, save_checkpoint
 from search.trial.contract import Ending, Outcome, Status, TrialSpec
 from search.trial.device import DeviceError, prepare_device
@@ -97,9 +98,10 @@ class TrialRun:
         state.epoch = row["epoch"]
         state.rows.append(row)
         state.train_seconds += row["seconds"]
-        is_best = objective.is_better(row[objective.name], state.best_score)
-        if is_best:
-            state.best_epoch, state.best_score = row["epoch"], row[objective.name]
+        score = score_of(((row["epoch"], row[objective.name]) for row in state.rows), spec.score, objective)
+        is_best = score is not None and score.epoch == state.epoch
+        if score is not None and is_best:
+            state.best_epoch, state.best_score = score.epoch, score.value
             write_best_epoch(self.folder / "best", row["epoch"], trainer.picture(result))
         save_checkpoint(self.folder / "last", trainer.model, state)
         if is_best:
