@@ -70,6 +70,11 @@ MEANINGS: dict[str, str] = {
     "hyperband.sampler": "How configurations are drawn.",
     "hyperband.mode": "How configurations are promoted from rung to rung.",
     "hyperband.baseline": "Also train the tutorial's choices, straight to `max_epochs`, for comparison.",
+    "confirm.top": "How many of the best configurations are trained again from other seeds, and the baseline with "
+    "them. 0: none.",
+    "confirm.seeds": "How often each of them is trained again, from its first epoch to `max_epochs`.",
+    "confirm.controls": "Also train the tutorial's network with the winner's recipe, and the winner's network with the "
+    "default recipe, from the same seeds.",
     "recipe.optimizer": "Optimizer; `sgd` has momentum 0.9.",
     "recipe.learning_rate": "Initial learning rate.",
     "recipe.encoder_learning_rate": "The encoder learns at this many times the learning rate; its weight decay is not "

@@ -64,16 +64,14 @@ def open_dataset(
         split: fields of `SplitSettings`, for data that come without splits.
         assigned: what `Dataset.assigned_splits` of these data returned before.
         seed: random seed of generated data.
-        strict: raise an error on problems with the layout, such as images without masks; otherwise the inspection
-            reports them.
+        strict: raise an error on problems with the layout; otherwise the inspection reports them.
         progress: called with (masks read, masks in total) where splits are made, which reads all masks.
         options: what the format declares in its `options`.
 
     Raises:
         DataError: the data or a setting is wrong; the message lists every problem found.
     """
-    opened = load_format(format)
-    _check_arguments(format, opened, path, options)
+    make = _checked_format(format, path, options)
     settings = DataSettings(
         framing=Framing(check_image_size(image_size), resize, scale),
         path=Path(path or ""),
@@ -87,7 +85,6 @@ def open_dataset(
         strict=strict,
         progress=progress,
     )
-    make: Callable[..., Dataset] = opened
     return make(settings, **options)
 
 
@@ -99,7 +96,9 @@ def _split_settings(given: Mapping[str, Any]) -> SplitSettings:
         raise DataError(f"split{f'.{key}' * bool(key)}: {error.errors()[0]['msg']}; given: {dict(given)}.") from None
 
 
-def _check_arguments(name: str, opened: type[Format], path: str | Path | None, options: Mapping[str, Any]) -> None:
+def _checked_format(name: str, path: str | Path | None, options: Mapping[str, Any]) -> Callable[..., Dataset]:
+    """What opens a format, given its settings and options. Raises DataError where these do not suit it."""
+    opened = load_format(name)
     known = opened.options.model_fields
     unknown = sorted(options.keys() - known.keys())
     if unknown:
@@ -109,6 +108,7 @@ def _check_arguments(name: str, opened: type[Format], path: str | Path | None, o
         raise DataError(f"Data format {name!r} needs a path: the folder or file that it reads.")
     if not opened.needs_path and path is not None:
         raise DataError(f"Data format {name!r} takes no path; got {str(path)!r}.")
+    return opened
 
 
 def load_format(name: str) -> type[Format]:

@@ -59,7 +59,8 @@ def show_plan(path: Path, overrides: Sequence[str], *, probe: bool) -> None:
     meter.recall(Study(prepared.config.folder).latency_file)
     limits = make_limits(prepared, meter)
     drawn = _draw(console, prepared, limits, measures=probe)
-    schedule = make_schedule(prepared.config.hyperband).limited_to(len(drawn.configurations))
+    config = prepared.config
+    schedule = make_schedule(config.hyperband, config.confirm).limited_to(len(drawn.configurations))
     _show_space(console, prepared, limits, drawn, schedule)
     _show_configurations(console, prepared, limits, drawn)
     if probe:
@@ -162,10 +163,13 @@ def _title(prepared: Prepared, schedule: Schedule) -> str:
     data, dataset = prepared.config.data, prepared.dataset
     height, width = data.image_size
     images = ", ".join(f"{dataset.length(split)} {split}" for split in dataset.splits)
-    baseline = " and the baseline" if schedule.baseline else ""
+    others = " and the baseline" * schedule.baseline
+    if schedule.confirmations:
+        others = f"{', the baseline' * schedule.baseline} and {schedule.confirmations} confirmations"
+    in_brackets = schedule.trials - schedule.baseline - schedule.confirmations
     return (
-        f"{prepared.config.study.name}: {schedule.trials - schedule.baseline} trials of {schedule.configurations} "
-        f"configurations{baseline}, {schedule.epochs} epochs\n"
+        f"{prepared.config.study.name}: {in_brackets} trials of {schedule.configurations} "
+        f"configurations{others}, {schedule.epochs} epochs\n"
         f"data: {data.format}, {images} images at {height}x{width}, {len(dataset.class_names)} classes"
     )
 

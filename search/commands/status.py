@@ -87,6 +87,7 @@ def status_values(study: Study, snapshot: Snapshot) -> dict[str, Any]:
         "seconds_left": snapshot.seconds_left,
         "best": best and _plain(best),
         "baseline": baseline and _plain(baseline),
+        "confirmed": snapshot.confirmed and snapshot.confirmed._asdict(),
         "failures": [_plain(row) for row in snapshot.failures],
         "retired_workers": dict(snapshot.retired),
         "running": [dict(report) for report in snapshot.running],

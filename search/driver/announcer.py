@@ -35,7 +35,9 @@ class Announcer:
     def started(self, trial: StudyTrial, device: Device) -> None:
         """A trial starts."""
         values = trial.hyperparameters.values
-        rung = "baseline" if trial.place is None else f"bracket {values['tuner/bracket']}, rung {values['tuner/round']}"
+        rung = "outside the brackets"
+        if trial.place is not None:
+            rung = f"bracket {values['tuner/bracket']}, rung {values['tuner/round']}"
         first, last = values["tuner/initial_epoch"] + 1, values["tuner/epochs"]
         self.say(f"trial {trial.trial_id} starts  {rung}, epochs {first}-{last}, on {device.worker}")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from datasets import Dataset, class_pixels
 from datasets.cache import open_cache
-from search.oracle.identity import configuration_of, configuration_seed
+from search.oracle.identity import configuration_of, seed_of
 from search.oracle.trials import StudyTrial
 from search.study.columns import epoch_columns
 from search.study.config import StudyConfig
@@ -39,7 +39,6 @@ class Specifier:
         config, dataset = self._config, self._dataset
         architecture, recipe = configuration_of(self._space, trial.trial_id, trial.hyperparameters.values)
         values = trial.hyperparameters.values
-        number = trial.place.number if trial.place else None
         return TrialSpec(
             study=str(self._study.folder),
             trial_id=trial.trial_id,
@@ -57,7 +56,7 @@ class Specifier:
             images={split: dataset.length(split) for split in ("train", "val")},
             cache=self._cache,
             data_seed=config.study.seed,
-            seed=configuration_seed(config.study.seed, number),
+            seed=seed_of(config.study.seed, trial.trial_id),
             objective=objective_of(config.study.objective),
             score=config.study.score,
             columns=epoch_columns(dataset.class_names),

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from deeplab import Architecture
 from recipe import Recipe
-from search.study.ids import BASELINE
+from search.study.ids import BASELINE, NETWORK, RECIPE, confirmation_of, place_of
 from space import Space
 
 # The fields of version 0.1, in its order.
@@ -40,8 +40,16 @@ def config_id(architecture: Architecture, recipe: Recipe) -> str:
 
 
 def configuration_of(space: Space, trial_id: str, values: Mapping[str, Any]) -> tuple[Architecture, Recipe]:
-    """The network and recipe of a trial with these hyperparameters."""
-    return space.baseline() if trial_id == BASELINE else (space.architecture(values), space.recipe_of(values))
+    """The network and recipe of a trial with these hyperparameters; of a control, one of the two is the baseline's."""
+    confirmation = confirmation_of(trial_id)
+    trained = trial_id if confirmation is None else confirmation.of
+    tutorial, recipe = space.baseline()
+    if trained == BASELINE:
+        return tutorial, recipe
+    return (
+        tutorial if trained == RECIPE else space.architecture(values),
+        recipe if trained == NETWORK else space.recipe_of(values),
+    )
 
 
 def architecture_id(architecture: Architecture) -> str:
@@ -58,8 +66,16 @@ def _identifying(model: BaseModel, first: tuple[str, ...]) -> dict[str, Any]:
     return {name: values[name] for name in (*first, *later)}
 
 
-def configuration_seed(study_seed: int, number: int | None) -> int:
-    """The seed of one configuration's weights, data order and augmentation; None is the baseline."""
+def seed_of(study_seed: int, trial_id: str) -> int:
+    """The seed of a trial's weights, data order and augmentation: each configuration has one, at all its rungs.
+
+    A confirmation's follows from its number alone, so that all finalists are trained from the same seeds.
+    """
+    place, confirmation = place_of(trial_id), confirmation_of(trial_id)
     # The second number keeps the baseline's entropy apart from that of configuration 0.
-    entropy = [study_seed, 0] if number is None else [study_seed, 1, number]
+    entropy = [study_seed, 0]
+    if place is not None:
+        entropy = [study_seed, 1, place.number]
+    elif confirmation is not None:
+        entropy = [study_seed, 2, confirmation.seed]
     return int(np.random.SeedSequence(entropy).generate_state(1)[0] >> 1)

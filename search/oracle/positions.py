@@ -23,6 +23,6 @@ def position_at(bracket: Bracket, place: Place) -> Values:
     return values
 
 
-def baseline_position(schedule: Schedule) -> Values:
-    """The values of the baseline, which trains from the start to the end of the schedule."""
+def whole_position(schedule: Schedule) -> Values:
+    """The values of a trial outside the brackets, which trains from the start to the end of the schedule."""
     return {"tuner/initial_epoch": 0, "tuner/epochs": schedule.max_epochs}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from search.oracle.configurations import Configurations
 from search.oracle.points import without_place
-from search.oracle.positions import baseline_position, position_at
+from search.oracle.positions import position_at, whole_position
 from search.oracle.schedule import Schedule
 from search.oracle.trials import StudyTrial
+from search.study.ids import BASELINE, CONTROLS, confirmation_of
 
 
 def is_of_study(trial: StudyTrial, schedule: Schedule, configurations: Configurations) -> bool:
@@ -16,12 +17,16 @@ def is_of_study(trial: StudyTrial, schedule: Schedule, configurations: Configura
     """
     values = without_place(trial.hyperparameters.values)
     if trial.place is None:
-        trial.hyperparameters.values = values | baseline_position(schedule)
-        return True
-    index = schedule.index_of(trial.place.number)
-    if index is None or trial.place.rung >= len(schedule.brackets[index].rungs):
-        return False
-    trial.hyperparameters.values = values | position_at(schedule.brackets[index], trial.place)
+        trial.hyperparameters.values = values | whole_position(schedule)
+        confirmation = confirmation_of(trial.trial_id)
+        # The baseline and the controls need not lie in the space.
+        if confirmation is None or confirmation.of in (BASELINE, *CONTROLS):
+            return True
+    else:
+        index = schedule.index_of(trial.place.number)
+        if index is None or trial.place.rung >= len(schedule.brackets[index].rungs):
+            return False
+        trial.hyperparameters.values = values | position_at(schedule.brackets[index], trial.place)
     try:
         return configurations.id_of(values) == trial.record["config_id"]
     except (ValueError, TypeError, KeyError):

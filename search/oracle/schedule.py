@@ -12,7 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from search.study.config import HyperbandSection
+from search.study.config import ConfirmSection, HyperbandSection
+from search.study.ids import CONTROLS
+
+NO_CONFIRMATION = ConfirmSection()
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,12 @@ class Bracket:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Every bracket in the order in which they start."""
+    """Every bracket in the order in which they start; the baseline and the confirmations stand outside."""
 
     brackets: tuple[Bracket, ...]
     max_epochs: int
     baseline: bool
+    confirm: ConfirmSection = NO_CONFIRMATION
 
     def index_of(self, number: int) -> int | None:
         """The index of the bracket that starts a configuration; None for a number beyond the schedule."""
@@ -63,8 +67,16 @@ class Schedule:
 
     @cached_property
     def trials(self) -> int:
-        """Number of trials, the baseline included."""
-        return sum(rung.size for _, rung in self._rungs()) + self.baseline
+        """Number of trials, the baseline and the confirmations included."""
+        return sum(rung.size for _, rung in self._rungs()) + self.baseline + self.confirmations
+
+    @cached_property
+    def confirmations(self) -> int:
+        """Number of trials that train again from other seeds."""
+        if not self.confirm.top:
+            return 0
+        confirmed = min(self.confirm.top, self.configurations) + self.baseline
+        return self.confirm.seeds * (confirmed + len(CONTROLS) * self.confirm.controls)
 
     @cached_property
     def rungs(self) -> int:
@@ -80,7 +92,7 @@ class Schedule:
     def epochs(self) -> int:
         """Number of epochs really trained: promotions continue, so a rung costs its last minus its first epoch."""
         trained = sum(rung.size * (rung.last_epoch - rung.first_epoch) for _, rung in self._rungs())
-        return trained + self.max_epochs * self.baseline
+        return trained + self.max_epochs * (self.baseline + self.confirmations)
 
     @cached_property
     def _first_configs(self) -> list[int]:
@@ -90,8 +102,8 @@ class Schedule:
         return ((bracket, rung) for bracket in self.brackets for rung in bracket.rungs)
 
 
-def make_schedule(hyperband: HyperbandSection) -> Schedule:
-    """The schedule of a study's `[hyperband]`."""
+def make_schedule(hyperband: HyperbandSection, confirm: ConfirmSection = NO_CONFIRMATION) -> Schedule:
+    """The schedule of a study's `[hyperband]` and `[confirm]`."""
     brackets: list[Bracket] = []
     config = 0
     for iteration in range(hyperband.iterations):
@@ -100,7 +112,7 @@ def make_schedule(hyperband: HyperbandSection) -> Schedule:
             rungs = _rungs(number, hyperband.max_epochs, hyperband.factor)
             brackets.append(Bracket(iteration, number, config, rungs))
             config += rungs[0].size
-    return Schedule(tuple(brackets), hyperband.max_epochs, hyperband.baseline)
+    return Schedule(tuple(brackets), hyperband.max_epochs, hyperband.baseline, confirm)
 
 
 def _bracket_count(hyperband: HyperbandSection) -> int:

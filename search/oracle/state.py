@@ -9,6 +9,8 @@ from search.oracle.brackets import BracketProgress
 from search.oracle.ranking import Ranking
 from search.oracle.schedule import Schedule
 from search.oracle.trials import StudyTrial
+from search.study.confirmation import Confirmations, Confirmed
+from search.study.ids import BASELINE, confirmation_of, run_of
 from search.study.objective import Objective
 
 
@@ -23,9 +25,10 @@ class SearchState:
     Attributes:
         trials: by id.
         start_order, end_order: ids.
-        completed: the trials that have ended well, the best first, the baseline included.
+        completed: the trials that have ended well, the best first, with the baseline and without confirmations.
         scored: the trials that have ended with a score, the best first, failed ones included.
-        config_ids: of the configurations that have a trial.
+        confirmations: those that have ended.
+        config_ids: of the configurations that have a trial in the brackets, or are the baseline.
         exhausted: whether the space has no further configurations.
     """
 
@@ -36,6 +39,7 @@ class SearchState:
         self.end_order: list[str] = []
         self.completed = Ranking(objective)
         self.scored = Ranking(objective, by_score=True)
+        self.confirmations = Confirmations(objective, schedule.confirm.seeds)
         self.config_ids: set[str] = set()
         self.exhausted = False
         self._brackets = [BracketProgress(bracket, objective) for bracket in schedule.brackets]
@@ -50,7 +54,8 @@ class SearchState:
         """Take in a trial that has been created."""
         self.trials[trial.trial_id] = trial
         self.start_order.append(trial.trial_id)
-        self.config_ids.add(trial.record["config_id"])
+        if confirmation_of(trial.trial_id) is None:
+            self.config_ids.add(trial.record["config_id"])
         if trial.place is not None:
             self.bracket_of(trial.place.number).start(trial, trial.place)
             self._close(trial.place.number)
@@ -58,6 +63,9 @@ class SearchState:
     def end(self, trial: StudyTrial) -> None:
         """Take in the end of a trial."""
         self.end_order.append(trial.trial_id)
+        if confirmation_of(trial.trial_id) is not None:
+            self.confirmations.add(trial.trial_id, trial.score if trial.status == "COMPLETED" else None)
+            return
         if trial.status == "COMPLETED":
             self.completed.add(trial)
         if trial.score is not None:
@@ -65,6 +73,27 @@ class SearchState:
         if trial.place is not None:
             self.bracket_of(trial.place.number).end(trial, trial.place)
             self._close(trial.place.number)
+
+    def finalists(self) -> list[StudyTrial]:
+        """The best trial of each configuration that is to be confirmed, the best first, and the baseline."""
+        top = self._schedule.confirm.top
+        best: dict[str, StudyTrial] = {}
+        for trial in self.completed if top else ():
+            if trial.place is not None and len(best) < top:
+                best.setdefault(run_of(trial.trial_id), trial)
+        baseline = [trial for trial in self.completed if trial.trial_id == BASELINE] if top else []
+        return [*best.values(), *baseline]
+
+    def confirmed(self) -> Confirmed | None:
+        """The winner by the mean over other seeds; None until all finalists have been confirmed."""
+        if not self.confirmations:
+            return None
+        return self.confirmations.winner({run_of(trial.trial_id) for trial in self.finalists()})
+
+    def winner(self) -> StudyTrial | None:
+        """The trial that stands for the best configuration: that of the confirmed winner, else the best so far."""
+        confirmed = self.confirmed()
+        return next(iter(self.completed), None) if confirmed is None else self.trials[confirmed.trial_id]
 
     def has_decided(self, trial: StudyTrial) -> bool:
         """Whether another trial was promoted after this one had ended, and perhaps only because it had."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
@@ -20,15 +20,16 @@ from keras_tuner.src.engine.metrics_tracking import MetricsTracker
 
 from search.oracle.brackets import BracketProgress
 from search.oracle.configurations import Configurations
+from search.oracle.confirming import Confirming, next_confirmation
 from search.oracle.points import Values, without_place
-from search.oracle.positions import baseline_position, position_at
+from search.oracle.positions import position_at, whole_position
 from search.oracle.promotion import Promotion
 from search.oracle.recognition import is_of_study
 from search.oracle.schedule import Bracket, Schedule
 from search.oracle.state import SearchState
 from search.oracle.trials import StudyTrial, is_damaged, load_trials, set_aside, sharing_space, write_trial
 from search.study.folder import Study
-from search.study.ids import BASELINE, Place
+from search.study.ids import BASELINE, Place, confirmation_of
 from search.study.objective import Objective, direction_of
 from search.study.scoring import ScoreRule, score_of
 from search.system.files import write_json
@@ -70,6 +71,7 @@ class StudyOracle(HyperbandOracle):
         configurations: draws the points of the space.
         promotion: chooses the trials that continue.
         score: what a trial's score is.
+        control_id: the id of the configuration that a control trains, given the winner's hyperparameters.
 
     Attributes:
         ongoing_trials: the trials that have not ended, by the names under which they were asked for.
@@ -90,7 +92,8 @@ class StudyOracle(HyperbandOracle):
         seed: int,
         configurations: Configurations,
         promotion: Promotion,
-        score: ScoreRule = "best",
+        score: ScoreRule,
+        control_id: Callable[[str, Values], str],
     ) -> None:
         super().__init__(
             keras_tuner.Objective(objective.name, objective.direction),
@@ -104,8 +107,8 @@ class StudyOracle(HyperbandOracle):
         self.min_epochs = min_epochs
         self.schedule = schedule
         self.verbose = 0
-        self._study_objective = objective
-        self._configurations, self._rule, self._score_rule = configurations, promotion, score
+        self._study_objective, self._score_rule = objective, score
+        self._configurations, self._rule, self._control_id = configurations, promotion, control_id
         self._stock_state_written = float("-inf")
         self._take_over(())
 
@@ -119,6 +122,9 @@ class StudyOracle(HyperbandOracle):
             if chosen is not None:
                 return self._start(tuner_id, chosen)
         self.state.close_brackets()
+        if (confirming := self._confirmation()) is not None:
+            values = confirming.values | whole_position(self.schedule)
+            return self._add(tuner_id, confirming.confirmation.trial_id, values, confirming.config_id)
         status = "IDLE" if self.ongoing_trials else "STOPPED"
         if status == "STOPPED":
             self.save(at_once=True)
@@ -126,7 +132,7 @@ class StudyOracle(HyperbandOracle):
 
     def create_baseline(self, tuner_id: str, values: Values, config_id: str) -> StudyTrial:
         """The trial outside the brackets that everything is compared with."""
-        return self._add(tuner_id, BASELINE, values | baseline_position(self.schedule), config_id)
+        return self._add(tuner_id, BASELINE, values | whole_position(self.schedule), config_id)
 
     def _start(self, tuner_id: str, chosen: _Chosen) -> StudyTrial:
         values = chosen.values | position_at(chosen.bracket, chosen.place)
@@ -168,6 +174,11 @@ class StudyOracle(HyperbandOracle):
                 return _Chosen(place, bracket.bracket, values, best.record["config_id"])
         return None
 
+    def _confirmation(self) -> Confirming | None:
+        if any(confirmation_of(trial.trial_id) is None for trial in self.ongoing_trials.values()):
+            return None
+        return next_confirmation(self.state, self.schedule.confirm, self._control_id)
+
     # Drawing
 
     def preview(self, taken: AbstractSet[str] = frozenset()) -> list[Values]:
@@ -205,7 +216,7 @@ class StudyOracle(HyperbandOracle):
     def finish(self, trial_id: str, status: str, message: str | None = None) -> None:
         """End a trial: `COMPLETED` (it has a score then) or `FAILED` (the worst score)."""
         trial = self.trials[trial_id]
-        score = score_of(_values_of(trial, self.objective.name), self._score_rule, self._study_objective)
+        score = score_of(trial.values_of(self.objective.name), self._score_rule, self._study_objective)
         if score is not None:
             trial.score, trial.best_step = score.value, score.epoch
         trial.status = status if status == "FAILED" or trial.score is not None else "FAILED"  # no score, no rank
@@ -287,10 +298,3 @@ class StudyOracle(HyperbandOracle):
     def get_state(self) -> dict[str, Any]:
         self._current_bracket, self._current_iteration, self._brackets = self.state.stock_brackets()
         return super().get_state()
-
-
-def _values_of(trial: StudyTrial, metric: str) -> list[tuple[int, float]]:
-    """The epochs of a trial that ended with a value of the metric, with that value."""
-    if not trial.metrics.exists(metric):
-        return []
-    return [(observation.step, float(observation.mean())) for observation in trial.metrics.get_history(metric)]

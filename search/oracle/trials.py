@@ -75,6 +75,12 @@ class StudyTrial(Trial):
         """The trial that this one continues."""
         return self.hyperparameters.values.get("tuner/trial_id")
 
+    def values_of(self, metric: str) -> list[tuple[int, float]]:
+        """The epochs that ended with a value of the metric, with that value."""
+        if not self.metrics.exists(metric):
+            return []
+        return [(observation.step, float(observation.mean())) for observation in self.metrics.get_history(metric)]
+
     def reopen(self) -> None:
         """Make it a trial that is yet to be run, as if it had never run."""
         self.status, self.score, self.best_step, self.message = "RUNNING", None, None, None

@@ -44,11 +44,9 @@ def comparison_rows(histories: Sequence[History]) -> list[list[str]]:
 
 def comparison_values(history: History) -> dict[str, Any]:
     """The values of a study by the columns of the CSV; None where there is nothing yet."""
-    best, baseline, config = history.best, history.baseline, history.config
+    best, config = history.best, history.config
     architecture = history.network.get("architecture", {})
-    scores = {
-        name: None if row is None else float(row["score"]) for name, row in (("best", best), ("baseline", baseline))
-    }
+    scores = {"best": history.best_score, "baseline": history.baseline_score}
     gain = None
     if scores["best"] is not None and scores["baseline"] is not None:
         gain = history.objective.gain(scores["best"], scores["baseline"])

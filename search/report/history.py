@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from search.results import Snapshot, snapshot_of_rows
@@ -14,6 +15,7 @@ from search.results.frames import load_with
 from search.results.snapshot import rows_of_text
 from search.results.tally import FAILURES
 from search.study import BASELINE, Objective, Study, StudyConfig
+from search.study.ids import confirmation_of
 from search.study.prepare import read_space
 from search.system.csv_files import whole_lines
 from search.system.toml import read_toml
@@ -43,7 +45,12 @@ COSTS = {
 
 @dataclass(frozen=True)
 class History:
-    """A study at one moment, from its folder alone."""
+    """A study at one moment, from its folder alone.
+
+    Attributes:
+        trials, epochs: of the brackets and the baseline.
+        confirmations: the trials that train again from other seeds.
+    """
 
     study: Study
     config: StudyConfig
@@ -51,6 +58,7 @@ class History:
     snapshot: Snapshot
     trials: pd.DataFrame
     epochs: pd.DataFrame
+    confirmations: pd.DataFrame
 
     @property
     def name(self) -> str:
@@ -85,7 +93,7 @@ class History:
 
     @property
     def best(self) -> pd.Series | None:
-        """The best completed trial, including the baseline; of equals, the one in `best.toml`."""
+        """The trial that stands for the best configuration: the one in `best.toml`."""
         row = self.snapshot.best
         return None if row is None else self.trial(str(row["trial_id"]))
 
@@ -93,6 +101,20 @@ class History:
     def baseline(self) -> pd.Series | None:
         """The baseline, if it has completed."""
         return None if self.snapshot.baseline is None else self.trial(BASELINE)
+
+    @property
+    def best_score(self) -> float | None:
+        """The best configuration's score: where it was confirmed, the mean over the other seeds."""
+        if self.snapshot.confirmed is not None:
+            return self.snapshot.confirmed.mean
+        return None if self.best is None else float(self.best["score"])
+
+    @property
+    def baseline_score(self) -> float | None:
+        """The baseline's score, over the same seeds as the best one's."""
+        if self.snapshot.confirmed is not None:
+            return self.snapshot.baseline_mean
+        return None if self.baseline is None else float(self.baseline["score"])
 
     @property
     def costs(self) -> dict[str, Cost]:
@@ -117,7 +139,8 @@ class History:
 
     def trial(self, trial_id: str) -> pd.Series:
         """A trial's row."""
-        return self.trials.loc[self.trials["trial_id"] == trial_id].iloc[0]
+        table = self.trials if confirmation_of(trial_id) is None else self.confirmations
+        return table.loc[table["trial_id"] == trial_id].iloc[0]
 
     def best_epoch(self, trial: pd.Series | None) -> BestEpoch | None:
         """What a trial has kept of its best epoch; None if it was removed."""
@@ -138,7 +161,13 @@ def read_history(study: Study) -> History:
     config = study.config()
     if study.latency_file.exists():
         trials["latency_ms"] = trials["trial_id"].map(_latencies(study, config, trials["trial_id"])).astype(float)
-    return History(study, config, study.frozen(), snapshot, trials, epochs)
+    again, epochs_again = _are_confirmations(trials), _are_confirmations(epochs)
+    return History(study, config, study.frozen(), snapshot, trials[~again], epochs[~epochs_again], trials[again])
+
+
+def _are_confirmations(table: pd.DataFrame) -> np.ndarray:
+    """Whether each row is of a trial that trains again from another seed."""
+    return np.array([confirmation_of(str(trial_id)) is not None for trial_id in table["trial_id"]], bool)
 
 
 def _latencies(study: Study, config: StudyConfig, trial_ids: Iterable[str]) -> dict[str, float | None]:

@@ -8,6 +8,7 @@ from deeplab import Architecture
 from recipe import Recipe
 from search.oracle.trials import StudyTrial
 from search.study.config import StudyConfig
+from search.study.confirmation import Confirmed
 from search.study.folder import Study
 from search.system.files import write_atomically
 from search.system.toml import to_toml
@@ -15,9 +16,14 @@ from space import as_space
 
 
 def write_best(
-    study: Study, config: StudyConfig, trial: StudyTrial, architecture: Architecture, recipe: Recipe
+    study: Study,
+    config: StudyConfig,
+    trial: StudyTrial,
+    architecture: Architecture,
+    recipe: Recipe,
+    confirmed: Confirmed | None = None,
 ) -> None:
-    """Write `best.toml` for the best trial so far, unless it says so already."""
+    """Write `best.toml` for the best trial so far, unless it says so already; `confirmed` is what confirmed it."""
     weights = config.weights_of(architecture.encoder) or "none"
     table: dict[str, Any] = {
         "result": {
@@ -27,6 +33,7 @@ def write_best(
             "best_epoch": trial.best_step,
             "parameters": trial.record["parameters"],
             "macs": trial.record["macs"],
+            **({} if confirmed is None else {"confirmed_mean": confirmed.mean, "confirmed_seeds": confirmed.seeds}),
         },
         "architecture": architecture.model_dump(mode="json"),
         "recipe": recipe.model_dump(mode="json"),

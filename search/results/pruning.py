@@ -8,10 +8,10 @@ import shutil
 from search.oracle.study_oracle import StudyOracle
 from search.oracle.trials import StudyTrial
 from search.study.folder import Study
-from search.study.ids import BASELINE
+from search.study.ids import BASELINE, confirmation_of
 from search.trial.checkpoint import weights_file
 
-# Best trials that keep their checkpoints, for export; the baseline does too.
+# Best trials that keep their checkpoints, for export; the baseline and the confirmations do too.
 KEEP_BEST = 3
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class Pruner:
         # The best completed trial by itself, because failed ones may have better scores.
         exported = {trial.trial_id for trial in [*state.completed.best(1), *state.scored.best(KEEP_BEST)]}
         for trial in list(self._best.values()):
-            if trial.trial_id not in exported | {BASELINE}:
+            if trial.trial_id not in exported | {BASELINE} and confirmation_of(trial.trial_id) is None:
                 self._remove(self._best.pop(trial.trial_id), "best")
 
     def _parents_in_use(self) -> set[str | None]:

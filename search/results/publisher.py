@@ -19,7 +19,7 @@ from search.results.pruning import Pruner
 from search.results.search_curves import End, SearchCurves, write_curve_layout
 from search.study.config import StudyConfig
 from search.study.folder import Study
-from search.study.ids import run_of
+from search.study.ids import confirmation_of, run_of
 from search.study.objective import objective_of
 from search.trial.events import mend_trial_events
 from space import Space, as_space
@@ -47,7 +47,8 @@ class Publisher:
         write_table_layout(self._study.tensorboard, [compared], self._class_names, self._space.searched)
         write_curve_layout(self._study.tensorboard, compared)
         ended = sorted((self._oracle.trials[trial_id] for trial_id in self._oracle.end_order), key=_ended)
-        self._curves = SearchCurves(self._study.tensorboard, objective_of(compared), map(_end, ended))
+        searched = [_end(trial) for trial in ended if confirmation_of(trial.trial_id) is None]
+        self._curves = SearchCurves(self._study.tensorboard, objective_of(compared), searched)
         # A configuration's row is that of the last of its trials.
         for trial in {run_of(trial.trial_id): trial for trial in ended}.values():
             self._write_hparams(trial)
@@ -68,7 +69,8 @@ class Publisher:
     def publish(self, trial: StudyTrial) -> None:
         """Show a trial that has just finished, and drop the checkpoints that its end made useless."""
         self.ledger.update_trials(self._oracle)
-        self._curves.add_end(_end(trial))
+        if confirmation_of(trial.trial_id) is None:
+            self._curves.add_end(_end(trial))
         self._write_hparams(trial)
         self._write_best()
         self._pruner.add(trial)
@@ -91,11 +93,11 @@ class Publisher:
 
     def _write_best(self) -> None:
         """Write `best.toml` if another trial is the best now."""
-        best = next(iter(self._oracle.state.completed), None)
+        best = self._oracle.state.winner()
         # Only then is the configuration built, so that all other trials cost nothing here.
         if best is not None and best.trial_id != self._best_id:
             architecture, recipe = configuration_of(self._space, best.trial_id, best.hyperparameters.values)
-            write_best(self._study, self._config, best, architecture, recipe)
+            write_best(self._study, self._config, best, architecture, recipe, self._oracle.state.confirmed())
             self._best_id = best.trial_id
 
     def _write_hparams(self, trial: StudyTrial) -> None:

@@ -12,7 +12,9 @@ from search.oracle.schedule import make_schedule
 from search.results.tally import RungView, Tally
 from search.study.columns import is_trial_row, typed_row
 from search.study.config import StudyConfig
+from search.study.confirmation import Confirmed
 from search.study.folder import Study
+from search.study.ids import BASELINE
 from search.study.lock import noted_plan, noted_retired
 from search.study.objective import Objective, objective_of
 from search.system.csv_files import csv_rows, whole_lines
@@ -65,8 +67,19 @@ class Snapshot:
 
     @property
     def best(self) -> Mapping[str, Any] | None:
-        """Row of the best completed trial, the baseline included."""
+        """Row of the trial that stands for the best configuration (see `Tally.best`)."""
         return self.tally.best
+
+    @property
+    def confirmed(self) -> Confirmed | None:
+        """What confirmed the best configuration, if it was confirmed."""
+        return self.tally.confirmed
+
+    @property
+    def baseline_mean(self) -> float | None:
+        """The mean score of the baseline over the other seeds, if it was confirmed."""
+        confirmed = self.tally.confirmations.of(BASELINE)
+        return None if confirmed is None else confirmed.mean
 
     @property
     def baseline(self) -> Mapping[str, Any] | None:
@@ -147,7 +160,7 @@ def snapshot_of_rows(study: Study, rows: Sequence[Mapping[str, Any]]) -> Snapsho
     config = study.config()
     workers, configurations = noted_plan(study)
     retired = noted_retired(study)
-    schedule = make_schedule(config.hyperband)
+    schedule = make_schedule(config.hyperband, config.confirm)
     if configurations is not None:
         schedule = schedule.limited_to(configurations)
     ended = [row for row in rows if row["status"] not in UNFINISHED]

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from search.oracle.schedule import Schedule
-from search.study.ids import BASELINE
+from search.study.confirmation import Confirmations, Confirmed
+from search.study.ids import BASELINE, confirmation_of, place_of, run_of
 from search.study.objective import Objective
 
 FAILURES = ("diverged", "out_of_memory", "failed", "lost")
@@ -41,7 +42,6 @@ class Tally:
     Attributes:
         finished: number of trials that have ended.
         epochs: that they have trained, by the schedule.
-        best: row of the best completed trial, the baseline included; the first of equals.
         baseline: row of the baseline, once it has completed.
         failures: rows of the trials that have failed.
     """
@@ -49,9 +49,13 @@ class Tally:
     def __init__(self, schedule: Schedule, objective: Objective, rows: Iterable[Row] = ()) -> None:
         self.schedule, self.objective = schedule, objective
         self.finished = self.epochs = 0
-        self.best: Row | None = None
         self.baseline: Row | None = None
         self.failures: list[Row] = []
+        self.confirmations = Confirmations(objective, schedule.confirm.seeds)
+        self._best: Row | None = None
+        self._confirming: dict[str, Row] = {}
+        # Of each configuration the row with the best score, the baseline left out.
+        self._best_of: dict[str, Row] = {}
         self._times = _Times()
         self._indices = {(each.iteration, each.number): index for index, each in enumerate(schedule.brackets)}
         self._done: Counter[tuple[int, int]] = Counter()
@@ -66,6 +70,9 @@ class Tally:
         """Count a trial that has ended."""
         self.finished += 1
         self.epochs += epochs_of(row)
+        if confirmation_of(row["trial_id"]) is not None:
+            self._confirming[row["trial_id"]] = row
+            self.confirmations.add(row["trial_id"], row["score"] if row["status"] == "completed" else None)
         if row["status"] in FAILURES:
             self.failures.append(row)
         else:
@@ -74,13 +81,41 @@ class Tally:
 
     def _add_completed(self, row: Row) -> None:
         self._times.add(row)
+        if confirmation_of(row["trial_id"]) is not None:
+            return
         if row["trial_id"] == BASELINE:
             self.baseline = row
-        if row["score"] is not None and self._is_best(row["score"]):
-            self.best = row
+        if row["score"] is None:
+            return
+        if self._is_better(row, self._best):
+            self._best = row
+        run = run_of(row["trial_id"])
+        if run != BASELINE and self._is_better(row, self._best_of.get(run)):
+            self._best_of[run] = row
 
-    def _is_best(self, score: float) -> bool:
-        return self.objective.is_better(score, None if self.best is None else self.best["score"])
+    def _is_better(self, row: Row, than: Row | None) -> bool:
+        return self.objective.is_better(row["score"], None if than is None else than["score"])
+
+    @property
+    def best(self) -> Row | None:
+        """Row of the trial that stands for the best configuration.
+
+        That is the confirmed winner's, if there is one; else the best completed trial, the first of equals.
+        """
+        confirmed = self.confirmed
+        return self._best if confirmed is None else self._confirming[confirmed.trial_id]
+
+    @property
+    def confirmed(self) -> Confirmed | None:
+        """The winner by the mean over other seeds; None until all finalists have been confirmed."""
+        top = self.schedule.confirm.top
+        if not top or not self._confirming:
+            return None
+        ranked = sorted(
+            self._best_of.values(), key=lambda row: (-self.objective.sign * row["score"], place_of(row["trial_id"]))
+        )
+        finalists = {run_of(row["trial_id"]) for row in ranked[:top]}
+        return self.confirmations.winner(finalists | {BASELINE} if self.baseline is not None else finalists)
 
     def _add_to_rung(self, row: Row) -> None:
         index = self._index_of(row)

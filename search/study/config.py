@@ -153,6 +153,14 @@ class HyperbandSection(Section):
     baseline: bool = True
 
 
+class ConfirmSection(Section):
+    """`[confirm]`: what is trained again from other seeds before a winner is named."""
+
+    top: int = Field(default=0, ge=0)
+    seeds: int = Field(default=2, ge=1, le=99)
+    controls: bool = False
+
+
 class LimitsSection(Section):
     """`[limits]`: what a network may cost, and what a trial may take."""
 
@@ -181,6 +189,7 @@ class StudyConfig(Section):
     # Otherwise pydantic would omit the keys of one format when it writes `study.toml`.
     data: SerializeAsAny[DataSection]
     hyperband: HyperbandSection
+    confirm: ConfirmSection = Field(default_factory=ConfirmSection)
     space: dict[str, Any] = Field(default_factory=dict)
     recipe: Recipe = Field(default_factory=Recipe)
     limits: LimitsSection = Field(default_factory=LimitsSection)

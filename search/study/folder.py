@@ -154,8 +154,9 @@ class Study:
         return notes
 
     def grow(self, config: StudyConfig) -> None:
-        """Adopt a larger number of iterations, the only setting that decides on trials and may change."""
-        if config.hyperband.iterations > self.config().hyperband.iterations:
+        """Adopt the settings that decide on trials and may change: more iterations, and what is confirmed."""
+        before = self.config()
+        if config.hyperband.iterations > before.hyperband.iterations or config.confirm != before.confirm:
             self._write_config(config, self.frozen())
             self.finished_file.unlink(missing_ok=True)
 

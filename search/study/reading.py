@@ -79,6 +79,8 @@ def _contradictions(config: StudyConfig, table: Mapping[str, Any]) -> list[str]:
         problems.append(
             f"[hyperband] min_epochs (={band.min_epochs}) must not be above max_epochs (={band.max_epochs})."
         )
+    if config.confirm.controls and not config.confirm.top:
+        problems.append("[confirm] controls: needs a winner to compare with; set top to 1 or more.")
     needs_path, path = load_format(config.data.format).needs_path, config.data.path
     if needs_path and path is None:
         problems.append(f"[data] path: missing; format {config.data.format!r} needs the folder or file that it reads.")
@@ -139,6 +141,8 @@ def differences(old: StudyConfig, new: StudyConfig) -> list[str]:
         one, other = before.get(key), after.get(key)
         # Further iterations leave the trials of earlier ones as they are.
         grown = key == "hyperband.iterations" and int(other or 0) > int(one or 0)
+        # So do confirmations, which begin when all other trials have ended.
+        grown |= key.startswith("confirm.")
         if one != other and key not in FREE_KEYS and not grown:
             found.append(f"{key}: the study has {_shown(one)}, the file says {_shown(other)}")
     return found

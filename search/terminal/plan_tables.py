@@ -23,7 +23,7 @@ QUANTILES = {"min": 0.0, "10 %": 0.1, "50 %": 0.5, "90 %": 0.9, "max": 1.0}
 
 
 def bracket_table(schedule: Schedule) -> Table:
-    """The baseline and the rungs of each bracket, with their trials and the epochs that these train."""
+    """The baseline, the rungs of each bracket and the confirmations, with the epochs that their trials train."""
     table = plain_table("bracket", numbers=("rung", "trials", "epochs", "trained"))
     if schedule.baseline:
         table.add_row("baseline", "", "1", f"1-{schedule.max_epochs}", str(schedule.max_epochs))
@@ -33,6 +33,9 @@ def bracket_table(schedule: Schedule) -> Table:
             trained = rung.size * (rung.last_epoch - rung.first_epoch)
             epochs = f"{rung.first_epoch + 1}-{rung.last_epoch}"
             table.add_row(name, str(number), str(rung.size), epochs, str(trained))
+    if schedule.confirmations:
+        trained = schedule.confirmations * schedule.max_epochs
+        table.add_row("confirm", "", str(schedule.confirmations), f"1-{schedule.max_epochs}", str(trained))
     return table
 
 

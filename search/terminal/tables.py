@@ -13,6 +13,7 @@ from rich.text import Text
 from search.results import Snapshot
 from search.results.tally import FAILURES
 from search.study import BASELINE, Objective
+from search.study.confirmation import Confirmed
 from search.system.wording import billions, cell, duration, millions, plural, rounded, signed
 from search.terminal.layout import plain_table
 
@@ -82,6 +83,8 @@ def best_line(snapshot: Snapshot) -> str:
     best, baseline = snapshot.best, snapshot.baseline
     if best is None:
         return "best so far: none yet"
+    if snapshot.confirmed is not None:
+        return _confirmed_line(snapshot, snapshot.confirmed)
     when = "best" if snapshot.is_over else "best so far"
     line = f"{when}: {best['trial_id']}  {snapshot.objective.name} {rounded(best['score'])}"
     if baseline is None:
@@ -90,6 +93,17 @@ def best_line(snapshot: Snapshot) -> str:
         return f"{line} (the tutorial's baseline itself)"
     distance = signed(best["score"] - baseline["score"])
     return f"{line}  ({distance} against the baseline's {rounded(baseline['score'])})"
+
+
+def _confirmed_line(snapshot: Snapshot, confirmed: Confirmed) -> str:
+    over = f"mean over {plural(confirmed.seeds, 'further seed')}"
+    line = f"best, confirmed: {confirmed.of}  {snapshot.objective.name} {rounded(confirmed.mean)}, {over}"
+    if confirmed.of == BASELINE:
+        return f"{line} (the tutorial's baseline itself)"
+    if snapshot.baseline_mean is None:
+        return line
+    distance = signed(confirmed.mean - snapshot.baseline_mean)
+    return f"{line}  ({distance} against the baseline's {rounded(snapshot.baseline_mean)})"
 
 
 def failure_line(snapshot: Snapshot) -> str:

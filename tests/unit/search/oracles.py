@@ -13,10 +13,10 @@ from search.oracle.configurations import Configurations
 from search.oracle.points import Values
 from search.oracle.promotion.synchronous import SynchronousPromotion
 from search.oracle.samplers.random import RandomSampler
-from search.oracle.schedule import make_schedule
+from search.oracle.schedule import NO_CONFIRMATION, make_schedule
 from search.oracle.study_oracle import StudyOracle
 from search.oracle.trials import StudyTrial
-from search.study.config import HyperbandSection
+from search.study.config import ConfirmSection, HyperbandSection
 from search.study.folder import Study
 from search.study.objective import objective_of
 
@@ -54,20 +54,24 @@ def make_oracle(folder: Path, **search: Any) -> StudyOracle:
     return oracle
 
 
-def new_oracle(*, seed: int = 0, space: Any = None, reject: Any = None, **band: Any) -> StudyOracle:
+def new_oracle(
+    *, seed: int = 0, space: Any = None, reject: Any = None, confirm: ConfirmSection = NO_CONFIRMATION, **band: Any
+) -> StudyOracle:
     """An oracle that knows no folder yet."""
     hyperband = HyperbandSection(**({"max_epochs": 9, "baseline": False} | band))
     declared = space or large_space()
     return StudyOracle(
         OBJECTIVE,
         declared,
-        make_schedule(hyperband),
+        make_schedule(hyperband, confirm),
         factor=hyperband.factor,
         iterations=hyperband.iterations,
         min_epochs=hyperband.min_epochs,
         seed=seed,
         configurations=Configurations(RandomSampler(declared, seed), reject or (lambda values: None), config_id),
         promotion=SynchronousPromotion(),
+        score="best",
+        control_id=lambda control, values: f"{control} {config_id(values)}",
     )
 
 

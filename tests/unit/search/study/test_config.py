@@ -44,9 +44,15 @@ def refusal(changes: dict[str, Any]) -> str:
     [
         ({"study.name": None}, "[study] name: missing."),
         ({"hyperband": None}, "[hyperband]: the table is missing."),
-        ({"study.colour": "red"}, "[study] colour: unknown key; there are name, directory, seed, objective, score, on_end."),
+        (
+            {"study.colour": "red"},
+            "[study] colour: unknown key; there are name, directory, seed, objective, score, on_end.",
+        ),
         ({"recipe.momentum": 0.9}, "[recipe] momentum: unknown key; there are optimizer, learning_rate"),
-        ({"serach.x": 1}, "[serach]: unknown key; there are [study], [data], [hyperband], [space], [recipe]"),
+        (
+            {"serach.x": 1},
+            "[serach]: unknown key; there are [study], [data], [hyperband], [confirm], [space], [recipe]",
+        ),
         ({"hyperband.max_epochs": "nine"}, "[hyperband] max_epochs: given 'nine'; should be a valid integer."),
         ({"hyperband.max_epochs": True}, "[hyperband] max_epochs: given True; should be a valid integer."),
         ({"hyperband.max_epochs": 2.0}, "[hyperband] max_epochs: given 2.0; should be a valid integer."),

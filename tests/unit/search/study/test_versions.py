@@ -85,7 +85,7 @@ def test_a_newer_format_is_refused_with_the_version_that_reads_it(written: MakeW
     ("sections", "reason"),
     [
         ({"recipe": {"mixup": True}}, "[recipe] mixup: unknown key"),
-        ({"confirm": {"top": 3}}, "[confirm]: unknown key"),
+        ({"sweep": {"top": 3}}, "[sweep]: unknown key"),
         ({"hyperband": {"sampler": "evolution"}}, "[hyperband] sampler: given 'evolution'"),
     ],
 )

@@ -1,0 +1,107 @@
+"""A search whose winner is confirmed, by real processes: killed while it confirms, and continued."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from search.study.ids import BASELINE
+from tests.faults.trials import epochs_of, trials_of
+from tests.integration.program import Table, deeplab_search_here, running, write_study
+
+CONFIRMED: Table = {"study": {"score": "smoothed"}, "hyperband": {"max_epochs": 2}, "confirm": {"top": 1, "seeds": 2}}
+
+
+@pytest.fixture(scope="module")
+def confirmed(tmp_path_factory: pytest.TempPathFactory, tiny: Table) -> Path:
+    """The study folder of a search that was killed in the middle of a confirmation, and continued."""
+    folder = tmp_path_factory.mktemp("confirmed")
+    command = ("run", write_study(folder / "tiny.toml", tiny, **CONFIRMED), "--workers", "2")
+    study = folder / "results" / "tiny"
+    with running(*command, cwd=folder) as first:
+        first.until(lambda: any(len(path.read_text().splitlines()) == 2 for path in epoch_files(study)))
+        first.kill()
+    before = {path: path.read_text() for path in epoch_files(study)}
+    with running(*command, cwd=folder) as second:
+        assert second.wait() == 0, second.output
+        assert "continues after its last whole epoch" in second.output
+    assert all(path.read_text().startswith(text) for path, text in before.items()), "no epoch was trained again"
+    return study
+
+
+def epoch_files(study: Path) -> list[Path]:
+    return list(study.glob("trial_confirm-*/epochs.csv"))
+
+
+@pytest.fixture(scope="module")
+def status(confirmed: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(deeplab_search_here("status", confirmed, "--json", cwd=confirmed).out)
+    return found
+
+
+def test_the_best_and_the_baseline_are_trained_whole_from_two_other_seeds(confirmed: Path) -> None:
+    trials = trials_of(confirmed)
+    brackets = trials[trials["bracket"].notna()]
+    best = str(brackets["score"].idxmax()).partition("-")[0]
+    wanted = {f"confirm-{name}-{seed}" for name in (best, BASELINE) for seed in (1, 2)}
+    assert {name for name in trials.index if name.startswith("confirm")} == wanted
+    again = trials.loc[sorted(wanted)]
+    assert (again["status"] == "completed").all()
+    assert set(zip(again["first_epoch"], again["last_epoch"], strict=True)) == {(1, 2)}
+    # The same networks and recipes, other weights and another order of the images.
+    assert again["config_id"].nunique() == 2
+    epochs = epochs_of(confirmed)["loss"].unstack("epoch")
+    assert epochs.loc[[f"{best}-0", f"confirm-{best}-1", f"confirm-{best}-2"], 1].nunique() == 3
+
+
+def test_a_smoothed_score_is_the_mean_over_the_last_epochs(confirmed: Path) -> None:
+    trials, epochs = trials_of(confirmed), epochs_of(confirmed)
+    means = epochs.groupby("trial_id")["val_mean_iou"].mean()
+    pd.testing.assert_series_equal(trials["score"], means, check_names=False, rtol=1e-6)
+    assert (trials["best_epoch"] == trials["last_epoch"]).all()
+    for path in confirmed.glob("trial_*/best/*.weights.h5"):
+        assert path.name == "epoch_0002.weights.h5"
+
+
+def test_the_winner_is_named_by_the_mean_over_seeds(confirmed: Path, status: dict[str, Any]) -> None:
+    trials = trials_of(confirmed)
+    again = trials[trials.index.str.startswith("confirm-")]
+    means = again.groupby("config_id")["score"].mean()
+    result = tomllib.loads((confirmed / "best.toml").read_text())["result"]
+    assert result["config_id"] == means.idxmax()
+    assert result["confirmed_mean"] == pytest.approx(means.max())
+    assert result["confirmed_seeds"] == 2
+    own = again[again["config_id"] == means.idxmax()]
+    assert result["trial_id"] == own["score"].idxmax() == status["best"]["trial_id"]
+    assert status["confirmed"] == {
+        "of": result["trial_id"].split("-")[1],
+        "trial_id": result["trial_id"],
+        "mean": pytest.approx(means.max()),
+        "seeds": 2,
+    }
+    assert status["is_over"]
+    assert (status["trials_total"], status["epochs_total"]) == (len(trials), int(epochs_of(confirmed).shape[0]))
+
+
+def test_the_terminal_and_plan_say_so(confirmed: Path) -> None:
+    shown = deeplab_search_here("status", confirmed, cwd=confirmed)
+    assert "best, confirmed: " in shown.out
+    assert "mean over 2 further seeds" in shown.out
+    planned = deeplab_search_here("plan", "tiny.toml", "--no-probe", cwd=confirmed.parents[1])
+    assert planned.status == 0, planned.all
+    assert "2 trials of 2 configurations, the baseline and 4 confirmations, 14 epochs" in planned.out
+    assert "confirm" in planned.out
+
+
+def test_the_winner_is_exported_and_each_confirmation_has_a_run(confirmed: Path) -> None:
+    exported = deeplab_search_here("export", confirmed, cwd=confirmed)
+    assert exported.status == 0, exported.all
+    best = tomllib.loads((confirmed / "best.toml").read_text())["result"]["trial_id"]
+    assert f"trial {best} " in exported.out
+    runs = {path.name for path in (confirmed / "tensorboard").iterdir()}
+    assert {name for name in trials_of(confirmed).index if name.startswith("confirm")} <= runs
