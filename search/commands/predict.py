@@ -14,9 +14,8 @@ from rich.console import Console
 from datasets import IMAGE_SUFFIXES, DataError, Framing, ImageReading, read_image
 from datasets.colors import as_rgb, class_colors, overlay
 from datasets.cores import usable_cores
-from datasets.inference import predict_bands
+from datasets.inference import class_ids, predict_bands
 from search.errors import UserError
-from search.results.evaluation import class_ids
 from search.results.predictor import Predictor, load_predictor
 from search.system.files import make_folder
 from search.system.quiet import load_tensorflow

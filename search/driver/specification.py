@@ -13,7 +13,7 @@ from search.oracle.trials import StudyTrial
 from search.study.columns import epoch_columns
 from search.study.config import StudyConfig
 from search.study.folder import Study
-from search.study.ids import run_of
+from search.study.ids import confirmation_of, run_of
 from search.study.objective import objective_of
 from search.trial.contract import Device, TrialSpec
 from space import Space
@@ -59,6 +59,7 @@ class Specifier:
             seed=seed_of(config.study.seed, trial.trial_id),
             objective=objective_of(config.study.objective),
             score=config.study.score,
+            scores_test=confirmation_of(trial.trial_id) is not None and dataset.length("test") > 0,
             columns=epoch_columns(dataset.class_names),
             class_names=tuple(dataset.class_names),
             device=device,

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from datasets.inference import Band
+from datasets.inference import Band, class_ids
 from deeplab.boundary import boundary_scores
 from deeplab.scoring import confusion_of_ids, dice, scores
 from search.results.thresholds import ProbabilityCounts
@@ -104,13 +104,6 @@ class ClassScores(NamedTuple):
 def image_columns(class_names: Sequence[str]) -> tuple[str, ...]:
     """The columns of `images.csv`."""
     return ("name", "mean_iou", *(f"iou_{name}" for name in class_names))
-
-
-def class_ids(probabilities: npt.NDArray[np.float32]) -> UInt8Array:
-    """Class ids uint8 `[H, W]` of probabilities `[H, W, outputs]`; one output is the object where it is above 0.5."""
-    if probabilities.shape[-1] == 1:
-        return (probabilities[..., 0] > 0.5).astype(np.uint8)
-    return probabilities.argmax(axis=-1).astype(np.uint8)
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -185,4 +185,4 @@ def _kind(default: object) -> type | tuple[type, ...]:
 
 def _epochs_in_flight(report: Mapping[str, Any]) -> float:
     inside = report["step"] / report["steps"] if report["phase"] == "train" and report["steps"] else 0.0
-    return float(report["epoch"] - report["first_epoch"] + (1.0 if report["phase"] == "validate" else inside))
+    return float(report["epoch"] - report["first_epoch"] + (1.0 if report["phase"] in ("validate", "test") else inside))

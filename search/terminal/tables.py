@@ -73,7 +73,7 @@ def running_table(snapshot: Snapshot) -> Table:
         bar = ProgressBar(total=max(report["steps"], 1), completed=report["step"], width=20)
         speed = f"{report['images_per_second']:.1f}" if report["images_per_second"] else "starting"
         epoch = f"{report['epoch']}/{report['last_epoch']}"
-        phase = "validating" if report["phase"] == "validate" else speed
+        phase = {"validate": "validating", "test": "testing"}.get(report["phase"], speed)
         table.add_row(report["trial_id"], report["worker"], epoch, bar, phase)
     return table
 

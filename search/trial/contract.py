@@ -45,6 +45,7 @@ class TrialSpec:
         seed: the configuration's own.
         objective: what the score is made of.
         score: how.
+        scores_test: whether the test split is predicted when the trial has been trained.
         columns: of `epochs.csv`.
         class_names: in id order.
         class_pixels: of the training split, in the same order, where the loss weights classes by them.
@@ -74,6 +75,7 @@ class TrialSpec:
     device: Device
     class_pixels: tuple[int, ...] | None = None
     score: ScoreRule = "best"
+    scores_test: bool = False
 
     @property
     def folder(self) -> Path:

@@ -27,7 +27,7 @@ class ProgressFile:
 
         Args:
             epoch: counted from 1 over all rungs.
-            phase: `start`, `train` or `validate`.
+            phase: `start`, `train`, `validate` or `test`.
             step: steps of the phase that are done.
             steps: of the whole phase.
             rate: images per second.

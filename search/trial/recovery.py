@@ -48,21 +48,26 @@ def continued_trainer(spec: TrialSpec, state: TrainingState, progress: Progress)
     Raises:
         CheckpointError: the newest weights are as they were written, but cannot be restored here.
     """
-    # Heavy; and TensorFlow must not look for devices before the trial has been given its own.
-    from search.trial.setup import make_trainer
-
     for epoch, weights in weights_to_continue(spec, state):
         damage = damage_of(weights)
         if damage is not None:
             print(damage, flush=True)
             continue
-        trainer = make_trainer(spec, progress, pretrained=False)
+        trainer = untrained(spec, progress)
         _restore(trainer, weights)
         _train_again(spec, trainer, epoch, state)
         return trainer
-    trainer = make_trainer(spec, progress, pretrained=True)
+    trainer = untrained(spec, progress, pretrained=True)
     _train_again(spec, trainer, 0, state)
     return trainer
+
+
+def untrained(spec: TrialSpec, progress: Progress, *, pretrained: bool = False) -> Trainer:
+    """The trial's trainer before its first epoch; `pretrained` loads the encoder's weights, if the study has any."""
+    # Heavy; and TensorFlow must not look for devices before the trial has been given its own.
+    from search.trial.setup import make_trainer
+
+    return make_trainer(spec, progress, pretrained=pretrained)
 
 
 def weights_to_continue(spec: TrialSpec, state: TrainingState) -> list[tuple[int, Path]]:

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 
 from search.study.folder import Study
 from search.study.scoring import score_of
-from search.trial.checkpoint import TrainingState, copy_checkpoint, read_state, save_checkpoint
+from search.trial.checkpoint import TrainingState, copy_checkpoint, read_state, save_checkpoint, weights_file
 from search.trial.contract import Ending, Outcome, Status, TrialSpec
 from search.trial.device import DeviceError, prepare_device
-from search.trial.failures import one_line, status_of
+from search.trial.failures import CheckpointError, one_line, status_of
 from search.trial.history import TrialHistory
 from search.trial.log import log_to
 from search.trial.progress import ProgressFile
-from search.trial.recovery import continued_trainer, last_state, mend_best
+from search.trial.recovery import continued_trainer, last_state, mend_best, untrained
+from search.trial.testing import read_test, score_test
 from search.trial.validation import write_best_epoch
 
 if TYPE_CHECKING:
@@ -70,7 +71,16 @@ class TrialRun:
         self._history = TrialHistory(spec, self.state)
 
     def run(self) -> Status:
-        """Train the remaining epochs of the trial, unless it diverges or the study is to stop."""
+        """Train the remaining epochs, then score the test split if that is asked for.
+
+        Neither is completed where the trial diverges or the study is to stop.
+        """
+        status = self._train()
+        if status == "completed" and self.spec.scores_test and read_test(self.folder) is None:
+            self._score_test()
+        return status
+
+    def _train(self) -> Status:
         if self.state.epoch >= self.spec.last_epoch:
             return "completed"
         trainer = self.continued_trainer()
@@ -84,6 +94,19 @@ class TrialRun:
                 return "diverged"
             self.keep(trainer, result)
         return "completed"
+
+    def _score_test(self) -> None:
+        weights = weights_file(self.folder / "best")
+        if weights is None:
+            raise CheckpointError(f"{self.folder / 'best'} is not whole, so the test split cannot be scored")
+        # Heavy; and TensorFlow must not look for devices before the trial has been given its own.
+        from search.trial.setup import open_source
+
+        progress = ProgressFile(self.spec)
+        trainer = untrained(self.spec, progress)
+        trainer.restore(weights)
+        with trainer.averaged() as model:
+            score_test(self.folder, model, open_source(self.spec), progress, self.state.epoch)
 
     def continued_trainer(self) -> Trainer:
         """A trainer after the trial's last whole epoch; says that the trial starts."""

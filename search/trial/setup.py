@@ -14,8 +14,8 @@ from search.trial.steps import Progress
 from search.trial.training import Trainer
 
 
-def open_data(spec: TrialSpec) -> Dataset:
-    """The trial's data, decoded already where the study keeps them so.
+def open_source(spec: TrialSpec) -> Dataset:
+    """The trial's data as they are stored.
 
     Raises:
         DataError: they have changed since the search started.
@@ -27,6 +27,12 @@ def open_data(spec: TrialSpec) -> Dataset:
             f"the data have changed since the search started: {spec.images} images, now {found}; restore them, or "
             "start anew with --fresh"
         )
+    return dataset
+
+
+def open_data(spec: TrialSpec) -> Dataset:
+    """The trial's data, decoded already where the study keeps them so. Raises what `open_source` does."""
+    dataset = open_source(spec)
     return open_cache(Path(spec.cache), dataset) or dataset
 
 

@@ -17,7 +17,7 @@ class StepProgress(keras.callbacks.Callback):
     Args:
         report: called with each step.
         epoch: counted from 1.
-        phase: `train` or `validate`.
+        phase: `train`, `validate` or `test`.
         steps: of the phase.
         batch_size: images per step.
     """

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -123,7 +124,7 @@ class Trainer:
         history = self.model.fit(self.train_data.epoch(epoch), shuffle=False, verbose=0, callbacks=[callback])
         seconds = time.perf_counter() - started
         train = {"loss": history.history["loss"][-1], **self._scores()}
-        with averaged_weights(self.model):
+        with self.averaged():
             validated = self._validator.validate(epoch)
         validation = validated.result()
         row = {
@@ -147,6 +148,12 @@ class Trainer:
             image, mask = self.val_data.read(index)
             pictures[index] = side_by_side(as_rgb(image), mask, result.predictions[index], self.dataset.ignore_index)
         return BestEpoch(result.validation, pictures)
+
+    @contextmanager
+    def averaged(self) -> Iterator[keras.Model]:
+        """The network with the weights that are validated and exported: averaged ones, where the recipe has `ema`."""
+        with averaged_weights(self.model):
+            yield self.model
 
     def restore(self, weights: Path) -> None:
         """Load the weights and the optimizer's state, including its step count, from a checkpoint."""

@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -28,10 +29,10 @@ UInt8Array = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Validation:
-    """One pass over the validation split.
+    """One pass over the validation split, or over the test split.
 
     Attributes:
-        loss: mean over the labelled pixels.
+        loss: mean over the labelled pixels; NaN where it was not computed.
         matrix: `[C, C]`, pixels of true class (row) predicted as class (column).
         hits, truth, predicted: `[N, C]`, pixels of each image that are correct, labelled and predicted, by class.
     """
@@ -77,8 +78,7 @@ class ValidationPass:
     def result(self) -> Validation:
         """The result over all batches."""
         counts = np.concatenate(self._counts)
-        matrix = counts.sum(axis=0)
-        return Validation(self._loss / max(1, int(matrix.sum())), matrix, *_of_images(counts))
+        return counts_of_images(self._loss / max(1, int(counts.sum())), counts)
 
     def _drop_predictions(self) -> None:
         ranked = _best_first(self.predictions, self._scores)
@@ -118,23 +118,41 @@ def extreme_images(validation: Validation) -> tuple[list[int], list[int]]:
     return order[:count], order[::-1][:count]
 
 
+def counts_of_images(loss: float, counts: Counts) -> Validation:
+    """What the confusion matrices of all images `[N, C, C]` say."""
+    return Validation(loss, counts.sum(axis=0), *_of_images(counts))
+
+
 def write_best_epoch(folder: Path, epoch: int, best: BestEpoch) -> None:
     """Write the file of one epoch into a trial's `best/`, next to that of the best epoch before it."""
-    validation = best.validation
-    arrays: dict[str, npt.NDArray[np.generic]] = {
-        "loss": np.array([validation.loss]),
-        **{name: getattr(validation, name) for name in ("matrix", "hits", "truth", "predicted")},
-        **{f"picture_{index}": np.frombuffer(jpeg, np.uint8) for index, jpeg in best.pictures.items()},
-    }
-    content = io.BytesIO()
-    np.savez_compressed(content, allow_pickle=False, **arrays)
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / _name(epoch), content.getvalue())
+    write_counts(folder / _name(epoch), best.validation, best.pictures)
 
 
 def read_best_epoch(folder: Path, epoch: int | None) -> BestEpoch | None:
     """The file of one epoch in a trial's `best/`; None if it is missing or damaged."""
-    path = folder / _name(epoch or 0)
+    return _read(folder / _name(epoch or 0))
+
+
+def write_counts(path: Path, validation: Validation, pictures: Mapping[int, bytes] = MappingProxyType({})) -> None:
+    """Write a pass over a split to a file, with JPEG pictures by image index."""
+    arrays: dict[str, npt.NDArray[np.generic]] = {
+        "loss": np.array([validation.loss]),
+        **{name: getattr(validation, name) for name in ("matrix", "hits", "truth", "predicted")},
+        **{f"picture_{index}": np.frombuffer(jpeg, np.uint8) for index, jpeg in pictures.items()},
+    }
+    content = io.BytesIO()
+    np.savez_compressed(content, allow_pickle=False, **arrays)
+    write_atomically(path, content.getvalue())
+
+
+def read_counts(path: Path) -> Validation | None:
+    """The pass over a split that a file holds; None if it is missing or damaged."""
+    found = _read(path)
+    return None if found is None else found.validation
+
+
+def _read(path: Path) -> BestEpoch | None:
     try:
         # Read from memory, because numpy leaves a damaged file open.
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:

@@ -55,6 +55,7 @@ def nvidia_smi(tmp_path: Path) -> Callable[[str], str]:
     return install
 
 
+@pytest.mark.long
 def test_a_job_that_got_no_gpu_runs_on_the_cores_and_says_so(tmp_path: Path, tiny: Table) -> None:
     file = write_study(tmp_path / "s.toml", tiny, **ONE_TRIAL)
     done = deeplab_search("run", file, cwd=tmp_path, CUDA_VISIBLE_DEVICES="NoDevFiles")
@@ -147,7 +148,8 @@ def search(tmp_path: Path, tiny: Table) -> Search:
     return Search(tmp_path, tiny)
 
 
-@pytest.fixture(params=[pytest.param(MixedExecutor, marks=pytest.mark.long), LateExecutor])
+# `test_the_last_worker_that_goes_...` retires a worker too, and always runs.
+@pytest.fixture(params=[pytest.param(executor, marks=pytest.mark.long) for executor in (MixedExecutor, LateExecutor)])
 def mixed(request: pytest.FixtureRequest, search: Search) -> Iterator[MixedExecutor]:
     executor = request.param(search.study)
     yield executor
@@ -191,6 +193,8 @@ def test_the_last_worker_that_goes_stops_the_search_and_leaves_its_trial_to_be_r
     assert list(trials["attempts"]) == [0]
 
 
+# `test_processes.py` tells the end of the fork server from that of a trial, and always runs.
+@pytest.mark.long
 def test_a_trial_that_loses_its_fork_server_continues_without_a_loss(search: Search, tmp_path: Path) -> None:
     executor = RobbedExecutor(1)
     try:
@@ -202,6 +206,7 @@ def test_a_trial_that_loses_its_fork_server_continues_without_a_loss(search: Sea
     assert list(trials["attempts"]) == [2, 2]
 
 
+@pytest.mark.long
 def test_where_no_process_can_be_started_no_trial_has_failed(tmp_path: Path, tiny: Table) -> None:
     file = write_study(tmp_path / "s.toml", tiny, **ONE_TRIAL)
     # The server that trials are forked from is a program that ends at once.

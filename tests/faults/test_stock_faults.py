@@ -147,7 +147,7 @@ def files_of(study: Path, patterns: tuple[str, ...]) -> list[Path]:
 def test_04_reopening_a_finished_search_changes_nothing(study_copy: Path, study: Path) -> None:
     kept = ("*.csv", "trial_*/**/*", "best.toml", "study.toml", "tensorboard/**/*")
     before = {path: path.read_bytes() for path in files_of(study_copy, kept)}
-    again = deeplab_search("run", "tiny.toml", "--workers", "3", cwd=study_copy.parents[1])
+    again = deeplab_search_here("run", "tiny.toml", "--workers", "3", cwd=study_copy.parents[1])
     assert again.status == 0, again.all
     assert "starts" not in again.out
     assert "against the baseline's" in again.out
@@ -175,9 +175,9 @@ def hopeless(tmp_path_factory: pytest.TempPathFactory, tiny: Table) -> Hopeless:
     weights, gone = folder / "encoder.weights.h5", folder / "gone"
     keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(64, 64, 3)).save_weights(weights)
     changes: Table = {
-        "hyperband": {"max_epochs": 1, "iterations": 4, "baseline": False},
+        "hyperband": {"max_epochs": 1, "iterations": 2, "baseline": False},
         "space": {"encoder_weights": str(weights)},
-        "limits": {"abort_after_failures": 3},
+        "limits": {"abort_after_failures": 2},
     }
     command = ("run", write_study(folder / "tiny.toml", tiny, **changes), "--workers", "2")
     study = folder / "results" / "tiny"
@@ -194,13 +194,13 @@ def hopeless(tmp_path_factory: pytest.TempPathFactory, tiny: Table) -> Hopeless:
 
 def test_05_failures_in_a_row_stop_the_search_and_leave_no_lock(hopeless: Hopeless) -> None:
     assert hopeless.status == 1, hopeless.stopped
-    assert "the first 3 trials failed, all with the same reason: EncoderWeightsError" in hopeless.stopped
+    assert "the first 2 trials failed, all with the same reason: EncoderWeightsError" in hopeless.stopped
     assert "continue with:" in hopeless.stopped
     assert hopeless.lock_holder == []
     assert hopeless.again.status == 0, hopeless.again.all
-    assert "all 3 trials had failed; they are tried again" in hopeless.again.out
+    assert "all 2 trials had failed; they are tried again" in hopeless.again.out
     trials = trials_of(hopeless.study)
-    assert list(trials["status"]) == ["completed"] * 4
+    assert list(trials["status"]) == ["completed"] * 2
     assert trials["error"].isna().all()
 
 
@@ -400,6 +400,6 @@ def test_16_every_epoch_and_reason_is_kept_and_checkpoints_are_not(
     family = trials[trials["config_id"] == trials.loc[promoted, "config_id"]]
     assert len(family) == 2, "one id over all rungs, by which a list of the best can leave repetitions out"
     failed = hopeless.failed[hopeless.failed["status"] != "running"]
-    assert list(failed["status"]) == ["failed"] * 3
+    assert list(failed["status"]) == ["failed"] * 2
     assert failed["error"].str.startswith("EncoderWeightsError: ").all()
     assert "Traceback (most recent call last)" in hopeless.log

@@ -41,11 +41,13 @@ def test_conv_compares_every_formulation_with_equal_results(monkeypatch, capsys)
     assert found["worst_against_best"] >= 1.0
 
 
+@pytest.mark.grid
 def test_step_compares_stock_and_flat_networks(monkeypatch, capsys) -> None:
     (row,) = result_of("step", monkeypatch, capsys)["rows"]
     assert all(row[f"{side}_{what}_ms"] > 0 for side in ("ours", "stock", "flat") for what in ("forward", "step"))
 
 
+@pytest.mark.grid
 def test_input_compares_with_decoding_in_every_epoch(monkeypatch, capsys) -> None:
     rows = result_of("input", monkeypatch, capsys)["rows"]
     assert {row["augmentation"] for row in rows} == {"none", "flip"}
@@ -58,6 +60,7 @@ def test_durability_is_a_share_of_the_demo() -> None:
     assert 0 < found["percent_of_the_demo"] < 100
 
 
+@pytest.mark.grid
 def test_sampling_knows_costs_without_building() -> None:
     cost = {row["what"]: row["ms"] for row in printed_by("sampling")["rows"]}
     assert cost["a later cost, median"] < cost["building the network"]

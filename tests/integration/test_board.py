@@ -20,7 +20,7 @@ from tensorboard.plugins.hparams import summary_v2 as hparams_summary
 
 from search.system.event_files import write_events
 from tests.hparams_plugin import read_table
-from tests.integration.program import deeplab_search, running
+from tests.integration.program import deeplab_search_here, running
 
 # Tags of TensorBoard and the columns of `epochs.csv` that they show.
 LINES = {"train/loss": "loss", "train/mean_iou": "mean_iou", "validation/mean_iou": "val_mean_iou"}
@@ -158,7 +158,7 @@ def test_rows_of_an_earlier_version_are_written_anew(study_copy: Path, tmp_path:
     shutil.copytree(study_copy, tmp_path / "other" / "tiny")
     assert len(read_table(tmp_path).rows) == len(runs)
     for directory in ("results", "other"):
-        again = deeplab_search("run", "tiny.toml", "--directory", directory, cwd=tmp_path)
+        again = deeplab_search_here("run", "tiny.toml", "--directory", directory, cwd=tmp_path)
         assert again.status == 0, again.all
     assert len(read_table(tmp_path).rows) == 2 * len(runs)
 

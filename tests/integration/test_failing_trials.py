@@ -54,6 +54,7 @@ def test_a_trial_that_takes_too_long_is_ended_and_keeps_its_epochs(tmp_path: Pat
     assert 1 <= len(epochs) < 900
 
 
+@pytest.mark.long
 def test_an_image_that_breaks_during_a_search_stops_it_and_costs_no_trial(
     tmp_path: Path, folder_data: Path, folder_study: Path
 ) -> None:

@@ -228,6 +228,7 @@ def assert_finished_unseen(study: Path) -> None:
     assert "trial 0000-0 completed" in (study / "driver.log").read_text()
 
 
+@pytest.mark.long
 def test_a_search_whose_output_nobody_reads_any_more_goes_on(tmp_path: Path, tiny: Table) -> None:
     write_study(tmp_path / "tiny.toml", tiny, **ONE_TRIAL)
     command = f"'{PROGRAM}' run tiny.toml | head -n 1; exit ${{PIPESTATUS[0]}}"
@@ -261,6 +262,7 @@ def test_a_search_whose_terminal_is_closed_goes_on(tmp_path: Path, tiny: Table) 
     assert_finished_unseen(tmp_path / "results" / "tiny")
 
 
+@pytest.mark.long
 def test_a_hangup_alone_does_not_end_a_search(search: Running) -> None:
     os.kill(search.process.pid, signal.SIGHUP)
     os.kill(search.process.pid, signal.SIGINT)

@@ -83,7 +83,8 @@ def test_what_another_run_started_meanwhile_is_not_overwritten(tmp_path: Path, l
     assert not list(study.parent.glob("tiny.*"))
 
 
-@pytest.mark.parametrize("option", [[], pytest.param(["--fresh"], marks=pytest.mark.long)], ids=["new", "fresh"])
+@pytest.mark.long
+@pytest.mark.parametrize("option", [[], ["--fresh"]], ids=["new", "fresh"])
 def test_of_two_that_start_together_one_has_the_study(option: list[str], large_data: Path, tiny: Table) -> None:
     folder = large_data.parent
     long, longer = ({"max_epochs": epochs, "min_epochs": epochs} for epochs in (800, 900))  # neither ends in a test

@@ -63,7 +63,7 @@ def change(trainer: Any) -> tuple[np.ndarray, np.ndarray]:
     return np.array(moved)[inside], np.array(moved)[~inside]
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+@pytest.mark.parametrize("optimizer", ["adamw", pytest.param("sgd", marks=pytest.mark.grid)])
 def test_the_encoder_learns_at_its_own_rate(optimizer: str) -> None:
     fast_encoder, fast_head = change(trainer_of(optimizer=optimizer, weight_decay=0.0))
     slow_encoder, slow_head = change(trainer_of(optimizer=optimizer, weight_decay=0.0, encoder_learning_rate=0.01))
@@ -109,7 +109,6 @@ def test_averaged_weights_are_validated_and_training_goes_on_without_them() -> N
 @pytest.mark.parametrize(
     "recipe",
     [
-        {"ema": True},
         {"ema": True, "encoder_learning_rate": 0.1, "warmup_epochs": 1, "clip_norm": 1.0, "schedule": "cosine"},
         {"weight_decay_on": "kernels", "loss": "crossentropy+dice", "optimizer": "sgd", "learning_rate": 0.01},
     ],

@@ -18,8 +18,10 @@ SIZE = (64, 64)
 FIRST = {"MobileNetV2": "Conv1", "ResNet50": "conv1_conv", "EfficientNetB0": "stem_conv", "DenseNet121": "conv1_conv"}
 
 
-@pytest.mark.parametrize("encoder", sorted(FIRST))
-@pytest.mark.parametrize("channels", [1, 2, 4, 16])
+@pytest.mark.parametrize(
+    ("encoder", "channels"),
+    [("MobileNetV2", 1), ("MobileNetV2", 16), ("ResNet50", 4), ("EfficientNetB0", 2), ("DenseNet121", 1)],
+)
 def test_shapes_and_cost(encoder: str, channels: int) -> None:
     architecture = Architecture(encoder=encoder, aspp_filters=16, decoder_filters=16, low_level_filters=8)
     model = build_model(architecture, SIZE, 3, channels=channels)
@@ -47,8 +49,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return paths
 
 
-@pytest.mark.parametrize("encoder", ["MobileNetV2", "ResNet50"])
-@pytest.mark.parametrize("channels", [1, 2, 4, 7])
+@pytest.mark.parametrize(("encoder", "channels"), [("MobileNetV2", 1), ("MobileNetV2", 7), ("ResNet50", 4)])
 def test_pretrained_kernels_are_adapted(weights: dict[str, Path], encoder: str, channels: int) -> None:
     architecture = Architecture(encoder=encoder, aspp_filters=16, decoder_filters=16)
     kernels = [

@@ -16,7 +16,6 @@ import pytest
 from deeplab import ENCODERS, Architecture, build_model
 from deeplab.encoders import OUTPUT_STRIDES
 from deeplab.losses import MaskedCrossentropy
-from tests.unit.deeplab.test_encoders import COMPUTED
 
 HEIGHT, WIDTH, CLASSES = 64, 64, 3
 
@@ -39,7 +38,7 @@ def pixels() -> np.ndarray:
     return np.random.default_rng(0).uniform(0, 255, (2, HEIGHT, WIDTH, 3)).astype("float32")
 
 
-@grid(default={(encoder, 16) for encoder in COMPUTED} | {("MobileNetV2", stride) for stride in OUTPUT_STRIDES})
+@grid(default={("ResNet50", 16), ("MobileNetV2", 8), ("Xception", 32)})
 def test_a_step_trains_every_weight(encoder: str, output_stride: int) -> None:
     tf = pytest.importorskip("tensorflow")
     model = network(encoder, output_stride, output="logits")

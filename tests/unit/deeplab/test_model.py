@@ -117,7 +117,12 @@ def test_parameters_of_the_tutorial_at_512(classes: int, parameters: int) -> Non
 
 @pytest.mark.parametrize(
     ("output_stride", "size"),
-    [(8, (60, 85)), (16, (67, 85)), (32, (67, 85)), pytest.param(16, (64, 96), marks=pytest.mark.grid)],
+    [
+        (8, (60, 85)),
+        (32, (67, 85)),
+        pytest.param(16, (67, 85), marks=pytest.mark.grid),
+        pytest.param(16, (64, 96), marks=pytest.mark.grid),
+    ],
 )
 def test_other_sizes_equal_the_padded_image_cropped(output_stride: int, size: tuple[int, int]) -> None:
     architecture = Architecture(**(SMALL | {"output_stride": output_stride}))

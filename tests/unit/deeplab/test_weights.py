@@ -90,6 +90,7 @@ np.save(sys.argv[1], model.get_layer("Conv1").get_weights()[0])
 """
 
 
+@pytest.mark.grid
 @pytest.mark.filterwarnings("ignore")  # Keras's, about its legacy format
 def test_two_processes_that_ask_at_once_download_once(tmp_path: Path) -> None:
     """From Keras's cache, which is empty at first, with a local file in place of the download."""

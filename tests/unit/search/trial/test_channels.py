@@ -15,8 +15,7 @@ from recipe import Recipe
 from search.trial.training import Trainer
 
 
-@pytest.mark.parametrize("augment", ["standard", "strong"])
-@pytest.mark.parametrize("resize", ["stretch", "crop"])
+@pytest.mark.parametrize(("augment", "resize"), [("standard", "stretch"), ("strong", "crop")])
 def test_trains_and_validates(tmp_path: Path, augment: str, resize: str) -> None:
     rng = np.random.default_rng(0)
     for split in ("train", "val"):
