@@ -15,12 +15,13 @@ from search.results.frames import load_with
 from search.results.snapshot import rows_of_text
 from search.results.tally import FAILURES
 from search.study import BASELINE, Objective, Study, StudyConfig
-from search.study.ids import confirmation_of
+from search.study.ids import CONTROLS, confirmation_of
 from search.study.prepare import read_space
 from search.system.csv_files import whole_lines
 from search.system.toml import read_toml
 from search.system.wording import quantity
-from search.trial.validation import BestEpoch, read_best_epoch
+from search.trial.testing import read_test
+from search.trial.validation import BestEpoch, Validation, read_best_epoch
 
 
 class Cost(NamedTuple):
@@ -147,6 +148,24 @@ class History:
         if trial is None or pd.isna(trial["best_epoch"]):
             return None
         return read_best_epoch(self.study.trial(trial["trial_id"]) / "best", int(trial["best_epoch"]))
+
+    @property
+    def confirmed_names(self) -> set[str]:
+        """The configurations that were confirmed by all their seeds, by number; and "baseline"."""
+        found = map(confirmation_of, map(str, self.confirmations["trial_id"]))
+        names = {confirmation.of for confirmation in found if confirmation is not None} - set(CONTROLS)
+        return {name for name in names if self.snapshot.tally.confirmations.of(name) is not None}
+
+    def confirmations_of(self, name: str) -> pd.DataFrame:
+        """The completed trials that confirm one configuration, or train a control, in the order of their seeds."""
+        done = self.confirmations[self.confirmations["status"] == "completed"]
+        own = [confirmation_of(str(trial_id)) for trial_id in done["trial_id"]]
+        rows = done[np.array([one is not None and one.of == name for one in own], bool)]
+        return rows.sort_values("trial_id")
+
+    def test_counts(self, trial_id: str) -> Validation | None:
+        """What a trial achieved on the test split; None if it was not scored there."""
+        return read_test(self.study.trial(trial_id))
 
     def _with(self, column: str, values: Any) -> pd.DataFrame:
         return self.trials[self.trials[column].isin(list(values))] if column in self.trials else self.trials.iloc[:0]

@@ -12,6 +12,7 @@ from search.report.history import COSTS, History
 from search.report.importance import FEWEST, Compared
 from search.report.network import draw_network
 from search.report.parts import Picture, Plot, Report, Section, Table, cell, table_of
+from search.report.resolution import confirmation_section, resolution_section
 from search.report.verdict import facts_of, verdict_of
 from search.study import BASELINE
 from search.study.reading import to_table
@@ -23,7 +24,9 @@ def study_report(history: History) -> Report:
     """The report of one study."""
     verdict, notes = verdict_of(history)
     sections = [
+        confirmation_section(history),
         _course(history),
+        resolution_section(history),
         _costs([history]),
         *_hyperparameters(history),
         _network(history),

@@ -1,173 +1,137 @@
-"""The verdict: what the search has gained, how sure that is, and what it cost."""
+"""The verdict: whether what the search has found is better, how sure that is, and what it costs."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import numpy as np
 import pandas as pd
 
+from search.report.choice import expected_luck, smallest_within_noise
+from search.report.compared import Comparison, comparison_of, on_validation
+from search.report.gain import Gain
 from search.report.history import History
 from search.study import BASELINE
+from search.study.ids import NETWORK, RECIPE
 from search.system.wording import duration, plural, rounded, signed
-from search.trial.validation import Validation
 
-# Resamplings of the validation images, and the share of them that an interval holds.
-RESAMPLES, LEVEL = 2000, 95
-# Last epochs of a training, whose spread is used if the results of single images have been removed.
-LAST_EPOCHS = 3
-
-
-@dataclass(frozen=True)
-class Gain:
-    """The best trial's distance from the baseline, positive if it is better.
-
-    Attributes:
-        value: of the objective.
-        low, high: the interval; None if it is not known.
-        method: how the interval was found, or why there is none.
-    """
-
-    value: float
-    low: float | None
-    high: float | None
-    method: str
-
-    @property
-    def is_sure(self) -> bool:
-        """Whether the interval lies on one side of zero."""
-        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
-
-    def __str__(self) -> str:
-        if self.low is None or self.high is None:
-            return signed(self.value)
-        return f"{signed(self.value)} ({LEVEL} % interval {signed(self.low)} to {signed(self.high)})"
-
-
-def gain_of(history: History) -> Gain | None:
-    """How much better the best trial is than the baseline; None if there are not two to compare."""
-    best, baseline = history.best, history.baseline
-    if best is None or baseline is None or best["trial_id"] == BASELINE:
-        return None
-    value = history.objective.gain(best["score"], baseline["score"])
-    kept = history.best_epoch(best), history.best_epoch(baseline)
-    if kept[0] is not None and kept[1] is not None and len(kept[0].validation.hits) == len(kept[1].validation.hits):
-        found = resampled_gain(kept[0].validation, kept[1].validation, history.objective.name, history.class_names)
-        if found is not None:
-            method = (
-                f"The interval holds {LEVEL} % of {RESAMPLES:,} resamplings of the {len(kept[0].validation.hits)} "
-                "validation images, the same images for both networks (paired bootstrap). It does not include "
-                "the randomness of training: another seed gives other weights."
-            )
-            return Gain(value, *found, method)
-    return _gain_by_epochs(history, value, str(best["config_id"]), str(baseline["config_id"]))
-
-
-def resampled_gain(
-    best: Validation, baseline: Validation, objective: str, class_names: list[str]
-) -> tuple[float, float] | None:
-    """The interval of the difference of two networks' scores over resampled images.
-
-    Efron 1979, "Bootstrap Methods: Another Look at the Jackknife": images are drawn with replacement, the same ones for
-    both networks, and the objective is computed from their summed pixel counts, as it is over the whole split. None if
-    the objective cannot be computed from the counts, such as a loss.
-    """
-    images = len(best.hits)
-    if objective == "val_loss" or images < 2:
-        return None
-    # A constant seed, so that the same results always have the same interval.
-    rng = np.random.default_rng(0)
-    # How often each image is drawn, which is all that the sums need.
-    weights = rng.multinomial(images, np.full(images, 1 / images), size=RESAMPLES).astype(np.float64)
-    differences = _score(best, weights, objective, class_names) - _score(baseline, weights, objective, class_names)
-    differences = differences[np.isfinite(differences)]
-    if not len(differences):
-        return None
-    tail = (100 - LEVEL) / 2
-    low, high = np.percentile(differences, [tail, 100 - tail])
-    return float(low), float(high)
-
-
-def _score(counts: Validation, weights: np.ndarray, objective: str, class_names: list[str]) -> np.ndarray:
-    """The objective of each row of `weights` `[R, N]`, how often each image counts, `[R]`."""
-    hits, truth, predicted = (weights @ one for one in (counts.hits, counts.truth, counts.predicted))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        if objective == "val_pixel_accuracy":
-            return np.asarray(hits.sum(axis=1) / truth.sum(axis=1))
-        # As in validation: a class that does not occur among the drawn images has no IoU.
-        iou = np.where(truth > 0, hits / (truth + predicted - hits), np.nan)
-        if objective == "val_mean_iou":
-            return np.asarray(np.nansum(iou, axis=1) / (truth > 0).sum(axis=1))
-    return np.asarray(iou[:, class_names.index(objective.removeprefix("val_iou_"))])
-
-
-def _gain_by_epochs(history: History, value: float, *config_ids: str) -> Gain:
-    """The gain if the results of single images are missing: from the spread of the last epochs of both trainings."""
-    missing = "The results of single validation images are not in this study folder"
-    variance = 0.0
-    for config_id in config_ids:
-        own = history.epochs[history.epochs["config_id"] == config_id].sort_values("epoch")
-        last = own[history.objective.name].dropna().tail(LAST_EPOCHS)
-        if len(last) < 2:
-            return Gain(value, None, None, f"{missing}, and there are too few epochs to judge the spread.")
-        variance += float(last.var())
-    # Of a normal distribution, 95 % lie within 1.96 standard deviations.
-    margin = 1.96 * variance**0.5
-    method = (
-        f"{missing}; the interval is 1.96 standard deviations of the last {LAST_EPOCHS} epochs of both trainings. It "
-        "says how much the score moves from epoch to epoch, and nothing about other images."
-    )
-    return Gain(value, value - margin, value + margin, method)
+DOUBT = "The interval contains zero: on these images the difference may be chance."
 
 
 def verdict_of(history: History) -> tuple[str, list[str]]:
     """The verdict in one sentence, and what must be known to read it."""
-    best, baseline, objective = history.best, history.baseline, history.objective.name
-    notes = _progress_notes(history)
-    if best is None:
+    best, objective, notes = history.best, history.objective.name, _progress_notes(history)
+    if best is None or history.best_score is None:
         return "No trial has completed yet.", notes
+    score = rounded(history.best_score)
+    confirmed = history.snapshot.confirmed
+    if best["trial_id"] == BASELINE or (confirmed is not None and confirmed.of == BASELINE):
+        return f"No configuration is better than the tutorial's baseline: {objective} {score}.", notes
     name = f"Configuration {best['config_id']} (trial {best['trial_id']})"
-    reached = f"{name} reaches {objective} {rounded(best['score'])}"
-    if best["trial_id"] == BASELINE:
-        return f"No configuration is better than the tutorial's baseline: {objective} {rounded(best['score'])}.", notes
-    gain = gain_of(history)
-    if gain is None or baseline is None:
-        return f"{reached}. There is no completed baseline to compare with.", notes
-    sentence = f"{reached}, {gain} better than the tutorial's baseline." if gain.value >= 0 else f"{reached}."
-    if gain.low is not None and not gain.is_sure:
-        notes = ["The interval contains zero: on these images the gain may be chance.", *notes]
-    tried = len(history.configurations)
-    chosen = (
-        f"The best of {tried} configurations was chosen by this very score, so the gain is somewhat overestimated "
-        "(selection). Images that the search never saw, such as the test split, show the true gain."
+    compared = comparison_of(history)
+    if compared is None:
+        return f"{name} reaches {objective} {score}. There is no completed baseline to compare with.", notes
+    sentence = (
+        f"{name} is {_judgement(compared.gain, _share_of_macs(history))}: {objective} {rounded(compared.best)} against "
+        f"{rounded(compared.baseline)} on {compared.where}, {compared.gain}."
     )
-    return sentence, [gain.method, chosen, _cost_sentence(best, baseline, history), *notes]
+    doubt = [DOUBT] if compared.gain.low is not None and not compared.gain.is_sure else []
+    return sentence, [
+        *doubt,
+        compared.gain.method,
+        *_selection_notes(history, compared),
+        _cost_sentence(history),
+        *notes,
+    ]
+
+
+def _judgement(gain: Gain, share: float | None) -> str:
+    """One of three: better, as good at a share of the cost, or not better."""
+    if gain.is_sure and gain.value > 0:
+        return "better than the tutorial's baseline"
+    if not gain.is_sure and share is not None and share < 1:
+        return f"as good as the tutorial's baseline at {100 * share:.0f} % of its MACs"
+    return "not better than the tutorial's baseline"
+
+
+def _share_of_macs(history: History) -> float | None:
+    best, baseline = history.best, history.baseline
+    if best is None or baseline is None or not baseline["macs"] > 0:
+        return None
+    return float(best["macs"] / baseline["macs"])
+
+
+def _selection_notes(history: History, compared: Comparison) -> list[str]:
+    """What choosing the best by its score has added to it."""
+    if history.snapshot.confirmed is not None:
+        chosen = "the test images" if compared.is_unseen else "networks trained again from other seeds"
+        return [f"The best of all trials was chosen by luck too; this gain is that of {chosen}, which were not chosen."]
+    tried = len(history.configurations)
+    note = (
+        f"The best of {tried} configurations was chosen by this very score, so the gain is somewhat overestimated "
+        "(selection)"
+    )
+    luck = expected_luck(history)
+    if luck is not None:
+        note += f", by about {rounded(luck)} if all were equally good"
+    return [f"{note}. [confirm] trains the best again from other seeds, which shows the true gain."]
+
+
+def _control_notes(history: History) -> list[str]:
+    """How the gain splits into that of the recipe and that of the network, where controls were trained."""
+    controls = {RECIPE: "the tutorial's network with its recipe", NETWORK: "its network with the default recipe"}
+    baseline = history.snapshot.baseline_mean
+    found = {what: on_validation(history, name).scores for name, what in controls.items()}
+    parts = [
+        f"{what} gains {signed(history.objective.gain(sum(scores) / len(scores), baseline))}"
+        for what, scores in found.items()
+        if scores and baseline is not None
+    ]
+    return [f"On the validation images, {' and '.join(parts)} over the baseline."] if parts else []
 
 
 def facts_of(history: History) -> list[tuple[str, str]]:
     """The numbers that accompany the verdict."""
     best, baseline, snapshot = history.best, history.baseline, history.snapshot
-    facts = [(f"best {history.objective.name}", "" if best is None else rounded(best["score"]))]
-    if baseline is not None:
-        facts.append(("baseline's", rounded(baseline["score"])))
+    compared = comparison_of(history)
+    facts = []
+    if compared is not None and compared.is_unseen:
+        facts += [
+            (f"{history.objective.name.removeprefix('val_')} on the test split", rounded(compared.best)),
+            ("the baseline's there", rounded(compared.baseline)),
+        ]
+    facts.append((f"best {history.objective.name}", "" if history.best_score is None else rounded(history.best_score)))
+    if history.baseline_score is not None:
+        facts.append(("baseline's", rounded(history.baseline_score)))
     if best is not None:
         for name, cost in history.costs.items():
             if pd.isna(best[name]):
                 continue
-            compared = ""
+            against = ""
             if baseline is not None and pd.notna(baseline[name]):
-                compared = f", baseline {cost.shown(baseline[name])}"
-            facts.append((f"{cost.label} of the best", f"{cost.shown(best[name])}{compared}"))
+                against = f", baseline {cost.shown(baseline[name])}"
+            facts.append((f"{cost.label} of the best", f"{cost.shown(best[name])}{against}"))
+    facts.append(("smallest within one standard error", _smallest(history)))
+    spent = pd.concat([history.trials["total_seconds"], history.confirmations["total_seconds"]]).fillna(0).sum()
     facts += [
         ("trials", f"{snapshot.finished} of {snapshot.trials_total}, {len(history.failed)} failed"),
         ("epochs trained", f"{snapshot.epochs_done:.0f} of {snapshot.epochs_total}"),
-        ("time of all trials", duration(float(history.trials["total_seconds"].fillna(0).sum()))),
+        ("time of all trials", duration(float(spent))),
         ("from first start to last end", _span(history)),
     ]
     return [(label, text) for label, text in facts if text]
 
 
-def _cost_sentence(best: pd.Series, baseline: pd.Series, history: History) -> str:
+def _smallest(history: History) -> str:
+    smallest = smallest_within_noise(history)
+    if smallest is None:
+        return ""
+    cost = history.costs.get("macs")
+    shown = "" if cost is None else f", {cost.shown(smallest['macs'])}"
+    return f"{smallest['config_id']} (trial {smallest['trial_id']}): {rounded(smallest['score'])}{shown}"
+
+
+def _cost_sentence(history: History) -> str:
+    best, baseline = history.best, history.baseline
+    if best is None or baseline is None:
+        return ""
     parts = [
         f"{best[name] / baseline[name]:.2f} times the {cost.label}"
         for name, cost in history.costs.items()
@@ -186,4 +150,5 @@ def _progress_notes(history: History) -> list[str]:
 def _span(history: History) -> str:
     if "started" not in history.trials or history.trials["finished"].notna().sum() == 0:
         return ""
-    return duration((history.trials["finished"].max() - history.trials["started"].min()).total_seconds())
+    ends = pd.concat([history.trials["finished"], history.confirmations["finished"]])
+    return duration((ends.max() - history.trials["started"].min()).total_seconds())

@@ -66,6 +66,12 @@ def test_sampling_knows_costs_without_building() -> None:
     assert cost["a later cost, median"] < cost["building the network"]
 
 
+def test_coverage_counts_the_intervals_that_hold_the_truth(monkeypatch, capsys) -> None:
+    rows = result_of("coverage", monkeypatch, capsys)["rows"]
+    assert len(rows) == 6
+    assert all(0 <= row[name] <= 1 for row in rows for name in ("validation", "test", "best trial"))
+
+
 def test_large_study_is_reported(monkeypatch, capsys) -> None:
     found = result_of("large_study", monkeypatch, capsys)
     assert found["trials"] == 71

@@ -5,12 +5,21 @@ from __future__ import annotations
 import json
 import tomllib
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from deeplab.scoring import scores
+from search.report import write_report
+from search.report.compared import comparison_of
+from search.report.history import read_history
+from search.report.sections import study_report
+from search.report.verdict import verdict_of
+from search.study.folder import Study
 from search.study.ids import BASELINE
+from search.trial.testing import read_test
 from tests.faults.trials import epochs_of, trials_of
 from tests.integration.program import Table, deeplab_search_here, running, write_study
 
@@ -105,3 +114,38 @@ def test_the_winner_is_exported_and_each_confirmation_has_a_run(confirmed: Path)
     assert f"trial {best} " in exported.out
     runs = {path.name for path in (confirmed / "tensorboard").iterdir()}
     assert {name for name in trials_of(confirmed).index if name.startswith("confirm")} <= runs
+
+
+def test_the_report_gives_the_test_split_first(confirmed: Path) -> None:
+    """One network of each seed on the split that the search never saw, of the winner and of the baseline."""
+    history = read_history(Study(confirmed))
+    verdict, notes = verdict_of(history)
+    compared, winner = comparison_of(history), history.snapshot.confirmed
+    assert winner is not None
+    assert "Trained again" in write_report(confirmed).read_text()
+    sections = {section.name: section for section in study_report(history).sections}
+    assert len(sections["confirmation"].tables[0].rows) == 2
+    if winner.of == BASELINE:
+        assert "No configuration is better" in verdict
+        return
+    assert compared is not None
+    assert compared.is_unseen
+    assert "on 1 test image that no search saw" in verdict
+    assert any("were not chosen" in note for note in notes)
+    for name, shown in ((winner.of, compared.best), (BASELINE, compared.baseline)):
+        counts = [read_test(confirmed / f"trial_confirm-{name}-{seed}") for seed in (1, 2)]
+        found = [scores(one.matrix, history.class_names)["mean_iou"] for one in counts if one is not None]
+        assert shown == pytest.approx(fmean(found))
+        assert len(found) == 2
+
+
+def test_the_test_split_is_scored_as_evaluate_does(confirmed: Path) -> None:
+    best = tomllib.loads((confirmed / "best.toml").read_text())["result"]["trial_id"]
+    counts, target = read_test(confirmed / f"trial_{best}"), confirmed.parent / "scores"
+    assert counts is not None
+    file = confirmed.parents[1] / "tiny.toml"
+    evaluated = deeplab_search_here("evaluate", confirmed, file, "--to", target, cwd=confirmed)
+    assert evaluated.status == 0, evaluated.all
+    names = tomllib.loads((confirmed / "study.toml").read_text())["frozen"]["class_names"]
+    found = json.loads((target / "scores.json").read_text())["mean_iou"]
+    assert found == pytest.approx(scores(counts.matrix, names)["mean_iou"], abs=1e-6)

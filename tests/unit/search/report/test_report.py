@@ -18,16 +18,21 @@ import pytest
 from benchmarks._history import History
 from search.errors import UserError
 from search.report import write_comparison, write_report
+from search.report.compared import comparison_of
 from search.report.figures import SERIES, best_so_far
+from search.report.gain import Gain, resampled_gain
 from search.report.history import read_history
 from search.report.importance import Compared
 from search.report.parts import Report, cell
 from search.report.sections import study_report
-from search.report.verdict import Gain, gain_of, resampled_gain, verdict_of
+from search.report.verdict import DOUBT, verdict_of
 from search.study.folder import Study
 from search.trial.validation import Validation
 
-SECTIONS = ("course", "costs", "hyperparameters", "slices", "network", "predictions", "classes", "trials", "failures")
+SECTIONS = (
+    *("course", "resolution", "costs", "hyperparameters", "slices", "network", "predictions", "classes", "trials"),
+    "failures",
+)
 MOST_BYTES = 5_000_000
 
 
@@ -214,8 +219,9 @@ def test_the_interval_of_the_gain_is_that_of_resampled_images() -> None:
 def test_without_the_images_results_the_epochs_spread_stands_in(study: Study, tmp_path: Path) -> None:
     shutil.copytree(study.folder, tmp_path / "moved")
     shutil.rmtree(tmp_path / "moved" / "trial_baseline")
-    gain = gain_of(read_history(Study(tmp_path / "moved")))
-    assert gain is not None
+    compared = comparison_of(read_history(Study(tmp_path / "moved")))
+    assert compared is not None
+    gain = compared.gain
     assert gain.low is not None
     assert gain.high is not None
     assert gain.low < gain.value < gain.high
@@ -230,14 +236,13 @@ def test_a_gain_that_may_be_chance_says_so() -> None:
 
 
 def test_the_verdict_says_where_the_gain_may_be_chance(study: Study, tmp_path: Path) -> None:
-    doubt = "The interval contains zero: on these images the gain may be chance."
-    assert doubt not in verdict_of(read_history(study))[1]
+    assert DOUBT not in verdict_of(read_history(study))[1]
     moved = Study(shutil.copytree(study.folder, tmp_path / "moved", ignore=shutil.ignore_patterns("trial_*")))
     epochs = pd.read_csv(moved.epochs_csv, dtype={"trial_id": str, "config_id": str})
     restless = epochs.index[epochs["trial_id"] == "baseline"][-3:]
     epochs.loc[restless, "val_mean_iou"] = [0.1, 0.9, 0.5]
     epochs.to_csv(moved.epochs_csv, index=False)
-    assert doubt in verdict_of(read_history(moved))[1]
+    assert DOUBT in verdict_of(read_history(moved))[1]
 
 
 def test_where_the_baseline_is_the_best_the_verdict_says_so(tmp_path: Path) -> None:
