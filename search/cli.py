@@ -145,6 +145,9 @@ def board(
 def export(
     folder: StudyFolder,
     trial: Annotated[str | None, typer.Option(help="The trial to export.  \\[default: the best]")] = None,
+    pareto: Annotated[
+        bool, typer.Option("--pareto", help="Every trial that no other one beats at as few MACs, each in its folder.")
+    ] = False,
     format_: Annotated[str, typer.Option("--format", help=f"Comma-separated: {', '.join(EXPORTERS)}.")] = ",".join(
         EXPORTERS
     ),
@@ -153,9 +156,14 @@ def export(
     ] = None,
 ) -> None:
     """Write a trial's best network as models that load without this project."""
-    from search.commands.export import export_study
+    from search.commands.export import export_front, export_study
 
-    export_study(folder, trial_id=trial, formats=format_, target=to)
+    if not pareto:
+        export_study(folder, trial_id=trial, formats=format_, target=to)
+    elif trial is None:
+        export_front(folder, formats=format_, target=to)
+    else:
+        raise UserError("--pareto: exports every trial of the front; leave out --trial.")
 
 
 @app.command()

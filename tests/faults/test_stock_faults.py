@@ -23,6 +23,7 @@ from tests.faults.trials import (
     arrays_of,
     assert_same_results,
     epochs_of,
+    kept_for_export,
     kill_trial,
     trial_processes,
     trials_of,
@@ -391,11 +392,14 @@ def test_16_every_epoch_and_reason_is_kept_and_checkpoints_are_not(
     expected = (trials["last_epoch"] - trials["first_epoch"] + 1).sum()
     assert len(epochs) == expected
     assert not list(study.glob("trial_*/last")), "parents and what can't be promoted"
-    assert len(list(study.glob("trial_*/best"))) <= 4, "three best and the baseline"
+    assert {path.parent.name for path in study.glob("trial_*/best")} == {
+        f"trial_{name}" for name in kept_for_export(trials)
+    }
     # While it ran: of the running trials, of the one candidate of the rung of three (and a parent not yet replaced).
     assert max(now.last for now in killed.checkpoints) > 0
     assert all(now.last <= now.running + 2 for now in killed.checkpoints), killed.checkpoints
-    assert all(now.best <= now.running + 3 for now in killed.checkpoints), killed.checkpoints
+    # Beyond the three best, a front of so few trials has one or two that are cheaper.
+    assert all(now.best <= now.running + 5 for now in killed.checkpoints), killed.checkpoints
     (promoted,) = trials.index[trials["rung"] == 1]
     family = trials[trials["config_id"] == trials.loc[promoted, "config_id"]]
     assert len(family) == 2, "one id over all rungs, by which a list of the best can leave repetitions out"

@@ -79,3 +79,16 @@ def arrays_of(weights: Path) -> dict[str, np.ndarray]:
     with h5py.File(weights) as file:
         file.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
     return found
+
+
+def kept_for_export(trials: pd.DataFrame) -> set[str]:
+    """The trials whose checkpoint must be kept: the three best, the baseline, the Pareto front of score and MACs."""
+    done = trials[trials["status"] == "completed"]
+    front = {
+        str(name)
+        for name, row in done.iterrows()
+        if not ((done["macs"] <= row["macs"]) & (done["score"] > row["score"])).any()
+        and not ((done["macs"] < row["macs"]) & (done["score"] >= row["score"])).any()
+    }
+    best = trials.sort_values("score", ascending=False).index[:3]
+    return front | set(best) | ({"baseline"} & set(trials.index))

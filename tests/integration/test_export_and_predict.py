@@ -16,6 +16,7 @@ from PIL import Image
 from datasets.colors import class_colors
 from search.results.trained_network import load_model, trained_trial
 from search.study.folder import Study
+from tests.faults.trials import kept_for_export, trials_of
 from tests.integration.program import Result, deeplab_search, deeplab_search_here, listing
 
 # Runs with -I: nothing of the environment, the current folder or this project's is importable.
@@ -114,9 +115,26 @@ def test_export_refuses(study: Path, tmp_path: Path, arguments: list[str], said:
     assert not (tmp_path / "new").exists()
 
 
+def test_the_whole_front_is_exported_each_in_its_folder(study: Path, tmp_path: Path) -> None:
+    trials = trials_of(study)
+    done = deeplab_search_here("export", study, "--pareto", "--format", "keras", "--to", tmp_path, cwd=tmp_path)
+    assert done.status == 0, done.all
+    exported = sorted(path.parent.name for path in tmp_path.glob("*/model.keras"))
+    assert str(trials["score"].idxmax()) in exported
+    assert set(exported) <= kept_for_export(trials)
+    front = trials.loc[exported].sort_values("macs")
+    assert front["score"].is_monotonic_increasing
+    assert front["macs"].iloc[0] == trials["macs"].min()
+    assert all((tmp_path / name / "labels.toml").is_file() for name in exported)
+    both = deeplab_search_here("export", study, "--pareto", "--trial", "baseline", cwd=tmp_path)
+    assert both.status == 2
+    assert "leave out --trial" in both.err
+
+
 def test_export_of_a_trial_whose_checkpoint_is_gone(study: Path, tmp_path: Path) -> None:
-    worst = str(pd.read_csv(study / "trials.csv").set_index("trial_id")["score"].idxmin())
-    refused = deeplab_search_here("export", study, "--trial", worst, "--to", tmp_path / "new", cwd=tmp_path)
+    trials = trials_of(study)
+    dropped = min(set(trials.index) - kept_for_export(trials))
+    refused = deeplab_search_here("export", study, "--trial", dropped, "--to", tmp_path / "new", cwd=tmp_path)
     assert refused.status == 2, refused.all
     assert "keeps no checkpoint" in refused.err
 

@@ -10,6 +10,7 @@ from pandas.api import types
 from deeplab import Architecture
 from deeplab.metrics import scores
 from search.trial.validation import read_best_epoch
+from tests.faults.trials import kept_for_export
 from tests.integration.program import Result, Table, deeplab_search_here, listing, running, write_study
 
 CLASSES = ("ground", "crop", "roof", "road", "tree", "vehicle")
@@ -142,10 +143,9 @@ def test_each_trial_keeps_its_epochs_and_its_log(trials: pd.DataFrame, epochs: p
         assert (study / f"trial_{name}" / "log.txt").exists()
 
 
-def test_checkpoints_are_kept_of_the_best_and_of_the_baseline_alone(trials: pd.DataFrame, study: Path) -> None:
+def test_checkpoints_are_kept_of_the_best_the_front_and_the_baseline_alone(trials: pd.DataFrame, study: Path) -> None:
     kept = {path.parent.parent.name.removeprefix("trial_") for path in study.glob("trial_*/best/*.weights.h5")}
-    best = trials.sort_values("score", ascending=False).index[:3]
-    assert kept == {"baseline", *best}
+    assert kept == kept_for_export(trials)
     assert not list(study.glob("trial_*/last"))
 
 
