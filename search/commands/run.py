@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from datasets import DataError
 from search.commands.data_check import check_new_data
 from search.driver.decoding import decode_images, drop_images
-from search.driver.ending import command_note, end_search
+from search.driver.ending import command_note, end_search, final_verdict
 from search.errors import Interrupted, SearchStopped, UserError
 from search.executors import Executor, make_executor
 from search.results import Snapshot
@@ -85,7 +85,7 @@ def run_study(
         end_search(study, config, console, "stopped")
         raise
     end_search(study, config, console, "failed" if snapshot.best is None else "finished")
-    show_conclusion(console.console, study, snapshot)
+    show_conclusion(console.console, study, snapshot, final_verdict(study))
     if snapshot.best is None:
         raise SearchStopped(f"no trial completed; the reasons are in {study.trials_csv}")
 

@@ -28,6 +28,19 @@ def end_search(study: Study, config: StudyConfig, console: SearchConsole, outcom
         run_command(config.study.on_end, study, console, outcome)
 
 
+def final_verdict(study: Study) -> str:
+    """The report's verdict in one sentence, for the terminal."""
+    # Late, because a mistake in a study file is reported before anything heavy is loaded.
+    from search.report.history import read_history
+    from search.report.verdict import verdict_of
+
+    try:
+        return verdict_of(read_history(study))[0]
+    # The search is over and kept: whatever is wrong with a file must not make the command fail.
+    except Exception as error:  # noqa: BLE001
+        return f"no verdict: {type(error).__name__}: {error}. Try: deeplab-search report {study.folder}"
+
+
 def command_note(config: StudyConfig) -> list[str]:
     """A note at the start of a search if its last command would not be found."""
     if config.study.on_end is None or shutil.which(name := _words(config.study.on_end)[0]):

@@ -16,8 +16,8 @@ from search.terminal.tables import best_line, rung_table, trial_table
 MOST_TRIALS = 10
 
 
-def show_conclusion(console: Console, study: Study, snapshot: Snapshot) -> None:
-    """Print how a search has ended; only the tables if no trial has completed."""
+def show_conclusion(console: Console, study: Study, snapshot: Snapshot, verdict: str) -> None:
+    """Print how a search has ended, with the report's verdict; only the tables if no trial has completed."""
     console.print()
     console.print(rung_table(snapshot))
     console.print()
@@ -29,6 +29,7 @@ def show_conclusion(console: Console, study: Study, snapshot: Snapshot) -> None:
     chosen = _choices(snapshot.best)
     if snapshot.best["trial_id"] != BASELINE and chosen:
         console.print(f"  {chosen}", soft_wrap=True)
+    console.print(verdict, soft_wrap=True)
     console.print()
     for what, where in _next_steps(study).items():
         console.print(f"  {what:<18} {where}", soft_wrap=True)
