@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datasets.check import Inspection, inspect_dataset
 from datasets.dataset import DataError, Dataset, Sample
-from datasets.formats import FORMATS, load_format, open_dataset
+from datasets.formats import FORMATS, load_format, open_dataset, recognize_format
 from datasets.formats.format import DataSettings, Format, FormatOptions, SplitSettings
 from datasets.framing import Framing, Resize
 from datasets.images import IMAGE_SUFFIXES, ImageReading, Orientation, read_image
@@ -37,6 +37,7 @@ __all__ = [
     "occurs",
     "open_dataset",
     "read_image",
+    "recognize_format",
     "resize_image",
     "resize_mask",
 ]

@@ -79,6 +79,23 @@ def run(
 
 
 @app.command()
+def init(
+    data: Annotated[str, typer.Argument(metavar="DATA", help="The data's folder or file; or: synthetic.")],
+    hours: Annotated[float, typer.Option(min=0.01, help="The time that the search may take.")] = 8.0,
+    weights: Annotated[
+        str | None, typer.Option(help="Encoder weights: none, or a file.  \\[default: ImageNet's, downloaded]")
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The study file to write.  \\[default: NAME.toml]", parser=_path)
+    ] = None,
+) -> None:
+    """Look at data and this machine, and write a study file that fits both: each choice with its reason."""
+    from search.commands.init import init_study
+
+    init_study(data, hours=hours, weights=weights, target=to)
+
+
+@app.command()
 def plan(
     study: StudyFile,
     set_: Overrides = None,

@@ -111,6 +111,20 @@ def _checked_format(name: str, path: str | Path | None, options: Mapping[str, An
     return opened
 
 
+def recognize_format(path: Path) -> str:
+    """The format whose sign the data at `path` have; "folder" where they have none.
+
+    Raises:
+        DataError: there are no data at `path`, or they have the signs of several formats.
+    """
+    if not path.exists():
+        raise DataError(f"{path} does not exist; expected the folder or file of a data set.", path)
+    found = [name for name in FORMATS if load_format(name).recognizes(path)]
+    if len(found) > 1:
+        raise DataError(f"{path} may be of the formats {', '.join(found)}. Name one of them.", path)
+    return found[0] if found else "folder"
+
+
 def load_format(name: str) -> type[Format]:
     """The format of a name.
 

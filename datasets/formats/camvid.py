@@ -77,6 +77,10 @@ class CamVidDataset(FileFormat):
         pairs = _pairs(settings.path, problems)
         super().__init__(settings, _labels(settings, grouped), pairs, problems)
 
+    @classmethod
+    def recognizes(cls, path: Path) -> bool:
+        return (path / _IMAGES).is_dir() or (path / "train_labels").is_dir()
+
     def read_mask(self, pair: FilePair) -> Mask:
         """The mask of a pair; in the one whose edges are smoothed, colours between those of classes are ignored."""
         return self.mask_reader.read(pair.mask, unlisted=pair.name == SMOOTHED)

@@ -36,6 +36,10 @@ class CityscapesDataset(FileFormat):
         DataError: a folder or mask is missing, or settings do not suit the data.
     """
 
+    @classmethod
+    def recognizes(cls, path: Path) -> bool:
+        return (path / "leftImg8bit").is_dir()
+
     def __init__(self, settings: DataSettings) -> None:
         if settings.mask_suffix or settings.split is not None:
             raise DataError(

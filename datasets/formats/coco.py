@@ -58,6 +58,10 @@ class CocoDataset(FileFormat):
 
     options = CocoOptions
 
+    @classmethod
+    def recognizes(cls, path: Path) -> bool:
+        return any(path.glob("*/_annotations.coco.json")) or any((path / "annotations").glob("*.json"))
+
     def __init__(self, settings: DataSettings, *, annotations: Kind = "instances") -> None:
         if settings.mask_suffix:
             raise DataError("[data] mask_suffix is not for format = 'coco'. Leave it out.")

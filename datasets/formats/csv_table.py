@@ -37,6 +37,10 @@ class CsvDataset(FileFormat):
         DataError: the file is missing or damaged, lacks a column or a cell, or (with `strict`) names missing files.
     """
 
+    @classmethod
+    def recognizes(cls, path: Path) -> bool:
+        return path.is_file() and path.suffix.lower() in (".csv", ".tsv")
+
     def __init__(self, settings: DataSettings) -> None:
         path = settings.path
         if not path.is_file():

@@ -109,6 +109,11 @@ class Format(Dataset):
             mirror=labels.mirror,
         )
 
+    @classmethod
+    def recognizes(cls, path: Path) -> bool:  # noqa: ARG003 - for formats that have a sign of their own
+        """Whether the data at `path` have this format's own sign, such as a folder that no other format has."""
+        return False
+
     def check_index(self, split: str, index: int) -> None:
         """Raises IndexError where `split` has no image at `index`."""
         if not 0 <= index < self.length(split):

@@ -54,6 +54,10 @@ class VocDataset(FileFormat):
 
     options = VocOptions
 
+    @classmethod
+    def recognizes(cls, path: Path) -> bool:
+        return (path / "JPEGImages").is_dir() or ((path / "cls").is_dir() and (path / "img").is_dir())
+
     def __init__(
         self, settings: DataSettings, *, mask_folder: str = "SegmentationClass", train_list: str = "train"
     ) -> None:

@@ -67,14 +67,19 @@ def check_new_data(dataset: Dataset, objective: str, console: Console) -> list[s
         UserError: something would break training, or the objective cannot be measured.
     """
     problems = [] if dataset.is_generated else _read_all(dataset, console).problems
+    refuse_errors(problems)
+    with console.status("looking for what the objective measures"):
+        check_measurable(dataset, objective)
+    return [_located(problem) for problem in problems]
+
+
+def refuse_errors(problems: Sequence[Problem]) -> None:
+    """Raises UserError with the problems that would break training, if there are any."""
     errors = [_located(problem) for problem in problems if problem.severity == "error"]
     if errors:
         more = [f"and {len(errors) - MOST_LISTED} more: see deeplab-search data check"] * (len(errors) > MOST_LISTED)
         listed = "\n".join(f"  - {error}" for error in [*errors[:MOST_LISTED], *more])
         raise UserError(f"the data have {plural(len(errors), 'error')}:\n{listed}")
-    with console.status("looking for what the objective measures"):
-        check_measurable(dataset, objective)
-    return [_located(problem) for problem in problems]
 
 
 def _read_all(dataset: Dataset, console: Console) -> Inspection:

@@ -39,6 +39,15 @@ def to_toml(table: Mapping[str, Any]) -> str:
     return tomli_w.dumps(table)
 
 
+def toml_value(value: Any) -> str:
+    """A value as TOML text in one line, as people write lists and small tables."""
+    if isinstance(value, Mapping):
+        return f"{{ {', '.join(f'{key} = {toml_value(one)}' for key, one in value.items())} }}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(toml_value, value))}]"
+    return tomli_w.dumps({"value": value}).partition("=")[2].strip()
+
+
 def flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested tables as one, with dotted keys."""
     flat: dict[str, Any] = {}

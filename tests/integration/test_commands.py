@@ -30,7 +30,7 @@ from tests.integration.program import (
 )
 
 COMMANDS = (
-    *("run", "plan", "status", "report", "compare", "board", "export", "predict", "summary", "doctor"),
+    *("run", "init", "plan", "status", "report", "compare", "board", "export", "predict", "summary", "doctor"),
     *("data", "data check"),
 )
 

@@ -178,12 +178,13 @@ def split_of(classes: list[tuple[str, float, float]], size: tuple[int, int] = (4
     ("classes", "size", "resize", "reason"),
     [
         ([("land", 0.98, 99.0), ("crack", 0.02, 3.0)], (400, 600), "crop", "crack is 3.0 pixels wide"),
-        ([("land", 0.8, 99.0), ("lake", 0.2, 40.0)], (400, 600), "stretch", "wide enough"),
-        ([("land", 0.8, 99.0), ("lake", 0.2, 40.0)], (600, 400), "pad", "another shape"),
+        ([("land", 0.8, 99.0), ("lake", 0.2, 40.0)], (400, 600), "crop", "resized to 0.25 of their size"),
+        ([("land", 0.8, 99.0), ("lake", 0.2, 200.0)], (400, 600), "stretch", "wide enough"),
+        ([("land", 0.8, 99.0), ("lake", 0.2, 200.0)], (600, 400), "pad", "another shape"),
         # As thin, but the images are hardly larger than the input.
         ([("land", 0.98, 99.0), ("crack", 0.02, 1.5)], (110, 165), "stretch", "wide enough"),
         # The ground between the objects may be as thin as it likes.
-        ([("ground", 0.7, 2.0), ("leaf", 0.3, 50.0)], (400, 600), "stretch", "wide enough"),
+        ([("ground", 0.7, 2.0), ("leaf", 0.3, 200.0)], (400, 600), "stretch", "wide enough"),
     ],
 )
 def test_advice_on_resizing(classes, size: tuple[int, int], resize: str, reason: str) -> None:
