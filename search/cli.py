@@ -10,10 +10,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from search.commands.arguments import Directory, Model, Overrides, StudyFile, StudyFolder, StudyFolders, path_of
 from search.errors import Interrupted, SearchStopped, UserError
 from search.exporters import EXPORTERS
 from search.study.choices import EXECUTORS
-from search.system.paths import expand_home
 from search.system.quiet import quiet_environment
 from search.system.streams import enduring
 from search.system.text import name_files_in_utf_8, show_any_text
@@ -27,27 +27,6 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Look at a study's data.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
-
-
-def _path(text: str) -> Path:
-    return Path(expand_home(text))
-
-
-StudyFile = Annotated[
-    Path, typer.Argument(metavar="STUDY.toml", help="The study file.", show_default=False, parser=_path)
-]
-StudyFolder = Annotated[Path, typer.Argument(metavar="DIR", help="A study folder.", show_default=False, parser=_path)]
-StudyFolders = Annotated[
-    list[Path], typer.Argument(metavar="DIR...", help="Study folders.", show_default=False, parser=_path)
-]
-Model = Annotated[Path, typer.Argument(metavar="MODEL", help="An exported model, or a study folder.", parser=_path)]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Replace a value of the file, as in hyperband.max_epochs=9."),
-]
-Directory = Annotated[
-    str | None, typer.Option(help="Where study folders are kept.  \\[default: the file's, 'results']")
-]
 
 
 @app.command()
@@ -86,7 +65,8 @@ def init(
         str | None, typer.Option(help="Encoder weights: none, or a file.  \\[default: ImageNet's, downloaded]")
     ] = None,
     to: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The study file to write.  \\[default: NAME.toml]", parser=_path)
+        Path | None,
+        typer.Option(metavar="FILE", help="The study file to write.  \\[default: NAME.toml]", parser=path_of),
     ] = None,
 ) -> None:
     """Look at data and this machine, and write a study file that fits both: each choice with its reason."""
@@ -136,7 +116,7 @@ def compare(
     to: Annotated[
         Path | None,
         typer.Option(
-            metavar="PATH", help="Also write comparison.csv and comparison.html into this folder.", parser=_path
+            metavar="PATH", help="Also write comparison.csv and comparison.html into this folder.", parser=path_of
         ),
     ] = None,
 ) -> None:
@@ -169,7 +149,7 @@ def export(
         EXPORTERS
     ),
     to: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Where the files go.  \\[default: DIR/export]", parser=_path)
+        Path | None, typer.Option(metavar="PATH", help="Where the files go.  \\[default: DIR/export]", parser=path_of)
     ] = None,
 ) -> None:
     """Write a trial's best network as models that load without this project."""
@@ -195,7 +175,7 @@ def evaluate(
         typer.Option(
             metavar="PATH",
             help="Also write scores.json, confusion.csv, images.csv and the worst images into this folder.",
-            parser=_path,
+            parser=path_of,
         ),
     ] = None,
 ) -> None:
@@ -212,9 +192,9 @@ def evaluate(
 def predict(
     model: Model,
     images: Annotated[
-        list[Path], typer.Argument(metavar="IMAGE...", help="Images, or folders of images.", parser=_path)
+        list[Path], typer.Argument(metavar="IMAGE...", help="Images, or folders of images.", parser=path_of)
     ],
-    to: Annotated[Path, typer.Option(metavar="PATH", help="Where masks and overlays go.", parser=_path)],
+    to: Annotated[Path, typer.Option(metavar="PATH", help="Where masks and overlays go.", parser=path_of)],
     tile: Annotated[
         str,
         typer.Option(
@@ -234,7 +214,7 @@ def predict(
 def summary(
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="FILE", help="A TOML file with an architecture, such as best.toml.", parser=_path),
+        typer.Argument(metavar="FILE", help="A TOML file with an architecture, such as best.toml.", parser=path_of),
     ] = None,
     image_size: Annotated[tuple[int, int], typer.Option(metavar="H W", help="Height and width of the images.")] = (
         512,
@@ -256,7 +236,7 @@ def summary(
 @app.command()
 def doctor(
     folder: Annotated[
-        Path | None, typer.Argument(metavar="[DIR]", help="A study folder.", show_default=False, parser=_path)
+        Path | None, typer.Argument(metavar="[DIR]", help="A study folder.", show_default=False, parser=path_of)
     ] = None,
 ) -> None:
     """Show devices, versions, disk space, and what is missing; with DIR, check a study's files and mend them."""
@@ -279,7 +259,7 @@ def data_check(study: StudyFile, set_: Overrides = None) -> None:
 @data_app.command("show")
 def data_show(
     study: StudyFile,
-    to: Annotated[Path, typer.Option(metavar="PATH", help="Folder for the pages.", parser=_path)],
+    to: Annotated[Path, typer.Option(metavar="PATH", help="Folder for the pages.", parser=path_of)],
     set_: Overrides = None,
 ) -> None:
     """Draw pages of images with their masks, as stored and as trained: resized or cropped, and augmented."""
