@@ -11,6 +11,7 @@ from search.study.folder import Study
 from search.study.scoring import score_of
 from search.trial.checkpoint import TrainingState, copy_checkpoint, read_state, save_checkpoint, weights_file
 from search.trial.contract import Ending, Outcome, Status, TrialSpec
+from search.trial.damage import damage_of
 from search.trial.device import DeviceError, prepare_device
 from search.trial.failures import CheckpointError, one_line, status_of
 from search.trial.history import TrialHistory
@@ -96,9 +97,7 @@ class TrialRun:
         return "completed"
 
     def _score_test(self) -> None:
-        weights = weights_file(self.folder / "best")
-        if weights is None:
-            raise CheckpointError(f"{self.folder / 'best'} is not whole, so the test split cannot be scored")
+        weights = self._best_weights()
         # Heavy; and TensorFlow must not look for devices before the trial has been given its own.
         from search.trial.setup import open_source
 
@@ -107,6 +106,21 @@ class TrialRun:
         trainer.restore(weights)
         with trainer.averaged() as model:
             score_test(self.folder, model, open_source(self.spec), progress, self.state.epoch)
+
+    def _best_weights(self) -> Path:
+        """The weights that stand for the trial; if they are damaged, the epochs that gave them are trained again."""
+        folder = self.folder / "best"
+        weights = weights_file(folder)
+        damage = None if weights is None else damage_of(weights)
+        if weights is not None and damage is not None:
+            print(damage, flush=True)
+            weights.unlink()
+        if weights_file(folder) is None:
+            self.continued_trainer()
+        weights = weights_file(folder)
+        if weights is None:
+            raise CheckpointError(f"{folder} is not whole, so the test split cannot be scored")
+        return weights
 
     def continued_trainer(self) -> Trainer:
         """A trainer after the trial's last whole epoch; says that the trial starts."""

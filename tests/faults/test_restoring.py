@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -16,6 +17,8 @@ from search.trial.checkpoint import STATE, read_state, weights_file
 from search.trial.contract import TrialSpec
 from search.trial.failures import CheckpointError, one_line, status_of
 from search.trial.recovery import continued_trainer, last_state
+from search.trial.run import TrialRun
+from search.trial.testing import FILE, read_test
 from search.trial.training import Trainer
 
 pytestmark = pytest.mark.timeout(600)
@@ -128,3 +131,26 @@ def test_a_network_that_has_changed_is_no_damage(
     assert "again" not in capsys.readouterr().out
     # Nothing is lost: where everything is as before, the trial continues.
     assert int(continue_trial(trial).model.optimizer.iterations) == 3
+
+
+def test_the_test_split_is_scored_once_also_where_the_checkpoint_is_damaged(trial: TrialSpec) -> None:
+    spec = replace(trial, last_epoch=1, scores_test=True)
+    assert TrialRun(spec).run() == "completed"
+    scored = read_test(spec.folder)
+    assert scored is not None
+    assert len(scored.hits) == 1
+    before = (spec.folder / FILE).stat().st_mtime_ns
+    assert TrialRun(spec).run() == "completed"
+    assert (spec.folder / FILE).stat().st_mtime_ns == before
+    # Killed before the file was written, and the weights are damaged: their epoch is trained again.
+    (spec.folder / FILE).unlink()
+    for folder in checkpoints(spec):
+        weights = weights_file(folder)
+        assert weights is not None
+        content = weights.read_bytes()
+        weights.unlink()  # the two may share their bytes
+        weights.write_bytes(zero_values(content))
+    assert TrialRun(spec).run() == "completed"
+    again = read_test(spec.folder)
+    assert again is not None
+    np.testing.assert_array_equal(scored.matrix, again.matrix)
