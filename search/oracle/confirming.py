@@ -21,7 +21,7 @@ class Confirming(NamedTuple):
 
 
 def next_confirmation(
-    state: SearchState, settings: ConfirmSection, control_id: Callable[[str, Values], str]
+    state: SearchState, settings: ConfirmSection, control: Callable[[str, Values], tuple[Values, str]]
 ) -> Confirming | None:
     """The next trial that trains a configuration again from another seed; None if there is none yet, or no more.
 
@@ -31,9 +31,9 @@ def next_confirmation(
     Args:
         state: of a search whose other trials have all ended.
         settings: of `[confirm]`.
-        control_id: the id of the configuration that a control trains, given the winner's hyperparameters.
+        control: hyperparameters and id of the configuration that a control trains, given the winner's hyperparameters.
     """
-    wanted = chain(_finalists(state, settings), _controls(state, settings, control_id))
+    wanted = chain(_finalists(state, settings), _controls(state, settings, control))
     return next((each for each in wanted if each.confirmation.trial_id not in state.trials), None)
 
 
@@ -46,7 +46,7 @@ def _finalists(state: SearchState, settings: ConfirmSection) -> Iterator[Confirm
 
 
 def _controls(
-    state: SearchState, settings: ConfirmSection, control_id: Callable[[str, Values], str]
+    state: SearchState, settings: ConfirmSection, control: Callable[[str, Values], tuple[Values, str]]
 ) -> Iterator[Confirming]:
     """The trainings that split the winner's gain into that of its network and that of its recipe."""
     confirmed = state.confirmed()
@@ -55,8 +55,8 @@ def _controls(
     values = without_place(state.trials[confirmed.trial_id].hyperparameters.values)
     known = {trial.record["config_id"] for trial in state.finalists()}
     for seed in range(1, settings.seeds + 1):
-        for control in CONTROLS:
-            config_id = control_id(control, values)
+        for kind in CONTROLS:
+            own, config_id = control(kind, values)
             # Such as the winner's network with the default recipe where no recipe is searched: the winner itself.
             if config_id not in known:
-                yield Confirming(Confirmation(control, seed), values, config_id)
+                yield Confirming(Confirmation(f"{kind}-{confirmed.of}", seed), own, config_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from search.oracle.configurations import Configurations
-from search.oracle.identity import config_id, configuration_of
+from search.oracle.identity import config_id, control_of
 from search.oracle.latency import LatencyMeter
 from search.oracle.limits import LATENCY, Limits
 from search.oracle.points import Values
@@ -12,7 +12,6 @@ from search.oracle.study_oracle import StudyOracle
 from search.study.choices import PROMOTIONS, SAMPLERS, load_choice
 from search.study.config import StudyConfig
 from search.study.folder import Study
-from search.study.ids import Confirmation
 from search.study.objective import objective_of
 from search.study.prepare import Prepared
 from search.study.versions import is_of_another_version, not_understood
@@ -38,9 +37,7 @@ def make_oracle(config: StudyConfig, space: Space, limits: Limits) -> StudyOracl
         ),
         promotion=load_choice(PROMOTIONS, config.hyperband.mode)(),
         score=config.study.score,
-        control_id=lambda control, values: config_id(
-            *configuration_of(space, Confirmation(control, 1).trial_id, values)
-        ),
+        control=lambda kind, values: control_of(space, kind, values),
     )
 
 

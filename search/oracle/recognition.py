@@ -7,7 +7,7 @@ from search.oracle.points import without_place
 from search.oracle.positions import position_at, whole_position
 from search.oracle.schedule import Schedule
 from search.oracle.trials import StudyTrial
-from search.study.ids import BASELINE, CONTROLS, confirmation_of
+from search.study.ids import BASELINE, confirmation_of, is_control
 
 
 def is_of_study(trial: StudyTrial, schedule: Schedule, configurations: Configurations) -> bool:
@@ -20,7 +20,7 @@ def is_of_study(trial: StudyTrial, schedule: Schedule, configurations: Configura
         trial.hyperparameters.values = values | whole_position(schedule)
         confirmation = confirmation_of(trial.trial_id)
         # The baseline and the controls need not lie in the space.
-        if confirmation is None or confirmation.of in (BASELINE, *CONTROLS):
+        if confirmation is None or confirmation.of == BASELINE or is_control(confirmation.of):
             return True
     else:
         index = schedule.index_of(trial.place.number)

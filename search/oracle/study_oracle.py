@@ -71,7 +71,7 @@ class StudyOracle(HyperbandOracle):
         configurations: draws the points of the space.
         promotion: chooses the trials that continue.
         score: what a trial's score is.
-        control_id: the id of the configuration that a control trains, given the winner's hyperparameters.
+        control: hyperparameters and id of the configuration that a control trains, given the winner's.
 
     Attributes:
         ongoing_trials: the trials that have not ended, by the names under which they were asked for.
@@ -93,7 +93,7 @@ class StudyOracle(HyperbandOracle):
         configurations: Configurations,
         promotion: Promotion,
         score: ScoreRule,
-        control_id: Callable[[str, Values], str],
+        control: Callable[[str, Values], tuple[Values, str]],
     ) -> None:
         super().__init__(
             keras_tuner.Objective(objective.name, objective.direction),
@@ -108,7 +108,7 @@ class StudyOracle(HyperbandOracle):
         self.schedule = schedule
         self.verbose = 0
         self._study_objective, self._score_rule = objective, score
-        self._configurations, self._rule, self._control_id = configurations, promotion, control_id
+        self._configurations, self._rule, self._control = configurations, promotion, control
         self._stock_state_written = float("-inf")
         self._take_over(())
 
@@ -177,7 +177,7 @@ class StudyOracle(HyperbandOracle):
     def _confirmation(self) -> Confirming | None:
         if any(confirmation_of(trial.trial_id) is None for trial in self.ongoing_trials.values()):
             return None
-        return next_confirmation(self.state, self.schedule.confirm, self._control_id)
+        return next_confirmation(self.state, self.schedule.confirm, self._control)
 
     # Drawing
 

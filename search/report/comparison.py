@@ -63,7 +63,7 @@ def comparison_values(history: History) -> dict[str, Any]:
         "trials": history.snapshot.finished,
         "failed": len(history.failed),
         "epochs": round(history.snapshot.epochs_done),
-        "seconds": round(float(history.trials["total_seconds"].fillna(0).sum()), 1),
+        "seconds": round(history.total_seconds, 1),
     }
 
 

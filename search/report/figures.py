@@ -248,20 +248,31 @@ def _front(trials: pd.DataFrame, cost: str, sign: float) -> pd.DataFrame:
     return ordered[ordered["_goodness"] > best_before]
 
 
+def _trained(history: History, name: str, trial: pd.Series) -> pd.DataFrame:
+    """The trials that stand for the best or the baseline: where they were confirmed, those from the other seeds."""
+    confirmed = history.snapshot.confirmed
+    if confirmed is not None:
+        again = history.confirmations_of(BASELINE if name == "baseline" else confirmed.of)
+        if len(again):
+            return again
+    return trial.to_frame().T
+
+
 def class_scores(history: History) -> Plot | None:
     """IoU of each class, of the best trial and of the baseline."""
     best, baseline = history.best, history.baseline
     if best is None or not history.class_names:
         return None
     rows = [("best", best, BEST)]
-    if baseline is not None and baseline["trial_id"] != best["trial_id"]:
+    if baseline is not None and baseline["config_id"] != best["config_id"]:
         rows.append(("baseline", baseline, REFERENCE))
     figure = go.Figure()
     names = history.class_names
     table = pd.DataFrame({"class": names})
     for name, trial, color in rows:
-        scores = [trial.get(f"metric:val_iou_{one}", np.nan) for one in names]
-        table[name] = pd.to_numeric(pd.Series(scores), errors="coerce")
+        trained = _trained(history, name, trial)
+        found = [pd.to_numeric(trained.get(f"metric:val_iou_{one}", pd.Series([np.nan]))) for one in names]
+        table[name] = [column.mean() for column in found]
         figure.add_bar(y=names, x=table[name].to_numpy(), name=name, orientation="h", marker={"color": color})
     # Plotly draws the first bar at the bottom.
     figure.update_layout(xaxis_title="IoU on the validation images", yaxis_autorange="reversed", barmode="group")

@@ -78,18 +78,24 @@ def confirmed_gain(
     of_images = _variance_over_images(best, baseline, objective, class_names)
     groups = [list(trained.scores) for trained in (best, baseline, *others) if len(trained.scores) > 1]
     freedom = sum(len(group) - 1 for group in groups)
-    if not freedom:
+    seeds, images = len(best.scores), len(best.counts[0].hits) if best.counts else 0
+    parts, errors = [], []
+    if of_images > 0:
+        errors.append((of_images, images - 1))
+        parts.append(f"the {images} images (resampled, the same ones for both)")
+    if freedom:
+        pooled = sum((len(group) - 1) * variance(group) for group in groups) / freedom
+        errors.append((pooled * (1 / seeds + 1 / len(baseline.scores)), freedom))
+        parts.append(f"the {seeds} seeds of each configuration (their spread is pooled over all that were confirmed)")
+    if not parts:
         return Gain(value, None, None, "One seed for each configuration does not show how much training varies.")
-    pooled = sum((len(group) - 1) * variance(group) for group in groups) / freedom
-    of_seeds = pooled * (1 / len(best.scores) + 1 / len(baseline.scores))
-    images = len(best.counts[0].hits) if best.counts else 0
-    margin = _margin([(of_seeds, freedom), (of_images, images - 1)], 1 + len(others))
-    what = f"{images} images and " if images > 1 else ""
+    margin = _margin(errors, 1 + len(others))
     method = (
-        f"The interval holds {LEVEL} % and is over {what}{len(best.scores)} seeds for each configuration: the images "
-        "are resampled, the same ones for both, and the spread of the seeds is pooled over all that were confirmed. It "
-        f"allows for the choice of the best among {1 + len(others)}."
+        f"The interval holds {LEVEL} % and covers {' and '.join(parts)}. It allows for the choice of the best among "
+        f"{1 + len(others)}."
     )
+    if not freedom:
+        method += " One seed for each configuration does not show how much training varies, which is left out."
     return Gain(value, value - margin, value + margin, method)
 
 

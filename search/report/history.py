@@ -15,7 +15,7 @@ from search.results.frames import load_with
 from search.results.snapshot import rows_of_text
 from search.results.tally import FAILURES
 from search.study import BASELINE, Objective, Study, StudyConfig
-from search.study.ids import CONTROLS, confirmation_of
+from search.study.ids import confirmation_of, is_control
 from search.study.prepare import read_space
 from search.system.csv_files import whole_lines
 from search.system.toml import read_toml
@@ -81,7 +81,13 @@ class History:
     @cached_property
     def failed(self) -> pd.DataFrame:
         """Trials that failed."""
-        return self._with("status", FAILURES)
+        both = pd.concat([self.trials, self.confirmations]) if len(self.confirmations) else self.trials
+        return both[both["status"].isin(FAILURES)] if "status" in both else both.iloc[:0]
+
+    @property
+    def total_seconds(self) -> float:
+        """The time of all trials."""
+        return float(pd.concat([self.trials["total_seconds"], self.confirmations["total_seconds"]]).fillna(0).sum())
 
     @cached_property
     def configurations(self) -> pd.DataFrame:
@@ -153,7 +159,7 @@ class History:
     def confirmed_names(self) -> set[str]:
         """The configurations that were confirmed by all their seeds, by number; and "baseline"."""
         found = map(confirmation_of, map(str, self.confirmations["trial_id"]))
-        names = {confirmation.of for confirmation in found if confirmation is not None} - set(CONTROLS)
+        names = {each.of for each in found if each is not None and not is_control(each.of)}
         return {name for name in names if self.snapshot.tally.confirmations.of(name) is not None}
 
     def confirmations_of(self, name: str) -> pd.DataFrame:

@@ -83,8 +83,8 @@ def _noise_notes(history: History) -> list[str]:
     spread = float(finalists["score"].std())
     ratio = f"{spread / noise:.1f} times that" if spread >= noise else "less than that: their order is mostly chance"
     note = (
-        f"The score of a finalist moves by {rounded(noise)} from one epoch to the next (standard deviation around its "
-        f"course); the {plural(len(finalists), 'finalist')} differ by {rounded(spread)}, {ratio}."
+        f"The score of a finalist moves by {rounded(noise)} by chance (standard deviation around its course, from its "
+        f"last epochs); the {plural(len(finalists), 'finalist')} differ by {rounded(spread)}, {ratio}."
     )
     return [note]
 
@@ -112,7 +112,9 @@ def _judged(agreement: RungAgreement) -> str:
 
 def confirmation_section(history: History) -> Section | None:
     """What was trained again from other seeds; None where nothing was."""
-    names = sorted(history.confirmed_names | {name for name in CONTROLS if len(history.confirmations_of(name))})
+    confirmed = history.snapshot.confirmed
+    controls = [f"{kind}-{confirmed.of}" for kind in CONTROLS] if confirmed is not None else []
+    names = sorted(history.confirmed_names | {name for name in controls if len(history.confirmations_of(name))})
     found = {name: history.confirmations_of(name)["score"].to_numpy(np.float64) for name in names}
     if not found:
         return None
@@ -123,7 +125,7 @@ def confirmation_section(history: History) -> Section | None:
     columns = ["configuration", f"{history.objective.name}, by seed", "mean", "standard deviation"]
     note = (
         "Each was trained from its first epoch to its last from other seeds, the same for all. The mean names the "
-        f"winner. {BASELINE!r}: the tutorial's choices; 'recipe': the tutorial's network with the winner's recipe; "
-        "'network': the winner's network with the default recipe."
+        f"winner. {BASELINE}: the tutorial's choices; recipe-...: the tutorial's network with the winner's recipe; "
+        "network-...: the winner's network with the default recipe."
     )
     return Section("confirmation", "Trained again", notes=[note], tables=[Table("The confirmations", columns, rows)])

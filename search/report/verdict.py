@@ -27,7 +27,10 @@ def verdict_of(history: History) -> tuple[str, list[str]]:
     name = f"Configuration {best['config_id']} (trial {best['trial_id']})"
     compared = comparison_of(history)
     if compared is None:
-        return f"{name} reaches {objective} {score}. There is no completed baseline to compare with.", notes
+        why = "There is no completed baseline to compare with."
+        if history.baseline is not None:
+            why = "The baseline's confirmation has failed, so that there is nothing to compare with."
+        return f"{name} reaches {objective} {score}. {why}", notes
     sentence = (
         f"{name} is {_judgement(compared.gain, _share_of_macs(history))}: {objective} {rounded(compared.best)} against "
         f"{rounded(compared.baseline)} on {compared.where}, {compared.gain}."
@@ -37,13 +40,16 @@ def verdict_of(history: History) -> tuple[str, list[str]]:
         *doubt,
         compared.gain.method,
         *_selection_notes(history, compared),
+        *_control_notes(history),
         _cost_sentence(history),
         *notes,
     ]
 
 
 def _judgement(gain: Gain, share: float | None) -> str:
-    """One of three: better, as good at a share of the cost, or not better."""
+    """One of three: better, as good at a share of the cost, or not better; or that it is not known how sure it is."""
+    if gain.low is None:
+        return f"{'ahead of' if gain.value > 0 else 'not ahead of'} the tutorial's baseline, how surely is not known"
     if gain.is_sure and gain.value > 0:
         return "better than the tutorial's baseline"
     if not gain.is_sure and share is not None and share < 1:
@@ -77,8 +83,10 @@ def _selection_notes(history: History, compared: Comparison) -> list[str]:
 def _control_notes(history: History) -> list[str]:
     """How the gain splits into that of the recipe and that of the network, where controls were trained."""
     controls = {RECIPE: "the tutorial's network with its recipe", NETWORK: "its network with the default recipe"}
-    baseline = history.snapshot.baseline_mean
-    found = {what: on_validation(history, name).scores for name, what in controls.items()}
+    confirmed, baseline = history.snapshot.confirmed, history.snapshot.baseline_mean
+    if confirmed is None:
+        return []
+    found = {what: on_validation(history, f"{kind}-{confirmed.of}").scores for kind, what in controls.items()}
     parts = [
         f"{what} gains {signed(history.objective.gain(sum(scores) / len(scores), baseline))}"
         for what, scores in found.items()
@@ -109,11 +117,10 @@ def facts_of(history: History) -> list[tuple[str, str]]:
                 against = f", baseline {cost.shown(baseline[name])}"
             facts.append((f"{cost.label} of the best", f"{cost.shown(best[name])}{against}"))
     facts.append(("smallest within one standard error", _smallest(history)))
-    spent = pd.concat([history.trials["total_seconds"], history.confirmations["total_seconds"]]).fillna(0).sum()
     facts += [
         ("trials", f"{snapshot.finished} of {snapshot.trials_total}, {len(history.failed)} failed"),
         ("epochs trained", f"{snapshot.epochs_done:.0f} of {snapshot.epochs_total}"),
-        ("time of all trials", duration(float(spent))),
+        ("time of all trials", duration(history.total_seconds)),
         ("from first start to last end", _span(history)),
     ]
     return [(label, text) for label, text in facts if text]

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from statistics import fmean
 from typing import NamedTuple
 
-from search.study.ids import CONTROLS, confirmation_of
+from search.study.ids import BASELINE, confirmation_of, is_control
 from search.study.objective import Objective
 
 
@@ -48,16 +48,22 @@ class Confirmations:
         scores = {trial_id: score for trial_id, score in self._ended.get(name, {}).items() if score is not None}
         if len(scores) < self._seeds:
             return None
-        best = max(scores, key=lambda trial_id: self._objective.sign * scores[trial_id])
+        # Sorted, so that equals are told apart in the same way whatever the order in which they ended.
+        best = max(sorted(scores), key=lambda trial_id: self._objective.sign * scores[trial_id])
         return Confirmed(name, best, fmean(scores.values()), len(scores))
 
     def winner(self, finalists: Collection[str]) -> Confirmed | None:
-        """The configuration with the best mean, once all `finalists` have ended with all of their seeds."""
+        """The configuration with the best mean, once all `finalists` have ended with all of their seeds.
+
+        None where nothing but the baseline was confirmed by all its seeds: a failure must not make it the winner.
+        """
         if not finalists or any(len(self._ended.get(name, {})) < self._seeds for name in finalists):
             return None
-        names = [name for name in self._ended if name not in CONTROLS]
+        names = sorted(name for name in self._ended if not is_control(name))
         found = [confirmed for confirmed in map(self.of, names) if confirmed is not None]
-        return max(found, key=lambda confirmed: self._objective.sign * confirmed.mean, default=None)
+        if all(confirmed.of == BASELINE for confirmed in found):
+            return None
+        return max(found, key=lambda confirmed: self._objective.sign * confirmed.mean)
 
     def __bool__(self) -> bool:
         """Whether any confirmation has ended."""

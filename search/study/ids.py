@@ -16,7 +16,7 @@ _PLACE = re.compile(r"(\d{4,})-(\d{1,3})")
 # Confirmations of no configuration: the tutorial's network with the winner's recipe, and the winner's network with the
 # default recipe.
 RECIPE, NETWORK = CONTROLS = ("recipe", "network")
-_CONFIRMATION = re.compile(rf"confirm-(\d{{4,}}|{BASELINE}|{RECIPE}|{NETWORK})-(\d{{1,3}})")
+_CONFIRMATION = re.compile(rf"confirm-(\d{{4,}}|{BASELINE}|(?:{RECIPE}|{NETWORK})-\d{{4,}})-(\d{{1,3}})")
 
 
 class Place(NamedTuple):
@@ -32,15 +32,30 @@ class Place(NamedTuple):
 
 
 class Confirmation(NamedTuple):
-    """What a confirmation trains, the number of a configuration or a name, and from which further seed, from 1 on."""
+    """What a confirmation trains, and from which further seed.
+
+    Attributes:
+        of: the number of a configuration, "baseline", or a control with the number of its winner: "recipe-0007".
+        seed: from 1 on.
+    """
 
     of: str
     seed: int
 
     @property
+    def kind(self) -> str:
+        """What it is of, without the number of a control's winner."""
+        return self.of.partition("-")[0]
+
+    @property
     def trial_id(self) -> str:
         """The id of this confirmation."""
         return f"confirm-{self.of}-{self.seed}"
+
+
+def is_control(of: str) -> bool:
+    """Whether what a confirmation is of is a control."""
+    return of.partition("-")[0] in CONTROLS
 
 
 def confirmation_of(trial_id: str) -> Confirmation | None:

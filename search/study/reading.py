@@ -141,8 +141,8 @@ def differences(old: StudyConfig, new: StudyConfig) -> list[str]:
         one, other = before.get(key), after.get(key)
         # Further iterations leave the trials of earlier ones as they are.
         grown = key == "hyperband.iterations" and int(other or 0) > int(one or 0)
-        # So do confirmations, which begin when all other trials have ended.
-        grown |= key.startswith("confirm.")
+        # So do more confirmations, which begin when all other trials have ended.
+        grown |= key.startswith("confirm.") and (other or 0) >= (one or 0)
         if one != other and key not in FREE_KEYS and not grown:
             found.append(f"{key}: the study has {_shown(one)}, the file says {_shown(other)}")
     return found

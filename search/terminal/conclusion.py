@@ -27,7 +27,8 @@ def show_conclusion(console: Console, study: Study, snapshot: Snapshot, verdict:
     if snapshot.best is None:
         return
     chosen = _choices(snapshot.best)
-    if snapshot.best["trial_id"] != BASELINE and chosen:
+    is_baseline = BASELINE in (snapshot.best["trial_id"], snapshot.confirmed and snapshot.confirmed.of)
+    if chosen and not is_baseline:
         console.print(f"  {chosen}", soft_wrap=True)
     console.print(verdict, soft_wrap=True)
     console.print()

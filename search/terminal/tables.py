@@ -91,7 +91,7 @@ def best_line(snapshot: Snapshot) -> str:
         return line
     if best["trial_id"] == BASELINE:
         return f"{line} (the tutorial's baseline itself)"
-    distance = signed(best["score"] - baseline["score"])
+    distance = signed(snapshot.objective.gain(best["score"], baseline["score"]))
     return f"{line}  ({distance} against the baseline's {rounded(baseline['score'])})"
 
 
@@ -102,7 +102,7 @@ def _confirmed_line(snapshot: Snapshot, confirmed: Confirmed) -> str:
         return f"{line} (the tutorial's baseline itself)"
     if snapshot.baseline_mean is None:
         return line
-    distance = signed(confirmed.mean - snapshot.baseline_mean)
+    distance = signed(snapshot.objective.gain(confirmed.mean, snapshot.baseline_mean))
     return f"{line}  ({distance} against the baseline's {rounded(snapshot.baseline_mean)})"
 
 

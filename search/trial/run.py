@@ -78,7 +78,7 @@ class TrialRun:
         """
         status = self._train()
         if status == "completed" and self.spec.scores_test and read_test(self.folder) is None:
-            self._score_test()
+            return "completed" if self._score_test() else "interrupted"
         return status
 
     def _train(self) -> Status:
@@ -96,7 +96,7 @@ class TrialRun:
             self.keep(trainer, result)
         return "completed"
 
-    def _score_test(self) -> None:
+    def _score_test(self) -> bool:
         weights = self._best_weights()
         # Heavy; and TensorFlow must not look for devices before the trial has been given its own.
         from search.trial.setup import open_source
@@ -105,7 +105,8 @@ class TrialRun:
         trainer = untrained(self.spec, progress)
         trainer.restore(weights)
         with trainer.averaged() as model:
-            score_test(self.folder, model, open_source(self.spec), progress, self.state.epoch)
+            stop = Study(Path(self.spec.study)).stop_file.exists
+            return score_test(self.folder, model, open_source(self.spec), progress, self.state.epoch, stop)
 
     def _best_weights(self) -> Path:
         """The weights that stand for the trial; if they are damaged, the epochs that gave them are trained again."""

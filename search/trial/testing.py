@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,9 @@ def read_test(trial: Path) -> Validation | None:
     return read_counts(trial / FILE)
 
 
-def score_test(trial: Path, model: keras.Model, dataset: Dataset, report: Progress, epoch: int) -> None:
+def score_test(
+    trial: Path, model: keras.Model, dataset: Dataset, report: Progress, epoch: int, is_stopped: Callable[[], bool]
+) -> bool:
     """Predict every test image, and keep the pixels of each that are right, labelled and predicted, by class.
 
     Args:
@@ -35,6 +38,10 @@ def score_test(trial: Path, model: keras.Model, dataset: Dataset, report: Progre
         dataset: with its split `test`.
         report: of each image.
         epoch: of the weights.
+        is_stopped: whether to stop before all images are predicted; nothing is kept then.
+
+    Returns:
+        Whether all images were predicted.
     """
     from search.trial.steps import StepProgress
 
@@ -43,11 +50,14 @@ def score_test(trial: Path, model: keras.Model, dataset: Dataset, report: Progre
     progress.start()
     probabilities, counts = _probabilities_of(model, dataset.classes), []
     for index in range(images):
+        if is_stopped():
+            return False
         image, mask, _ = dataset.read("test", index)
         predicted = predict_ids(probabilities, image, dataset.framing)
         counts.append(confusion_of_ids(mask, predicted, len(dataset.class_names)))
         progress.step(index + 1)
     write_counts(trial / FILE, counts_of_images(float("nan"), np.stack(counts)))
+    return True
 
 
 def _probabilities_of(model: keras.Model, classes: int) -> Any:

@@ -71,7 +71,7 @@ def new_oracle(
         configurations=Configurations(RandomSampler(declared, seed), reject or (lambda values: None), config_id),
         promotion=SynchronousPromotion(),
         score="best",
-        control_id=lambda control, values: f"{control} {config_id(values)}",
+        control=lambda kind, values: ({**values, "width": 7}, f"{kind} {config_id(values)}"),
     )
 
 
