@@ -66,8 +66,9 @@ def test_the_smallest_is_within_one_standard_error_and_nothing_smaller_is(histor
     assert kept is not None
     error = standard_error(kept.validation, IOU.name, history.class_names)
     assert error is not None
-    as_good = history.configurations[history.configurations["score"] >= best["score"] - error]
+    as_good = history.completed[history.completed["score"] >= best["score"] - error]
     assert smallest["macs"] == as_good["macs"].min()
+    assert smallest["score"] == as_good.loc[as_good["macs"] == smallest["macs"], "score"].max()
     assert smallest["score"] >= best["score"] - error
 
 
@@ -105,9 +106,20 @@ def test_a_choice_among_more_has_a_wider_interval_and_more_seeds_a_narrower() ->
     assert more.value - more.low < widths[0]
     # The spread is known better with more configurations, but not as much better as the choice costs.
     assert widths[2] < widths[0]
-    alone = confirmed_gain(trained([0.8]), trained([0.7]), [], IOU, ["a", "b"])
-    assert (alone.low, alone.high) == (None, None)
-    assert "One seed" in alone.method
+    unknown = confirmed_gain(Trained([0.8], []), Trained([0.7], []), [], IOU, ["a", "b"])
+    assert (unknown.low, unknown.high) == (None, None)
+    assert "One seed" in unknown.method
+
+
+def test_one_seed_has_the_interval_of_the_images_and_says_so() -> None:
+    shares = np.random.default_rng(0).uniform(0.5, 0.9, 40)
+    best, baseline = Trained([0.8], [counts(shares + 0.1)]), Trained([0.7], [counts(shares[::-1])])
+    gain = confirmed_gain(best, baseline, [], IOU, ["a", "b"])
+    assert gain.low is not None
+    assert "One seed" in gain.method
+    assert "seeds of each" not in gain.method
+    by_seeds = confirmed_gain(trained([0.5, 0.6]), trained([0.6, 0.7]), [], objective_of("val_loss"), ["a", "b"])
+    assert "images" not in by_seeds.method
 
 
 def test_images_that_differ_widen_it_and_a_minimized_objective_turns_it_round() -> None:

@@ -314,3 +314,18 @@ def test_the_cache_is_bounded_in_gigabytes(make_config: MakeConfig, given: float
 def test_other_bounds_of_the_cache_are_refused(make_config: MakeConfig, given: object) -> None:
     with pytest.raises(UserError, match=r"\[data\] cache: given .*; expected true, false, or a size in GB"):
         make_config(data={"cache": given})
+
+
+def test_confirmation_may_be_added_but_not_taken_back(make_config: MakeConfig) -> None:
+    plain, confirmed = make_config(), make_config(confirm={"top": 2, "seeds": 3, "controls": True})
+    assert differences(plain, confirmed) == []
+    assert [line.partition(":")[0] for line in differences(confirmed, plain)] == [
+        "confirm.controls",
+        "confirm.seeds",
+        "confirm.top",
+    ]
+
+
+def test_controls_need_a_winner(make_config: MakeConfig) -> None:
+    with pytest.raises(UserError, match=r"\[confirm\] controls: needs a winner to compare with; set top to 1 or more"):
+        make_config(confirm={"controls": True})
