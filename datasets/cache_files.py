@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from numpy.lib.format import open_memmap
+from numpy.lib.format import write_array_header_1_0
 
 from datasets.framing import Framing
 from datasets.resizing import UInt8Array
@@ -56,17 +56,15 @@ class FixedSplit:
     @staticmethod
     def write(folder: Path, split: str, samples: Iterator[Framed], count: int) -> Iterator[None]:
         """Write `count` images as they come; yields after each."""
-        images = masks = None
-        for index, (image, mask) in enumerate(samples):
-            if images is None or masks is None:
-                images = open_memmap(folder / f"{split}.images.npy", "w+", np.uint8, (count, *image.shape))
-                masks = open_memmap(folder / f"{split}.masks.npy", "w+", np.uint8, (count, *mask.shape))
-            images[index], masks[index] = image, mask
-            yield
-        # Before the folder gets its final name, which stands for a complete cache.
-        for array in (images, masks):
-            if array is not None:
-                array.flush()
+        # Not by a memory map, whose pages would count as this process's memory.
+        with (folder / f"{split}.images.npy").open("wb") as images, (folder / f"{split}.masks.npy").open("wb") as masks:
+            for index, framed in enumerate(samples):
+                for file, array in zip((images, masks), framed, strict=True):
+                    if index == 0:
+                        shape = (count, *array.shape)
+                        write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+                    file.write(array.tobytes())
+                yield
 
 
 class MixedSplit:
