@@ -53,6 +53,7 @@ def test_data_without_splits_get_some(folder_data: Path, tmp_path: Path) -> None
     assert "classes" not in found["data"]  # type: ignore[operator]
 
 
+@pytest.mark.long
 def test_drawn_scenes_and_a_time_in_which_nothing_can_be_searched(tmp_path: Path) -> None:
     refused = deeplab_search_here("init", "synthetic", "--hours", "0.01", "--to", "new.toml", cwd=tmp_path)
     assert refused.status == 2, refused.all

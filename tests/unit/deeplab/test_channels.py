@@ -20,7 +20,13 @@ FIRST = {"MobileNetV2": "Conv1", "ResNet50": "conv1_conv", "EfficientNetB0": "st
 
 @pytest.mark.parametrize(
     ("encoder", "channels"),
-    [("MobileNetV2", 1), ("MobileNetV2", 16), ("ResNet50", 4), ("EfficientNetB0", 2), ("DenseNet121", 1)],
+    [
+        ("MobileNetV2", 1),
+        ("MobileNetV2", 16),
+        ("ResNet50", 4),
+        pytest.param("EfficientNetB0", 2, marks=pytest.mark.grid),
+        pytest.param("DenseNet121", 1, marks=pytest.mark.grid),
+    ],
 )
 def test_shapes_and_cost(encoder: str, channels: int) -> None:
     architecture = Architecture(encoder=encoder, aspp_filters=16, decoder_filters=16, low_level_filters=8)

@@ -15,7 +15,9 @@ from recipe import Recipe
 from search.trial.training import Trainer
 
 
-@pytest.mark.parametrize(("augment", "resize"), [("standard", "stretch"), ("strong", "crop")])
+@pytest.mark.parametrize(
+    ("augment", "resize"), [("standard", "crop"), pytest.param("strong", "stretch", marks=pytest.mark.grid)]
+)
 def test_trains_and_validates(tmp_path: Path, augment: str, resize: str) -> None:
     rng = np.random.default_rng(0)
     for split in ("train", "val"):

@@ -26,7 +26,9 @@ def network(atrous: Any, seed: int, *, compiled: bool = True) -> keras.Model:
     return model
 
 
-@pytest.mark.parametrize(("writer", "reader"), [("fast", "stock"), ("stock", "fast")])
+@pytest.mark.parametrize(
+    ("writer", "reader"), [("fast", "stock"), pytest.param("stock", "fast", marks=pytest.mark.grid)]
+)
 def test_a_machine_without_a_gpu_continues_what_one_with_a_gpu_began(tmp_path: Path, writer: str, reader: str) -> None:
     written = network(writer, 1)
     images, masks = np.full((2, 32, 32, 3), 90, np.uint8), np.ones((2, 32, 32), np.uint8)
