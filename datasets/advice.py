@@ -12,7 +12,7 @@ from datasets.statistics import ClassStatistics, SplitStatistics
 # A class with a smaller share of the pixels is so rare that cross-entropy, a mean over pixels, neglects it.
 _RARE_SHARE = 0.05
 # Objects should stay so wide, in pixels of the network's input; its decoder sees every fourth.
-_WIDE_ENOUGH = 2.0
+WIDE_ENOUGH = 2.0
 # Images of other shapes than the network's input are better padded.
 _ASPECT_CHANGE = 1.25
 # Larger images lose less than this by being resized.
@@ -39,7 +39,7 @@ def advise_resize(train: SplitStatistics, framing: Framing) -> Advice:
     stretched = Framing(framing.image_size)
     factor = resize_factor(train, stretched)
     size = "x".join(map(str, framing.image_size))
-    thin = [label for label in _objects(train) if label.width is not None and label.width * factor < _WIDE_ENOUGH]
+    thin = [label for label in _objects(train) if label.width is not None and label.width * factor < WIDE_ENOUGH]
     if thin and factor < _HARDLY_SMALLER:
         label = min(thin, key=lambda found: found.width or 0.0)
         width = label.width or 0.0

@@ -34,7 +34,7 @@ def check_data(path: Path, overrides: Sequence[str]) -> None:
     # Not strict: what shows in the folder's listing is reported together with what shows in the files.
     console = make_console()
     dataset = open_data(config, strict=False, bar=splitting_progress(console))
-    problems, statistics = _read_all(dataset, console)
+    problems, statistics = read_all(dataset, console)
     console.print(_split_table(statistics))
     console.print()
     console.print(_class_table(statistics, dataset.mask_colors()))
@@ -66,7 +66,7 @@ def check_new_data(dataset: Dataset, objective: str, console: Console) -> list[s
     Raises:
         UserError: something would break training, or the objective cannot be measured.
     """
-    problems = [] if dataset.is_generated else _read_all(dataset, console).problems
+    problems = [] if dataset.is_generated else read_all(dataset, console).problems
     refuse_errors(problems)
     with console.status("looking for what the objective measures"):
         check_measurable(dataset, objective)
@@ -82,7 +82,7 @@ def refuse_errors(problems: Sequence[Problem]) -> None:
         raise UserError(f"the data have {plural(len(errors), 'error')}:\n{listed}")
 
 
-def _read_all(dataset: Dataset, console: Console) -> Inspection:
+def read_all(dataset: Dataset, console: Console) -> Inspection:
     """What one pass over the data finds, with progress while they are read."""
     with reading_progress(console, "reading") as progress:
         return inspect_dataset(dataset, progress)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from datasets import DataError, Dataset, Framing, SplitStatistics, inspect_dataset, open_dataset
+from datasets import DataError, Dataset, Framing, SplitStatistics, open_dataset
 from datasets.cores import usable_cores
 from datasets.formats import recognize_format
-from search.commands.data_check import refuse_errors
+from search.commands.data_check import read_all, refuse_errors
 from search.errors import UserError
 from search.executors.devices import list_gpus
 from search.study.config import StudyConfig
@@ -28,11 +29,14 @@ from search.study.proposal import (
     schedule_sections,
     study_text,
 )
-from search.study.reading import load_config, parse_config
+from search.study.reading import parse_config
 from search.system.files import write_atomically, writing_to
 from search.system.quiet import load_tensorflow
 from search.system.wording import duration
-from search.terminal import make_console, reading_progress, splitting_progress
+from search.terminal import make_console, splitting_progress
+
+if TYPE_CHECKING:
+    from search.oracle.fitting import Speed
 
 SYNTHETIC = "synthetic"
 # Splits that are made of data without any, from the most useful to what must do.
@@ -61,11 +65,12 @@ def init_study(data: str, *, hours: float, weights: str | None, target: Path | N
     train = _looked_at(dataset, console)
     machine = Machine(len(list_gpus()), usable_cores())
     sections = _sections(_name(target.stem), settings, train, machine, weights)
-    sections |= _schedule(sections, train, machine, hours, console)
+    sections |= _schedule(sections, dataset, train, machine, hours, console)
     sections = {name: sections[name] for name in _ORDER if name in sections}
+    text = study_text(_header(data, target, machine, hours), sections)
+    parse_config(tomllib.loads(text), str(target))
     with writing_to(target, "--to"):
-        write_atomically(target, study_text(_header(data, target, machine, hours), sections))
-    load_config(target)
+        write_atomically(target, text)
     console.print(f"wrote {target}", style="bold green", soft_wrap=True)
     console.print(f"  look at it, and at what it will do:  deeplab-search plan {target}", soft_wrap=True)
     console.print(f"  search:                              deeplab-search run {target}", soft_wrap=True)
@@ -117,8 +122,7 @@ def _reasons(options: dict[str, Any]) -> Section:
 
 def _looked_at(dataset: Dataset, console: Console) -> SplitStatistics:
     """What the training split holds. Raises UserError for whatever would break training."""
-    with reading_progress(console, "reading") as progress:
-        problems, statistics = inspect_dataset(dataset, progress)
+    problems, statistics = read_all(dataset, console)
     refuse_errors(problems)
     train = statistics.split("train")
     if train is None:
@@ -145,12 +149,17 @@ def _sections(
 
 
 def _schedule(
-    sections: dict[str, Section], train: SplitStatistics, machine: Machine, hours: float, console: Console
+    sections: dict[str, Section],
+    dataset: Dataset,
+    train: SplitStatistics,
+    machine: Machine,
+    hours: float,
+    console: Console,
 ) -> dict[str, Section]:
     """`[hyperband]` and `[confirm]`, from a few training steps of a typical configuration."""
     plain = {name: {key: choice.value for key, choice in section.items()} for name, section in sections.items()}
     config = parse_config(plain | {"hyperband": {"max_epochs": 1}}, "the proposal")
-    speed = _measured(config, machine, console)
+    speed = _measured(config, dataset, machine, console)
     from search.oracle.fitting import fit_schedule, smallest_seconds
 
     fitted = fit_schedule(train.images, config.recipe.batch_size, speed, hours)
@@ -160,21 +169,21 @@ def _schedule(
     return schedule_sections(*fitted, hours)
 
 
-def _measured(config: StudyConfig, machine: Machine, console: Console) -> Any:
+def _measured(config: StudyConfig, dataset: Dataset, machine: Machine, console: Console) -> Speed:
+    """What trials take, by a few training steps of the first configuration that would be drawn."""
     from search.oracle.fitting import Speed
+    from search.oracle.samplers.random import RandomSampler
     from search.trial.probe import time_steps
 
     load_tensorflow()
     space = read_space(config, "the proposal")
-    # Of the middle of the space, which the tutorial's own choices need not be.
-    from search.oracle.samplers.random import RandomSampler
-
     values = RandomSampler(space.hyperparameters(), 0).propose(0, 0)
     architecture, recipe = space.architecture(values), space.recipe_of(values)
     with console.status("timing a few training steps"):
-        dataset = open_dataset(config.data.format, seed=config.study.seed, **config.data.options())
-        probe = time_steps(architecture, recipe, dataset, config.data.image_size)
-    return Speed(probe.epoch_seconds(dataset), probe.start_seconds, max(1, machine.gpus))
+        options = config.data.options() | {"assigned": dataset.assigned_splits()}
+        sized = open_dataset(config.data.format, seed=config.study.seed, **options)
+        probe = time_steps(architecture, recipe, sized, config.data.image_size)
+    return Speed(probe.epoch_seconds(sized), probe.start_seconds, max(1, machine.gpus))
 
 
 def _header(data: str, target: Path, machine: Machine, hours: float) -> str:

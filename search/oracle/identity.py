@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from deeplab import Architecture
 from recipe import Recipe
-from search.study.ids import BASELINE, NETWORK, RECIPE, Confirmation, confirmation_of, place_of
+from search.study.ids import BASELINE, NETWORK, RECIPE, confirmation_of, place_of
 from space import Space
 
 # The fields of version 0.1, in its order.
@@ -42,20 +42,21 @@ def config_id(architecture: Architecture, recipe: Recipe) -> str:
 def configuration_of(space: Space, trial_id: str, values: Mapping[str, Any]) -> tuple[Architecture, Recipe]:
     """The network and recipe of a trial with these hyperparameters; of a control, one of the two is the baseline's."""
     confirmation = confirmation_of(trial_id)
-    trained = trial_id if confirmation is None else confirmation.kind
-    tutorial, recipe = space.baseline()
-    if trained == BASELINE:
-        return tutorial, recipe
-    return (
-        tutorial if trained == RECIPE else space.architecture(values),
-        recipe if trained == NETWORK else space.recipe_of(values),
-    )
+    return _trained(space, trial_id if confirmation is None else confirmation.kind, values)
 
 
 def control_of(space: Space, kind: str, values: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     """Hyperparameters and id of the configuration of a control, given the winner's hyperparameters."""
-    architecture, recipe = configuration_of(space, Confirmation(f"{kind}-0000", 1).trial_id, values)
+    architecture, recipe = _trained(space, kind, values)
     return space.values(architecture, recipe), config_id(architecture, recipe)
+
+
+def _trained(space: Space, kind: str, values: Mapping[str, Any]) -> tuple[Architecture, Recipe]:
+    if kind == BASELINE:
+        return space.baseline()
+    architecture = space.baseline()[0] if kind == RECIPE else space.architecture(values)
+    recipe = space.baseline()[1] if kind == NETWORK else space.recipe_of(values)
+    return architecture, recipe
 
 
 def architecture_id(architecture: Architecture) -> str:

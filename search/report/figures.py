@@ -11,6 +11,7 @@ from plotly.subplots import make_subplots
 
 from search.report.history import COSTS, History
 from search.report.parts import Plot, table_of
+from search.results.front import pareto_front
 from search.results.tally import FAILURES
 from search.study import BASELINE
 from search.system.wording import plural, rounded
@@ -242,10 +243,8 @@ def pareto(histories: Sequence[History], cost: str) -> Plot | None:
 
 def _front(trials: pd.DataFrame, cost: str, sign: float) -> pd.DataFrame:
     """The trials that no other trial beats in both, the cheapest first."""
-    ordered = trials.assign(_goodness=sign * trials["score"]).sort_values([cost, "_goodness"], ascending=[True, False])
-    # In this order, a trial is on the front if it is better than every one before it.
-    best_before = ordered["_goodness"].cummax().shift(fill_value=-np.inf)
-    return ordered[ordered["_goodness"] > best_before]
+    costs, goodness = trials[cost].astype(float), sign * trials["score"].astype(float)
+    return trials.loc[pareto_front(trials.index, costs.__getitem__, goodness.__getitem__)]
 
 
 def _trained(history: History, name: str, trial: pd.Series) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -74,7 +74,7 @@ class History:
     @cached_property
     def completed(self) -> pd.DataFrame:
         """Completed trials, in the order in which they ended."""
-        found = self._with("status", ["completed"])
+        found = _of_status(self.trials, ["completed"])
         # Times are whole seconds; trials that ended in the same one keep the order of the file.
         return found[found["score"].notna()].sort_values("finished", kind="stable") if len(found) else found
 
@@ -82,7 +82,7 @@ class History:
     def failed(self) -> pd.DataFrame:
         """Trials that failed."""
         both = pd.concat([self.trials, self.confirmations]) if len(self.confirmations) else self.trials
-        return both[both["status"].isin(FAILURES)] if "status" in both else both.iloc[:0]
+        return _of_status(both, FAILURES)
 
     @property
     def total_seconds(self) -> float:
@@ -164,7 +164,7 @@ class History:
 
     def confirmations_of(self, name: str) -> pd.DataFrame:
         """The completed trials that confirm one configuration, or train a control, in the order of their seeds."""
-        done = self.confirmations[self.confirmations["status"] == "completed"]
+        done = _of_status(self.confirmations, ["completed"])
         own = [confirmation_of(str(trial_id)) for trial_id in done["trial_id"]]
         rows = done[np.array([one is not None and one.of == name for one in own], bool)]
         return rows.sort_values("trial_id")
@@ -172,9 +172,6 @@ class History:
     def test_counts(self, trial_id: str) -> Validation | None:
         """What a trial achieved on the test split; None if it was not scored there."""
         return read_test(self.study.trial(trial_id))
-
-    def _with(self, column: str, values: Any) -> pd.DataFrame:
-        return self.trials[self.trials[column].isin(list(values))] if column in self.trials else self.trials.iloc[:0]
 
 
 def read_history(study: Study) -> History:
@@ -188,6 +185,10 @@ def read_history(study: Study) -> History:
         trials["latency_ms"] = trials["trial_id"].map(_latencies(study, config, trials["trial_id"])).astype(float)
     again, epochs_again = _are_confirmations(trials), _are_confirmations(epochs)
     return History(study, config, study.frozen(), snapshot, trials[~again], epochs[~epochs_again], trials[again])
+
+
+def _of_status(trials: pd.DataFrame, statuses: Collection[str]) -> pd.DataFrame:
+    return trials[trials["status"].isin(list(statuses))] if "status" in trials else trials.iloc[:0]
 
 
 def _are_confirmations(table: pd.DataFrame) -> np.ndarray:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from datasets import Framing, SplitStatistics
-from datasets.advice import Advice, advise_loss, advise_resize
+from datasets.advice import WIDE_ENOUGH, Advice, advise_loss, advise_resize
 from search.study.config import ConfirmSection, HyperbandSection
 from search.system.toml import toml_value
 from search.system.wording import duration, plural
@@ -19,8 +19,6 @@ from search.system.wording import duration, plural
 # Pixels of the network's input that a machine trains at a bearable speed, and what its sides must be multiples of.
 PIXELS = {"cpu": 192 * 256, "gpu": 512 * 512}
 MULTIPLE, SMALLEST = 32, 64
-# A class whose areas are so wide at least, in pixels of the network's input, survives being shrunk to it.
-WIDE_ENOUGH = 2.0
 
 
 class Machine(NamedTuple):

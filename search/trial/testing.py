@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from datasets import Dataset
 from datasets.inference import predict_ids
-from datasets.tiles import FloatArray
 from deeplab.scoring import confusion_of_ids
 from search.trial.validation import Validation, counts_of_images, read_counts, write_counts
 
@@ -43,12 +42,17 @@ def score_test(
     Returns:
         Whether all images were predicted.
     """
+    # Heavy, and whoever only reads what was found needs neither.
+    import tensorflow as tf
+
     from search.trial.steps import StepProgress
+    from search.trial.validators import probabilities_of
 
     images = dataset.length("test")
     progress = StepProgress(report, epoch, "test", images, 1)
     progress.start()
-    probabilities, counts = _probabilities_of(model, dataset.classes), []
+    takes = tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8)
+    probabilities, counts = probabilities_of(model, dataset.classes, takes), []
     for index in range(images):
         if is_stopped():
             return False
@@ -58,21 +62,3 @@ def score_test(
         progress.step(index + 1)
     write_counts(trial / FILE, counts_of_images(float("nan"), np.stack(counts)))
     return True
-
-
-def _probabilities_of(model: keras.Model, classes: int) -> Any:
-    import keras
-    import tensorflow as tf
-
-    takes = [tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)]
-
-    def predict(images: Any) -> Any:
-        logits = keras.ops.cast(model(images, training=False), "float32")
-        return keras.ops.sigmoid(logits) if classes == 1 else keras.ops.softmax(logits)
-
-    graph = tf.function(predict, input_signature=takes)
-
-    def probabilities(images: Any) -> FloatArray:
-        return np.asarray(graph(tf.cast(images, tf.float32)))
-
-    return probabilities

@@ -9,13 +9,12 @@ import numpy as np
 import tensorflow as tf
 
 from datasets import Dataset
-from datasets.inference import class_ids, predict_framed
+from datasets.inference import Probabilities, class_ids, predict_framed
 from datasets.pipeline import Pipeline
-from datasets.tiles import FloatArray
 from deeplab.metrics import confusion_of_images, predicted_classes
 from deeplab.scoring import confusion_of_ids
 from search.trial.steps import Progress, StepProgress
-from search.trial.validation import UInt8Array, ValidationPass
+from search.trial.validation import ValidationPass
 
 # So that a probability of 0 or 1 has a finite logarithm.
 _TINY = 1e-7
@@ -40,6 +39,23 @@ def make_validator(model: keras.Model, dataset: Dataset, val_data: Pipeline, rep
     if dataset.framing.is_whole:
         return BatchValidator(model, dataset, val_data, report)
     return TileValidator(model, dataset, val_data, report)
+
+
+def probabilities_of(model: keras.Model, classes: int, takes: tf.TensorSpec) -> Probabilities:
+    """A network that gives logits, as a function to probabilities that is traced once.
+
+    Args:
+        model: inputs to logits.
+        classes: number of its outputs; 1 for binary.
+        takes: what it is called with.
+    """
+
+    def predict(images: Any) -> Any:
+        logits = keras.ops.cast(model(images, training=False), "float32")
+        return keras.ops.sigmoid(logits) if classes == 1 else keras.ops.softmax(logits)
+
+    graph = tf.function(predict, input_signature=[takes])
+    return lambda images: np.asarray(graph(images))
 
 
 class BatchValidator:
@@ -79,7 +95,7 @@ class TileValidator:
     def __init__(self, model: keras.Model, dataset: Dataset, val_data: Pipeline, report: Progress) -> None:
         self._model, self._dataset, self._data, self._report = model, dataset, val_data, report
         images, _ = val_data.element_spec
-        self._probabilities = tf.function(self._predict, input_signature=[images])
+        self._probabilities = probabilities_of(model, dataset.classes, images)
         outputs = dataset.classes
         signature = [tf.TensorSpec([1, None, None], tf.uint8), tf.TensorSpec([1, None, None, outputs], tf.float32)]
         self._loss = tf.function(self._loss_of, input_signature=signature)
@@ -91,19 +107,12 @@ class TileValidator:
         gathered = ValidationPass(self._data.images)
         for index in range(self._data.images):
             image, mask = self._data.read(index)
-            found = predict_framed(self._predict_tiles, image, self._data.image_size, self._data.batch_size)
+            found = predict_framed(self._probabilities, image, self._data.image_size, self._data.batch_size)
             ids = class_ids(found)
             counts = confusion_of_ids(mask, ids, len(self._dataset.class_names))
             gathered.add(float(self._loss(mask[np.newaxis], found[np.newaxis])), counts[np.newaxis], ids[np.newaxis])
             progress.step(index + 1)
         return gathered
-
-    def _predict_tiles(self, tiles: UInt8Array) -> FloatArray:
-        return np.asarray(self._probabilities(tiles))
-
-    def _predict(self, images: Any) -> Any:
-        logits = keras.ops.cast(self._model(images, training=False), "float32")
-        return keras.ops.sigmoid(logits) if self._dataset.classes == 1 else keras.ops.softmax(logits)
 
     def _loss_of(self, masks: Any, probabilities: Any) -> Any:
         found = tf.clip_by_value(probabilities, _TINY, 1 - _TINY)
