@@ -92,6 +92,10 @@ def test_the_interval_of_a_confirmed_gain_is_students_over_the_seeds() -> None:
     assert gain.value == pytest.approx(0.09)
     assert gain.low == pytest.approx(0.09 - margin)
     assert gain.high == pytest.approx(0.09 + margin)
+    # Chosen among two, whose spread counts too.
+    among = confirmed_gain(best, baseline, [trained([0.60, 0.63])], IOU, ["a", "b"])
+    pooled = np.mean([np.var(scores, ddof=1) for scores in ([0.80, 0.82], [0.70, 0.74], [0.60, 0.63])])
+    assert among.low == pytest.approx(0.09 - stats.t.ppf(1 - 0.025 / 2, 3) * np.sqrt(pooled))
 
 
 def test_a_choice_among_more_has_a_wider_interval_and_more_seeds_a_narrower() -> None:
