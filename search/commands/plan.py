@@ -63,6 +63,7 @@ def show_plan(path: Path, overrides: Sequence[str], *, probe: bool) -> None:
     schedule = make_schedule(config.hyperband, config.confirm).limited_to(len(drawn.configurations))
     _show_space(console, prepared, limits, drawn, schedule)
     _show_configurations(console, prepared, limits, drawn)
+    _show_earlier(console, prepared, schedule)
     if probe:
         _show_time(console, prepared, drawn, schedule)
 
@@ -115,6 +116,16 @@ def _show_configurations(console: Console, prepared: Prepared, limits: Limits, d
     console.print(configuration_table(columns, list(prepared.space.searched)))
     if LATENCY in limits.given:
         console.print(_latency_line(drawn.milliseconds))
+
+
+def _show_earlier(console: Console, prepared: Prepared, schedule: Schedule) -> None:
+    """Whether ranks after few epochs have held in earlier studies of these data."""
+    from search.report.earlier import earlier_studies, evidence_of, min_epochs_advice
+
+    studies = earlier_studies(prepared.config, prepared.dataset.fingerprint())
+    lines = min_epochs_advice(schedule, evidence_of(studies), [study.name for study in studies])
+    if lines:
+        console.print("", *lines, sep="\n", soft_wrap=True)
 
 
 def _show_time(console: Console, prepared: Prepared, drawn: _Drawn, schedule: Schedule) -> None:

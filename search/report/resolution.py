@@ -17,6 +17,8 @@ from search.system.wording import plural, rounded
 
 # Fewest pairs of which a rank correlation says anything.
 FEWEST_PAIRS = 4
+# Ranks that chance alone brings about more often than this may be random.
+RANDOM = 0.1
 
 
 class RungAgreement(NamedTuple):
@@ -96,7 +98,7 @@ def _agreement_table(agreements: list[RungAgreement]) -> Table:
             f"{agreement.rung} (to epoch {agreement.last_epoch})",
             str(agreement.pairs),
             "" if agreement.correlation != agreement.correlation else f"{agreement.correlation:+.2f}",
-            _judged(agreement),
+            judged(agreement.chance),
         ]
         for agreement in agreements
     ]
@@ -104,10 +106,11 @@ def _agreement_table(agreements: list[RungAgreement]) -> Table:
     return Table("How well rungs ranked", columns, rows)
 
 
-def _judged(agreement: RungAgreement) -> str:
-    if agreement.chance != agreement.chance:
+def judged(chance: float) -> str:
+    """How well trials were ranked, in words, given the probability that ranks at random agree as well."""
+    if chance != chance:
         return "too few to tell"
-    return "better than chance" if agreement.chance <= 0.1 else "as chance might"
+    return "better than chance" if chance <= RANDOM else "as chance might"
 
 
 def confirmation_section(history: History) -> Section | None:
