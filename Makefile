@@ -25,7 +25,7 @@ demo: .venv/.installed  ## a small search on drawn images: its best network, a r
 	@echo "the report: results/demo/report.html"
 
 test: lint  ## lint, then all tests; ARGS="tests/unit -k space" for some
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=15 $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=15 $(ARGS)
 
 soak: .venv/.installed-dev  ## all tests in real processes: 30 kills, every state file cut off at 20 places (an hour)
 	SOAK_KILLS=30 DAMAGE_CUTS=20 $(BIN)/python -m pytest -s -m "not grid" tests/faults tests/integration $(ARGS)
