@@ -169,7 +169,7 @@ def _limits(exported: Exported, counts: Validation | None, where: str) -> str:
         rare = [
             f"{name} ({100 * shares[index]:.2f} % of the pixels, in {plural(int(present[index]), 'image')})"
             for index, name in enumerate(labels.classes)
-            if shares[index] < _RARE_SHARE or present[index] < _RARE_IMAGES
+            if shares[index] < _RARE_SHARE or present[index] < min(_RARE_IMAGES, len(counts.truth))
         ]
         lines.append(
             f"Rare among {where}, so that their scores are uncertain: {listed(rare, len(rare))}."

@@ -20,7 +20,7 @@ _COMMENT = (
     "# Class names in id order, the size (height, width) of the models in this folder, and how images are brought\n"
     "# to it (docs/study-files.md explains `resize` and `scale`).\n"
 )
-PREPROCESSING = "none: the model takes pixels from 0 to 255, in the order RGB, and scales them itself"
+PREPROCESSING = "none: the model takes values 0 to 255 (of three channels: red, green, blue) and scales them itself"
 
 
 class ModelLabels(BaseModel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -48,7 +49,7 @@ class Checked:
     @property
     def is_good(self) -> bool:
         """Whether it may be used in place of the study's own network."""
-        if self.difference is None:
+        if self.difference is None or not math.isfinite(self.difference):
             return False
         return self.tolerance is None or self.difference <= self.tolerance
 
