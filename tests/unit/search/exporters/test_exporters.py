@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
 import zipfile
 from pathlib import Path
 
@@ -13,10 +16,11 @@ import tensorflow as tf
 
 from deeplab import Architecture, build_model
 from search.errors import UserError
-from search.exporters import EXPORTERS, Exporter, load_exporter
+from search.exporters import EXPORTERS, Exporter, load_exporter, placing
 from search.exporters.onnx_file import OPSET
 from search.exporters.placing import export_model
-from tests.contracts.exporter import DETAILS, SIDE, ExporterContract, answers, small_network
+from search.system import exchange
+from tests.contracts.exporter import DETAILS, SIDE, ExporterContract, Failing, answers, small_network
 
 # Few layers to trace: it ends at the encoder's first layer of stride 8.
 SHALLOW = Architecture(
@@ -119,3 +123,56 @@ def test_a_runtime_that_is_missing_is_named_with_the_command_that_installs_it(mo
         UserError, match=r"not installed: no_such_package\. Install them: pip install -e '\.\[export\]'"
     ):
         load_exporter("onnx")
+
+
+def test_an_interrupted_first_export_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        export_model(Failing(load_exporter("keras")), small_network(1), tmp_path / "new", DETAILS)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_export_left_is_removed_and_what_another_one_writes_is_not(tmp_path: Path) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    left, another = (tmp_path / f".export.{process}.tmp" for process in (ended.pid, os.getppid()))
+    for folder in (left, another):
+        folder.mkdir()
+        (folder / "model.keras").touch()
+    export_model(load_exporter("keras"), small_network(0), tmp_path)
+    assert not left.exists()
+    assert (another / "model.keras").exists()
+
+
+@pytest.mark.parametrize("can_exchange", [True, False])
+def test_a_folder_is_replaced_whether_or_not_the_system_can_exchange_two(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, can_exchange: bool
+) -> None:
+    if not can_exchange:
+        monkeypatch.setattr(exchange, "_exchange", lambda one, other: False)
+    for name in ("new", "old"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).touch()
+    exchange.put_in_place(tmp_path / "new", tmp_path / "old")
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == [
+        "new",
+        "new/old",
+        "old",
+        "old/new",
+    ]
+
+
+def test_an_interruption_waits_until_all_files_are_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "staged").mkdir()
+    (tmp_path / "target").mkdir()
+    written = [tmp_path / "staged" / name for name in "abc"]
+    for path in written:
+        path.touch()
+
+    def interrupted(new: Path, path: Path) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        exchange.put_in_place(new, path)
+
+    monkeypatch.setattr(placing, "put_in_place", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        placing.place(written, tmp_path / "target")
+    assert sorted(path.name for path in (tmp_path / "target").iterdir()) == ["a", "b", "c"]
