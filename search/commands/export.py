@@ -140,7 +140,9 @@ def _export(
     console: Console,
 ) -> list[str]:
     """Write a trial's network in each format, verify it, and put it in place; returns why formats were left out."""
-    data, dynamic = StudyData(trial), options.size == "dynamic"
+    with console.status("opening the data"):
+        data = StudyData(trial)
+    dynamic = options.size == "dynamic"
     output: Any = options.output
     labels = labels_of(trial, output=output, dynamic=dynamic, mirror=data.mirror)
     outdated = _check_earlier(target, labels, exporters, overwrite=options.overwrite)

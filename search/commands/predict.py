@@ -83,7 +83,7 @@ def predict_images(
         console.print(f"skipped {skipped}: expected {', '.join(IMAGE_SUFFIXES)}", style="yellow", soft_wrap=True)
     if needs_tensorflow(model):
         load_tensorflow()
-    predictor = load_predictor(model)
+    predictor = load_predictor(model, mirrored=options.flip)
     if options.flip and predictor.mirror is None:
         console.print("--flip: takes it that no two classes change places in a mirrored image", style="yellow")
     names = predictor.class_names or tuple(map(str, range(max(2, predictor.outputs))))

@@ -39,8 +39,10 @@ class Predictor:
     mirror: tuple[tuple[int, int], ...] | None = None
 
 
-def load_predictor(model: Path) -> Predictor:
+def load_predictor(model: Path, *, mirrored: bool = False) -> Predictor:
     """Load a model: a study folder (its best trial), an exported file, or a SavedModel folder.
+
+    With `mirrored`, a study's data are opened too, because they say which classes change places.
 
     Raises:
         UserError: it is none of these, is damaged, or does not fit the labels in it or beside it.
@@ -50,7 +52,7 @@ def load_predictor(model: Path) -> Predictor:
     study = Study(model)
     trial = trained_trial(study, None)
     network = load_model(study, trial)
-    labels = labels_of(trial, mirror=StudyData(trial).mirror)
+    labels = labels_of(trial, mirror=StudyData(trial).mirror if mirrored else None)
     return _described(Opened(graph_of(network), network.input_shape, network.output_shape, labels), model)
 
 

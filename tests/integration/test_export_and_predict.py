@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
+import sys
 import tomllib
 import warnings
 from contextlib import chdir
@@ -13,10 +15,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from datasets.colors import class_colors
 from datasets.cores import usable_cores
 from search.exporters import EXPORTERS
 from tests.faults.trials import kept_for_export, trials_of
-from tests.integration.program import Result, deeplab_search, deeplab_search_here, listing, running
+from tests.integration.program import Result, deeplab_search, deeplab_search_here, environment, listing, running
 
 FORMATS = ("model.keras", "savedmodel", "model.onnx", "model.tflite", "model-float16.tflite", "model-int8.tflite")
 
@@ -315,3 +318,37 @@ def test_predict_refuses_what_is_no_model(photos: Path, tmp_path: Path) -> None:
         assert model in refused.err
         assert "Traceback" not in refused.err
         assert not (tmp_path / "out").exists()
+
+
+def test_an_onnx_file_is_predicted_without_tensorflow(
+    exported: tuple[Path, Result], photos: Path, tmp_path: Path
+) -> None:
+    program = (
+        "import sys; from pathlib import Path; from search.commands.predict import predict_images; "
+        "predict_images(Path(sys.argv[1]), [Path('my photos')], Path('out')); print('tensorflow' in sys.modules)"
+    )
+    command = [sys.executable, "-c", program, str(exported[0] / "model.onnx")]
+    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
+    assert done.stdout.endswith("False\n"), done.stderr
+    assert len(list((tmp_path / "out").iterdir())) == 6
+
+
+def test_without_the_studys_data_models_are_verified_on_noise_and_int8_is_refused(
+    study_copy: Path, tmp_path: Path
+) -> None:
+    """As if the study had been made from files that are now elsewhere."""
+    for name in ("study.toml", "study.toml.bak"):
+        text = (study_copy / name).read_text()
+        text = re.sub(r'format = "synthetic"', 'format = "folder"\npath = "moved"', text)
+        (study_copy / name).write_text(
+            re.sub(r"(train|val|test)_images = .*\n|thin = .*\n|scene_size = .*\n", "", text)
+        )
+    done = deeplab_search_here("export", study_copy, "--format", "onnx", "--to", "to", cwd=tmp_path)
+    assert done.status == 0, done.all
+    assert "the study's data cannot be had here: [data] " in done.out
+    assert "compared with the study's network on 20 images of seeded noise" in done.out
+    assert "20 images of seeded noise" in (tmp_path / "to" / "README.md").read_text()
+    refused = deeplab_search_here("export", study_copy, "--format", "litert-int8", "--to", "new", cwd=tmp_path)
+    assert refused.status == 2, refused.all
+    assert "is calibrated on the study's training images, which cannot be had here" in refused.err
+    assert not (tmp_path / "new").exists()

@@ -86,7 +86,7 @@ class TestLiteRtInt8(ExporterContract):
         assert len(floats) == 2, "the input and the output"
 
 
-@pytest.mark.parametrize("name", ["keras", "savedmodel", "onnx"])
+@pytest.mark.parametrize("name", ["savedmodel", "onnx"])
 def test_networks_for_any_size_take_any_size(name: str, tmp_path: Path) -> None:
     keras.utils.set_random_seed(0)
     model = build_model(SHALLOW, (None, None), 3)
