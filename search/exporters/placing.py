@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from search.errors import UserError
 from search.exporters import Details, Exporter
 from search.system.exchange import put_in_place
-from search.system.files import is_being_written, make_folder
+from search.system.files import cannot_be_written, is_being_written, make_folder
 
 if TYPE_CHECKING:
     import keras
@@ -45,7 +45,8 @@ def export_model(exporter: Exporter, model: keras.Model, folder: Path, details: 
 def staging(folder: Path) -> Iterator[Path]:
     """An empty hidden folder inside `folder`, which is created if need be; afterwards, both are gone if empty.
 
-    What a killed process has left of such folders is removed. Raises UserError if `folder` cannot be written.
+    What a killed process has left of such folders is removed. Raises UserError if `folder` cannot be written, or if a
+    file in the block cannot, as on a full disk.
     """
     is_new = not folder.exists()
     make_folder(folder, "--to")
@@ -56,6 +57,9 @@ def staging(folder: Path) -> Iterator[Path]:
     make_folder(staged, "--to")
     try:
         yield staged
+    except OSError as error:
+        # h5py has the system's reason in its text alone.
+        raise cannot_be_written(folder, error.strerror or str(error), "--to") from error
     finally:
         remove(staged)
         if is_new and not any(folder.iterdir()):

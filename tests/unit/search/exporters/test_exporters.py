@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import zipfile
@@ -21,6 +22,7 @@ from search.exporters.onnx_file import OPSET
 from search.exporters.placing import export_model
 from search.system import exchange
 from tests.contracts.exporter import DETAILS, SIDE, ExporterContract, Failing, answers, small_network
+from tests.integration.program import listing
 
 # Few layers to trace: it ends at the encoder's first layer of stride 8.
 SHALLOW = Architecture(
@@ -129,6 +131,23 @@ def test_an_interrupted_first_export_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         export_model(Failing(load_exporter("keras")), small_network(1), tmp_path / "new", DETAILS)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["keras", "onnx"])
+def test_a_full_disk_is_said_so_and_leaves_the_earlier_export(name: str, tmp_path: Path) -> None:
+    exporter = load_exporter(name)
+    export_model(exporter, small_network(0), tmp_path)
+    before = listing(tmp_path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(UserError, match=r"cannot be written: .*Choose another --to"):
+            export_model(exporter, small_network(1), tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert listing(tmp_path) == before
 
 
 def test_what_a_killed_export_left_is_removed_and_what_another_one_writes_is_not(tmp_path: Path) -> None:
