@@ -6,20 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from rich.console import Console
 
 from datasets.cores import usable_cores
+from search.commands.earlier_export import check_earlier
 from search.errors import Incomplete, UserError
-from search.exporters import DEFAULT_FORMATS, EXPORTERS, Details, Exporter, file_names, load_exporter
+from search.exporters import DEFAULT_FORMATS, EXPORTERS, Details, Exporter, load_exporter
 from search.exporters.placing import check_target, place, remove, staging
-from search.report.card import CARD_FILE, MARK, card_text
+from search.report.card import CARD_FILE, card_text
 from search.results import trial_rows
 from search.results.exported import Exported
 from search.results.front import pareto_front
-from search.results.labels import LABELS_FILE, ModelLabels, Output, labels_of, labels_table, labels_text, read_labels
-from search.results.study_images import SCORED, VERIFIED, StudyData
+from search.results.labels import LABELS_FILE, Output, labels_of, labels_table, labels_text
+from search.results.study_images import SCORED, VERIFIED, StudyData, StudyImages
 from search.results.trained_network import TrainedTrial, load_model, trained_trial
 from search.results.verification import Speed, measure, verify
 from search.study import Study, objective_of, open_study
@@ -30,6 +31,9 @@ from search.system.wording import rounded
 from search.terminal import make_console
 from search.terminal.exports import measured_table, verified_table
 from search.trial.checkpoint import weights_file
+
+if TYPE_CHECKING:
+    import keras
 
 SIZES = ("fixed", "dynamic")
 
@@ -145,7 +149,7 @@ def _export(
     dynamic = options.size == "dynamic"
     output: Any = options.output
     labels = labels_of(trial, output=output, dynamic=dynamic, mirror=data.mirror)
-    outdated = _check_earlier(target, labels, exporters, overwrite=options.overwrite)
+    outdated = check_earlier(target, labels, exporters, overwrite=options.overwrite)
     _check_images(exporters, data)
     network = load_model(study, trial)
     model = (
@@ -155,24 +159,47 @@ def _export(
     )
     details = Details(labels_table(labels), labels_text(labels), data.to_calibrate)
     with staging(target) as staged:
-        for name, exporter in exporters.items():
-            with console.status(f"writing {name}"):
-                exporter.write(model, staged / exporter.name, details)
+        unwritten = _write(exporters, model, staged, details, console)
+        written = {name: exporter for name, exporter in exporters.items() if name not in unwritten}
         with console.status("verifying"):
-            scored = options.benchmark or any(exporter.tolerance is None for exporter in exporters.values())
+            scored = options.benchmark or any(exporter.tolerance is None for exporter in written.values())
             images = data.to_verify(SCORED if scored else VERIFIED)
-            verification = verify(exporters, staged, network, images, labels)
-        speeds: dict[str, dict[int, Speed | None]] = {}
-        if options.benchmark:
-            for name, exporter in exporters.items():
-                with console.status(f"measuring {name}"):
-                    counts = sorted({1, usable_cores()})
-                    speeds[name] = {count: measure(exporter, staged, images, count) for count in counts}
-        exported = Exported(trial, labels, exporters, staged, verification, speeds)
-        failed = _failures(exported)
+            verification = verify(written, staged, network, images, labels)
+        speeds = _measure(written, staged, images, console) if options.benchmark else {}
+        exported = Exported(trial, labels, written, staged, verification, speeds)
+        failed = [f"trial {trial.trial_id} cannot be written as {name}: {why}." for name, why in unwritten.items()]
+        failed += _failures(exported)
         _print(console, exported, data.why_not)
         _place(study, exported, target, outdated, console)
     return failed
+
+
+def _write(
+    exporters: Mapping[str, Exporter], model: keras.Model, folder: Path, details: Details, console: Console
+) -> dict[str, str]:
+    """Write a model in each format; returns why some cannot be written."""
+    unwritten = {}
+    for name, exporter in exporters.items():
+        try:
+            with console.status(f"writing {name}"):
+                exporter.write(model, folder / exporter.name, details)
+        except (OSError, UserError):
+            raise
+        # Converters raise errors of many kinds for a network that they do not know; the other formats may do.
+        except Exception as error:  # noqa: BLE001
+            unwritten[name] = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return unwritten
+
+
+def _measure(
+    exporters: Mapping[str, Exporter], folder: Path, images: StudyImages, console: Console
+) -> dict[str, dict[int, Speed | None]]:
+    """The speed of each model in `folder`, on one thread and on all."""
+    speeds = {}
+    for name, exporter in exporters.items():
+        with console.status(f"measuring {name}"):
+            speeds[name] = {count: measure(exporter, folder, images, count) for count in sorted({1, usable_cores()})}
+    return speeds
 
 
 def _check_images(exporters: Mapping[str, Exporter], data: StudyData) -> None:
@@ -184,46 +211,6 @@ def _check_images(exporters: Mapping[str, Exporter], data: StudyData) -> None:
         )
 
 
-def _check_earlier(
-    target: Path, labels: ModelLabels, exporters: Mapping[str, Exporter], *, overwrite: bool
-) -> list[Path]:
-    """Files of another export in `target`, which its labels would not describe any more.
-
-    Raises:
-        UserError: there are some, or a file of somebody else is in the way, and they are not to be replaced.
-    """
-    try:
-        earlier = read_labels(target)
-    except UserError:
-        if not overwrite:
-            raise
-        earlier = None
-    there = [target / name for name in file_names() if (target / name).exists()]
-    card = target / CARD_FILE
-    foreign = [card] if card.is_file() and not card.read_bytes().startswith(MARK.encode()) else []
-    if earlier is None:
-        written = {exporter.name for exporter in exporters.values()}
-        foreign += [path for path in there if path.name in written]
-        there = []
-    elif _is_same(earlier, labels):
-        there = []
-    if (there or foreign) and not overwrite:
-        names = ", ".join(path.name for path in (*there, *foreign))
-        what = (
-            f"of trial {earlier.trial_id} of {earlier.study} ({earlier.output})" if there and earlier else "not by us"
-        )
-        raise UserError(
-            f"{target} holds {names} {what}. Choose another --to, or replace what is there with --overwrite."
-        )
-    return there
-
-
-def _is_same(earlier: ModelLabels, labels: ModelLabels) -> bool:
-    """Whether models of one description may lie beside those of the other."""
-    same = ("study", "trial_id", "output", "dynamic", "image_size", "classes")
-    return all(getattr(earlier, name) == getattr(labels, name) for name in same)
-
-
 def _failures(exported: Exported) -> list[str]:
     """A sentence for each model that does not answer as the study's network."""
     sentences = []
@@ -231,10 +218,8 @@ def _failures(exported: Exported) -> list[str]:
         checked, file = exported.verification.checked[name], exported.exporters[name].name
         why = f"gave no answer ({checked.error})"
         if checked.difference is not None:
-            why = (
-                f"differs by {checked.difference:.1e} from the study's own network; at most {checked.tolerance:.0e} is "
-                "allowed"
-            )
+            allowed = "less than infinity" if checked.tolerance is None else f"at most {checked.tolerance:.0e}"
+            why = f"differs by {checked.difference:.1e} from the study's own network; {allowed} is allowed"
         sentences.append(f"{file} of trial {exported.trial.trial_id} {why}. It was removed.")
     return sentences
 

@@ -128,9 +128,11 @@ def test_files_of_others_are_replaced_only_on_request(study: Path, tmp_path: Pat
 def test_a_model_that_answers_something_else_is_removed(
     study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(EXPORTERS, "noisy", "tests.integration.noisy_exporter:NoisyFile")
-    done = deeplab_search_here("export", study, "--format", "onnx,noisy", "--to", "to", cwd=tmp_path)
+    monkeypatch.setitem(EXPORTERS, "noisy", "tests.integration.failing_exporters:NoisyFile")
+    monkeypatch.setitem(EXPORTERS, "unknown", "tests.integration.failing_exporters:UnknownLayer")
+    done = deeplab_search_here("export", study, "--format", "unknown,onnx,noisy", "--to", "to", cwd=tmp_path)
     assert done.status == 1, done.all
+    assert re.search(r"trial \S+ cannot be written as unknown: no such operation\. noisy", done.err)
     assert re.search(
         r"noisy\.keras of trial .* differs by \d\.\de-\d\d from the study's own network; at most 1e-05", done.err
     )

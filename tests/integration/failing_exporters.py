@@ -1,4 +1,4 @@
-"""An exporter whose models are wrong: a weight is changed while it writes."""
+"""Exporters that fail: one whose models are wrong, and one that cannot write."""
 
 from __future__ import annotations
 
@@ -22,3 +22,13 @@ class NoisyFile(KerasFile):
 
     def loading(self, threads: int | None = None) -> str:
         return super().loading(threads).replace("model.keras", self.name)
+
+
+class UnknownLayer(KerasFile):
+    """A format that lacks an operation of the network."""
+
+    name = "unknown.keras"
+
+    def write(self, model: keras.Model, path: Path, details: Details) -> None:
+        path.touch()
+        raise NotImplementedError("no such operation\nin 100 lines")
