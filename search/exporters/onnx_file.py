@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search.exporters import Details
+from search.exporters.onnx_operations import convertible
 from search.system.quiet import held_back
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class OnnxFile:
 
         takes = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32, name="image")
         # Keras's own patch of tf2onnx asks numpy for a name that it will get in the future.
-        with held_back(), warnings.catch_warnings():
+        with held_back(), warnings.catch_warnings(), convertible():
             warnings.simplefilter("ignore")
             model.export(path, format="onnx", verbose=False, input_signature=[takes], opset_version=OPSET)
         written = onnx.load(path)

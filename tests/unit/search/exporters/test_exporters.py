@@ -21,7 +21,7 @@ from search.exporters import EXPORTERS, Exporter, load_exporter, placing
 from search.exporters.onnx_file import OPSET
 from search.exporters.placing import export_model
 from search.system import exchange
-from tests.contracts.exporter import DETAILS, SIDE, ExporterContract, Failing, answers, small_network
+from tests.contracts.exporter import DETAILS, SIDE, ExporterContract, Failing, answers, pictures, small_network
 from tests.integration.program import listing
 
 # Few layers to trace: it ends at the encoder's first layer of stride 8.
@@ -63,6 +63,20 @@ class TestOnnxFile(ExporterContract):
         assert [part.name for part in (*written.graph.input, *written.graph.output)] == ["image", "output"]
         sides = written.graph.input[0].type.tensor_type.shape.dim
         assert [side.dim_param or side.dim_value for side in sides] == ["batch", SIDE, SIDE, 3]
+
+
+@pytest.mark.parametrize("name", ["onnx", "litert"])
+def test_grouped_convolutions_and_gelu_are_known(name: str, tmp_path: Path) -> None:
+    """What ConvNeXt is made of, which tf2onnx does not know by itself."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((SIDE, SIDE, 3), name="image")
+    features = keras.layers.Conv2D(6, 5, groups=3, padding="same")(keras.layers.Rescaling(1 / 127.5, offset=-1)(inputs))
+    features = keras.layers.Activation("gelu")(keras.layers.LayerNormalization()(features))
+    model = keras.Model(inputs, keras.layers.Conv2D(2, 1, activation="softmax")(features))
+    exporter = load_exporter(name)
+    export_model(exporter, model, tmp_path)
+    expected = model(pictures().astype(np.float32), training=False)
+    np.testing.assert_allclose(answers(exporter, tmp_path, pictures()), expected, atol=1e-5)
 
 
 class TestLiteRt(ExporterContract):
