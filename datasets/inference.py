@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -63,6 +63,23 @@ def predict_bands(
         resized = resize_image(image, content)
         bands = (band[:, : content[1]] for band in _tiled_bands(probabilities, resized, framing.image_size, batch))
     yield from _resized_bands(bands, content, size)
+
+
+def predict_whole(
+    probabilities: Probabilities, images: Sequence[UInt8Array], framing: Framing
+) -> Iterator[Iterator[Band]]:
+    """The bands of several images, each as of `predict_bands`, by one call of the network.
+
+    Args:
+        probabilities: the network.
+        images: uint8 [H, W, C], of any sizes.
+        framing: one in which an image is one input, and not cut into tiles.
+    """
+    found = probabilities(np.stack([framing.image(image) for image in images]))
+    for image, answer in zip(images, found, strict=True):
+        size = (image.shape[0], image.shape[1])
+        height, width = framing.content(size)
+        yield _resized_bands([np.asarray(answer, np.float32)[:height, :width]], (height, width), size)
 
 
 def predict_framed(probabilities: Probabilities, framed: UInt8Array, tile: tuple[int, int], batch: int) -> FloatArray:

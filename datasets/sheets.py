@@ -7,13 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from datasets.colors import as_rgb, class_colors, overlay
+from datasets.colors import as_rgb, overlay
 from datasets.dataset import Sample, UInt8Array
+from datasets.legend import PAPER, draw_legend, legend_entries
 
 # Pairs side by side, and the size of the box that each picture of a pair fills, in pixels.
 _COLUMNS, _WIDTH, _HEIGHT = 2, 384, 288
-_GAP, _MARGIN, _TITLE, _CAPTION, _LEGEND = 6, 16, 40, 22, 26
-_INK, _FAINT, _PAPER, _STRIPED = (20, 20, 20), (110, 110, 110), (255, 255, 255), (212, 212, 212)
+_GAP, _MARGIN, _TITLE, _CAPTION = 6, 16, 40, 22
+_INK, _FAINT, _STRIPED = (20, 20, 20), (110, 110, 110), (212, 212, 212)
 
 
 def picture_sheet(title: str, samples: Sequence[Sample], class_names: Sequence[str], ignore_index: int) -> Image.Image:
@@ -32,7 +33,7 @@ def picture_sheet(title: str, samples: Sequence[Sample], class_names: Sequence[s
     columns = min(_COLUMNS, len(boxes))
     page_width = 2 * _MARGIN + columns * width + (columns - 1) * _MARGIN
     legend = _legend(class_names, page_width - 2 * _MARGIN)
-    page = Image.new("RGB", (page_width, _TITLE + sum(heights) + legend.height + 2 * _MARGIN), _PAPER)
+    page = Image.new("RGB", (page_width, _TITLE + sum(heights) + legend.height + 2 * _MARGIN), PAPER)
     draw = ImageDraw.Draw(page)
     draw.text((_MARGIN, 10), title, _INK, ImageFont.load_default(18))
     top, places = _TITLE, iter(zip(boxes, samples, strict=True))
@@ -55,7 +56,7 @@ def _pair(sample: Sample, ignore_index: int) -> Image.Image:
     ignored = sample.mask == ignore_index
     masked[ignored] = _stripes(sample.mask.shape)[ignored]
     left, right = _fitted(image), _fitted(masked)
-    pair = Image.new("RGB", (2 * left.width + _GAP, left.height), _PAPER)
+    pair = Image.new("RGB", (2 * left.width + _GAP, left.height), PAPER)
     pair.paste(left, (0, 0))
     pair.paste(right, (left.width + _GAP, 0))
     return pair
@@ -78,24 +79,8 @@ def _fitted(pixels: UInt8Array) -> Image.Image:
 
 def _legend(class_names: Sequence[str], width: int) -> Image.Image:
     """The classes' colours with their names, in lines of this width."""
-    entries = [
-        (tuple(color.tolist()), name) for color, name in zip(class_colors(len(class_names)), class_names, strict=True)
-    ]
-    entries[0] = (_PAPER, f"{class_names[0]} (left clear)")
-    entries.append((_STRIPED, "ignored (striped)"))
-    places, left, line = [], 0, 0
-    for color, name in entries:
-        needed = round(_font().getlength(name)) + 40
-        if left and left + needed > width:
-            left, line = 0, line + 1
-        places.append((left, line * _LEGEND, color, name))
-        left += needed
-    legend = Image.new("RGB", (width, (line + 1) * _LEGEND), _PAPER)
-    draw = ImageDraw.Draw(legend)
-    for left, top, color, name in places:
-        draw.rectangle((left, top + 3, left + 15, top + 18), fill=color, outline=_FAINT)
-        draw.text((left + 22, top + 3), name, _INK, _font())
-    return legend
+    entries = legend_entries(class_names)
+    return draw_legend([*entries, (_STRIPED, "ignored (striped)")], width)
 
 
 def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

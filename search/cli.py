@@ -10,9 +10,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from search.commands import model_arguments as of
 from search.commands.arguments import Directory, Model, Overrides, StudyFile, StudyFolder, StudyFolders, path_of
-from search.errors import Interrupted, SearchStopped, UserError
-from search.exporters import EXPORTERS
+from search.errors import Incomplete, Interrupted, SearchStopped, UserError
+from search.exporters import DEFAULT_FORMATS
 from search.study.choices import EXECUTORS
 from search.system.quiet import quiet_environment
 from search.system.streams import enduring
@@ -145,20 +146,21 @@ def export(
     pareto: Annotated[
         bool, typer.Option("--pareto", help="Every trial that no other one beats at as few MACs, each in its folder.")
     ] = False,
-    format_: Annotated[str, typer.Option("--format", help=f"Comma-separated: {', '.join(EXPORTERS)}.")] = ",".join(
-        EXPORTERS
-    ),
-    to: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Where the files go.  \\[default: DIR/export]", parser=path_of)
-    ] = None,
+    format_: of.Formats = DEFAULT_FORMATS,
+    output: of.Output = "probabilities",
+    size: of.Size = "fixed",
+    to: of.ExportTo = None,
+    overwrite: of.Overwrite = False,
+    benchmark: of.Benchmark = False,
 ) -> None:
-    """Write a trial's best network as models that load without this project."""
-    from search.commands.export import export_front, export_study
+    """Write a trial's best network as models that load without this project, verified, with a model card."""
+    from search.commands.export import ExportOptions, export_front, export_study
 
+    options = ExportOptions(format_, output, size, overwrite, benchmark)
     if not pareto:
-        export_study(folder, trial_id=trial, formats=format_, target=to)
+        export_study(folder, options, trial_id=trial, target=to)
     elif trial is None:
-        export_front(folder, formats=format_, target=to)
+        export_front(folder, options, target=to)
     else:
         raise UserError("--pareto: exports every trial of the front; leave out --trial.")
 
@@ -168,8 +170,8 @@ def evaluate(
     model: Model,
     study: StudyFile,
     split: Annotated[str, typer.Option(help="The split to predict: train, val or test.")] = "test",
-    flip: Annotated[bool, typer.Option("--flip", help="Also predict each image mirrored, and average.")] = False,
-    scales: Annotated[str, typer.Option(help="Comma-separated scales at which to predict, and average.")] = "1",
+    flip: of.Flip = False,
+    scales: of.Scales = "1",
     to: Annotated[
         Path | None,
         typer.Option(
@@ -191,23 +193,24 @@ def evaluate(
 @app.command()
 def predict(
     model: Model,
-    images: Annotated[
-        list[Path], typer.Argument(metavar="IMAGE...", help="Images, or folders of images.", parser=path_of)
-    ],
-    to: Annotated[Path, typer.Option(metavar="PATH", help="Where masks and overlays go.", parser=path_of)],
-    tile: Annotated[
-        str,
-        typer.Option(
-            metavar="auto|off|N",
-            help="Predict in overlapping tiles: auto if the model was trained on crops; N is a tile's shorter side, in "
-            "pixels of the image.",
-        ),
-    ] = "auto",
+    images: of.Images,
+    to: of.PredictTo,
+    recursive: of.Recursive = False,
+    tile: of.Tile = "auto",
+    flip: of.Flip = False,
+    scales: of.Scales = "1",
+    batch: of.Batch = 4,
+    legend: of.Legend = False,
+    probabilities: of.KeepProbabilities = False,
 ) -> None:
-    """Segment images: a mask of class ids and a coloured overlay for each."""
-    from search.commands.predict import predict_images
+    """Segment images: a mask of class ids and a coloured overlay for each.
 
-    predict_images(model, images, to, tile=tile)
+    Images that cannot be read are named at the end, with exit status 1; the others are segmented.
+    """
+    from search.commands.predict import PredictOptions, predict_images
+
+    options = PredictOptions(tile, flip, scales, batch, recursive, legend, probabilities)
+    predict_images(model, images, to, options)
 
 
 @app.command()
@@ -283,6 +286,9 @@ def main() -> None:
         sys.exit(2)
     except SearchStopped as error:
         errors.print(f"deeplab-search: the search stopped: {error}")
+        sys.exit(1)
+    except Incomplete as error:
+        errors.print(f"deeplab-search: {error}")
         sys.exit(1)
     except Interrupted as error:
         errors.print(f"deeplab-search: {error}")

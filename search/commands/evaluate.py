@@ -12,8 +12,9 @@ from datasets import DataError, Dataset, Framing
 from search.errors import UserError
 from search.results.evaluation import Evaluation
 from search.results.evaluation_files import Report, WorstImages, write_report
+from search.results.model_files import needs_tensorflow
 from search.results.predictor import Predictor, load_predictor
-from search.results.views import Views, averaged
+from search.results.views import Views, averaged, parse_scales
 from search.study.prepare import open_data
 from search.study.reading import load_config
 from search.system.files import make_folder
@@ -26,7 +27,7 @@ def evaluate_model(model: Path, study_file: Path, *, split: str, flip: bool, sca
     """Predict the images of a split, compare them with their masks, and print the scores.
 
     Args:
-        model: a study folder (its best trial), an exported `.keras` file, or a SavedModel folder.
+        model: a study folder (its best trial), or an exported model.
         study_file: the study file that names the data.
         split: `train`, `val` or `test`.
         flip: also predict each image mirrored, and average the probabilities.
@@ -40,7 +41,8 @@ def evaluate_model(model: Path, study_file: Path, *, split: str, flip: bool, sca
     console = make_console()
     dataset = open_data(load_config(study_file), bar=splitting_progress(console))
     _check_split(dataset, split, str(study_file))
-    load_tensorflow()
+    if needs_tensorflow(model):
+        load_tensorflow()
     predictor = load_predictor(model)
     check_fit(predictor, dataset, str(model), str(study_file))
     # A bare model file does not say how images are brought to its size; the study file does.
@@ -84,17 +86,6 @@ def evaluate_split(
                 worst.offer(index, found.image_score(index), image, mask, predicted)
             progress(index + 1, dataset.length(split))
     return found
-
-
-def parse_scales(text: str) -> tuple[float, ...]:
-    """The factors of `--scales`. Raises UserError."""
-    try:
-        scales = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        scales = ()
-    if not scales or not all(0.1 <= scale <= 10 for scale in scales):
-        raise UserError(f"--scales: given {text!r}; expected factors from 0.1 to 10, as in 0.75,1,1.25.")
-    return scales
 
 
 def check_fit(predictor: Predictor, dataset: Dataset, model: str, source: str) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import os
+import importlib.util
 import pkgutil
-import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 from search.errors import UserError
 
@@ -17,7 +21,30 @@ if TYPE_CHECKING:
 EXPORTERS: dict[str, str] = {
     "keras": "search.exporters.keras_file:KerasFile",
     "savedmodel": "search.exporters.saved_model:SavedModel",
+    "onnx": "search.exporters.onnx_file:OnnxFile",
+    "litert": "search.exporters.litert:LiteRt",
+    "litert-float16": "search.exporters.litert_float16:LiteRtFloat16",
+    "litert-int8": "search.exporters.litert_int8:LiteRtInt8",
 }
+# What is written if no format is named: what needs no further package.
+DEFAULT_FORMATS = "keras,savedmodel"
+INSTALL = "pip install -e '.[export]'"
+
+
+@dataclass(frozen=True)
+class Details:
+    """What an exporter may write into a model besides the network.
+
+    Attributes:
+        labels: what the model's numbers mean (see `ModelLabels`), as plain data.
+        labels_text: the same as the content of `labels.toml`.
+        calibration: training images uint8 [H, W, channels] of the model's size, anew at each call; empty if there are
+            none.
+    """
+
+    labels: Mapping[str, object] = field(default_factory=dict)
+    labels_text: str = ""
+    calibration: Callable[[], Iterator[npt.NDArray[np.uint8]]] = lambda: iter(())
 
 
 class Exporter(Protocol):
@@ -25,15 +52,31 @@ class Exporter(Protocol):
 
     Attributes:
         name: of the file or folder that it writes.
+        packages: modules, beside TensorFlow, that writing and loading need.
+        tolerance: how far a probability of the model may be from the network's; None where it changes the network, so
+            that its scores are compared instead.
+        any_size: whether it can write networks for images of any size.
+        needs_images: whether it calibrates the network on training images.
     """
 
     name: str
+    packages: tuple[str, ...]
+    tolerance: float | None
+    any_size: bool
+    needs_images: bool
 
     def may_replace(self, path: Path) -> bool:
-        """Whether what exists at `path` is an earlier export, which a new one may replace."""
+        """Whether what exists at `path` may be an earlier export, which a new one may replace."""
 
-    def write(self, model: keras.Model, path: Path) -> None:
-        """Write a model (RGB images 0-255 to probabilities) to `path`, where nothing exists yet."""
+    def write(self, model: keras.Model, path: Path, details: Details) -> None:
+        """Write a model (images 0-255 to what `details.labels` say) to `path`, where nothing exists yet."""
+
+    def loading(self, threads: int | None = None) -> str:
+        """Python that loads the model in the working directory, without this project, and defines `predict(images)`.
+
+        `predict` takes float32 [batch, height, width, channels] and returns an array. The card shows this code, and
+        the model is verified by it. With `threads`, it computes with as many.
+        """
 
 
 def load_exporter(name: str) -> Exporter:
@@ -48,46 +91,15 @@ def load_exporter(name: str) -> Exporter:
         exporter: Exporter = pkgutil.resolve_name(EXPORTERS[name])()
     except ModuleNotFoundError as error:
         raise UserError(f"--format: {name!r} needs the package {error.name}, which is not installed.") from error
+    missing = [package for package in exporter.packages if importlib.util.find_spec(package) is None]
+    if missing:
+        raise UserError(
+            f"--format: {name!r} needs {', '.join(exporter.packages)}; not installed: {', '.join(missing)}. Install "
+            f"them: {INSTALL}"
+        )
     return exporter
 
 
-def check_target(exporter: Exporter, folder: Path) -> None:
-    """Raises UserError where an export would take the place of something else in `folder`."""
-    path = folder / exporter.name
-    if path.exists() and not exporter.may_replace(path):
-        raise UserError(f"{path} exists and is not an earlier export; move it away or choose another --to.")
-
-
-def export_model(exporter: Exporter, model: keras.Model, folder: Path) -> Path:
-    """Write a model into `folder`, in place of an earlier export, which stays whole until the new one is.
-
-    Returns:
-        The file or folder that was written.
-    """
-    path = folder / exporter.name
-    # The name stays at the end, because formats are recognized by it.
-    partial = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        exporter.write(model, partial)
-        _put_in_place(partial, path)
-    finally:
-        _remove(partial)
-    return path
-
-
-def _put_in_place(partial: Path, path: Path) -> None:
-    if not path.is_dir():
-        partial.replace(path)
-        return
-    # No system call replaces a folder; the old export goes once the new one is whole.
-    old = path.with_name(f".{os.getpid()}.old.{path.name}")
-    path.rename(old)
-    partial.rename(path)
-    _remove(old)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+def file_names() -> list[str]:
+    """The names of the files and folders of all formats."""
+    return [pkgutil.resolve_name(target).name for target in EXPORTERS.values()]

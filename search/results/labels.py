@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from datasets import Framing, ImageReading, Orientation, Resize
+from datasets.colors import class_colors
 from search.errors import UserError
 from search.results.trained_network import TrainedTrial
 from search.system.toml import read_toml, to_toml
 
+# As in `deeplab.build_model`, which would load Keras.
+Output = Literal["logits", "probabilities", "class_ids"]
 LABELS_FILE = "labels.toml"
 _COMMENT = (
     "# Class names in id order, the size (height, width) of the models in this folder, and how images are brought\n"
     "# to it (docs/study-files.md explains `resize` and `scale`).\n"
 )
+PREPROCESSING = "none: the model takes values 0 to 255 (of three channels: red, green, blue) and scales them itself"
 
 
 class ModelLabels(BaseModel):
-    """What must be known of a model to use it without its study; files of version 0.1 have no `resize`."""
+    """What must be known of a model to use it without its study; files of version 0.1 have no `resize`.
+
+    Attributes:
+        outputs: number of probabilities, or logits, of each pixel; 1 for binary data.
+        output: what the model gives for each pixel.
+        dynamic: whether it takes images of any size; `image_size` is the one it was trained at.
+        mirror: pairs of class ids that change places when an image is mirrored; None if that is not known.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -31,6 +43,11 @@ class ModelLabels(BaseModel):
     channels: int = Field(default=3, ge=1)
     value_range: tuple[float, float] | None = None
     orientation: Orientation | None = None
+    output: Output = "probabilities"
+    dynamic: bool = False
+    colors: tuple[str, ...] = ()
+    preprocessing: str = PREPROCESSING
+    mirror: tuple[tuple[int, int], ...] | None = None
     trial_id: str = ""
     study: str = ""
 
@@ -45,7 +62,13 @@ class ModelLabels(BaseModel):
         return ImageReading(self.channels, self.value_range, self.orientation)
 
 
-def labels_of(trial: TrainedTrial) -> ModelLabels:
+def labels_of(
+    trial: TrainedTrial,
+    *,
+    output: Output = "probabilities",
+    dynamic: bool = False,
+    mirror: tuple[tuple[int, int], ...] | None = None,
+) -> ModelLabels:
     """What the models of a trial need beside them."""
     data = trial.config.data
     return ModelLabels(
@@ -57,14 +80,23 @@ def labels_of(trial: TrainedTrial) -> ModelLabels:
         channels=data.channels,
         value_range=data.value_range,
         orientation=data.orientation,
+        output=output,
+        dynamic=dynamic,
+        colors=tuple(f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in class_colors(len(trial.class_names))),
+        mirror=mirror,
         trial_id=trial.trial_id,
         study=trial.config.study.name,
     )
 
 
+def labels_table(labels: ModelLabels) -> dict[str, Any]:
+    """The labels as plain data, without what is not known."""
+    return labels.model_dump(mode="json", exclude_none=True)
+
+
 def labels_text(labels: ModelLabels) -> str:
     """The content of `labels.toml`."""
-    return _COMMENT + to_toml(labels.model_dump(mode="json", exclude_none=True))
+    return _COMMENT + to_toml(labels_table(labels))
 
 
 def read_labels(folder: Path) -> ModelLabels | None:
@@ -72,10 +104,15 @@ def read_labels(folder: Path) -> ModelLabels | None:
     path = folder / LABELS_FILE
     if not path.exists():
         return None
+    return parse_labels(read_toml(path, "the labels"), str(path))
+
+
+def parse_labels(table: Any, source: str) -> ModelLabels:
+    """The labels in a table. Raises UserError if something else is in it; `source` names it."""
     try:
-        return ModelLabels.model_validate(read_toml(path, "the labels"))
+        return ModelLabels.model_validate(table)
     except ValidationError as error:
         key = ".".join(map(str, error.errors()[0]["loc"]))
         raise UserError(
-            f"{path}: {key}: {error.errors()[0]['msg']}. Export the model again, or move this file away."
+            f"{source}: {key}: {error.errors()[0]['msg']}. Export the model again, or move this file away."
         ) from None

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import keras
 
     from deeplab import Architecture
+    from deeplab.model import Output
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,12 @@ def trained_trial(study: Study, trial_id: str | None) -> TrainedTrial:
     )
 
 
-def load_model(study: Study, trial: TrainedTrial) -> keras.Model:
-    """The trial's network at its best epoch: images (0-255) to probabilities, of stock Keras layers only.
+def load_model(
+    study: Study, trial: TrainedTrial, *, output: Output = "probabilities", dynamic: bool = False
+) -> keras.Model:
+    """The trial's network at its best epoch: images (0-255) to `output`, of stock Keras layers only.
+
+    With `dynamic`, it takes images of any size.
 
     Raises:
         UserError: the checkpoint is gone, because only the best trials keep theirs.
@@ -93,7 +98,8 @@ def load_model(study: Study, trial: TrainedTrial) -> keras.Model:
     except Exception as error:  # noqa: BLE001
         raise UserError(f"{weights} cannot be read: {error}. Choose another --trial.") from None
     # Not compiled, as the other is where weights were averaged.
-    model = build_model(trial.architecture, size, trial.outputs, output="probabilities", channels=channels)
+    takes = (None, None) if dynamic else size
+    model = build_model(trial.architecture, takes, trial.outputs, output=output, channels=channels)
     model.set_weights(trained.get_weights())
     return model
 

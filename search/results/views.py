@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from datasets import Framing
 from datasets.inference import Band, Probabilities, predict_bands
+from search.errors import UserError
 from search.results.evaluation import UInt8Array
 
 Float32Array = npt.NDArray[np.float32]
@@ -24,6 +25,22 @@ class Views:
     flip: bool = False
     scales: tuple[float, ...] = (1.0,)
 
+    @property
+    def is_one(self) -> bool:
+        """Whether there is just the image as it is."""
+        return not self.flip and self.scales == (1.0,)
+
+
+def parse_scales(text: str) -> tuple[float, ...]:
+    """The factors of `--scales`. Raises UserError."""
+    try:
+        scales = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        scales = ()
+    if not scales or not all(0.1 <= scale <= 10 for scale in scales):
+        raise UserError(f"--scales: given {text!r}; expected factors from 0.1 to 10, as in 0.75,1,1.25.")
+    return scales
+
 
 def averaged(
     probabilities: Probabilities,
@@ -31,6 +48,7 @@ def averaged(
     framing: Framing,
     views: Views,
     mirror: Sequence[tuple[int, int]] = (),
+    batch: int = 1,
 ) -> Iterator[Band]:
     """The mean probabilities of an image over all views, some rows at a time, from top to bottom.
 
@@ -40,14 +58,19 @@ def averaged(
         framing: how images are brought to the model's size.
         views: the versions of the image.
         mirror: pairs of class ids that change places in a mirrored image.
+        batch: tiles per call.
     """
-    plain = [predict_bands(probabilities, image, framing, scale) for scale in views.scales]
-    flipped = [predict_bands(probabilities, image[:, ::-1], framing, scale) for scale in views.scales if views.flip]
-    all_views = [*plain, *(_mirrored(bands, mirror) for bands in flipped)]
+
+    def bands(seen: UInt8Array, scale: float) -> Iterator[Band]:
+        return predict_bands(probabilities, seen, framing, scale, batch)
+
+    plain = [bands(image, scale) for scale in views.scales]
+    flipped = [bands(image[:, ::-1], scale) for scale in views.scales if views.flip]
+    all_views = [*plain, *(_mirrored(one, mirror) for one in flipped)]
     if len(all_views) == 1:
         yield from all_views[0]
         return
-    for parts in zip(*(_in_equal_bands(bands, len(image)) for bands in all_views), strict=True):
+    for parts in zip(*(_in_equal_bands(one, len(image)) for one in all_views), strict=True):
         yield parts[0][0], np.mean([part for _, part in parts], axis=0, dtype=np.float32)
 
 

@@ -21,6 +21,13 @@ def quiet_environment() -> None:
 def quiet_import() -> Iterator[None]:
     """Hold back what C libraries print to stderr while they load; shown after all if loading fails."""
     quiet_environment()
+    with held_back():
+        yield
+
+
+@contextlib.contextmanager
+def held_back() -> Iterator[None]:
+    """Hold back what C libraries print to stderr; shown after all if the block fails."""
     sys.stderr.flush()
     # The descriptor itself: C libraries do not write to `sys.stderr`.
     kept = os.dup(2)

@@ -15,23 +15,30 @@ from search.errors import UserError
 
 def read_toml(path: Path, what: str) -> dict[str, Any]:
     """The content of a TOML file. Raises UserError where it is missing, unreadable or not TOML."""
+    name = f"{what} {path}"
     try:
         text = path.read_text(encoding="utf-8-sig")  # Windows editors put a mark before the text
+    except FileNotFoundError:
+        raise UserError(f"{name} does not exist.") from None
+    except OSError as error:
+        raise UserError(f"{name} cannot be read: {error}.") from None
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{name} cannot be read: it is not UTF-8 text (byte {error.start + 1}). Save it as UTF-8."
+        ) from None
+    return parse_toml(text, name)
+
+
+def parse_toml(text: str, name: str) -> dict[str, Any]:
+    """The content of TOML text, which `name` names in messages. Raises UserError where it is something else."""
+    try:
         if _dots_in_keys(text) > DEEPEST:
             raise RecursionError  # the parser takes hours over such a key
         return tomllib.loads(text)
-    except FileNotFoundError:
-        raise UserError(f"{what} {path} does not exist.") from None
-    except OSError as error:
-        raise UserError(f"{what} {path} cannot be read: {error}.") from None
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{what} {path} cannot be read: it is not UTF-8 text (byte {error.start + 1}). Save it as UTF-8."
-        ) from None
     except ValueError as error:  # tomllib's own, and that of a number with too many digits
-        raise UserError(f"{what} {path} is not TOML: {error}.") from None
+        raise UserError(f"{name} is not TOML: {error}.") from None
     except RecursionError:
-        raise UserError(f"{what} {path} is not TOML that can be read: it is nested too deeply.") from None
+        raise UserError(f"{name} is not TOML that can be read: it is nested too deeply.") from None
 
 
 def to_toml(table: Mapping[str, Any]) -> str:

@@ -9,7 +9,16 @@ from collections.abc import Callable, Iterator
 from typing import IO
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 # What a notebook's kernel sets for the commands that it runs, Jupyter's and Google Colab's.
 NOTEBOOK = ("JPY_PARENT_PID", "COLAB_RELEASE_TAG")
@@ -45,13 +54,20 @@ class _Console(Console):
         raise BrokenPipeError
 
 
+class _RateColumn(ProgressColumn):
+    """How many are done per second, once that is known."""
+
+    def render(self, task: Task) -> Text:
+        return Text("" if task.speed is None else f"{task.speed:.3g}/s")
+
+
 @contextlib.contextmanager
 def reading_progress(console: Console, what: str, unit: str = "images") -> Iterator[Callable[[int, int], None]]:
     """A progress bar in a terminal while images are read; yields a function of (images done, total images).
 
     It appears when that function is first called.
     """
-    bar = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn(unit), TimeRemainingColumn())
+    bar = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn(unit), _RateColumn(), TimeRemainingColumn())
     with Progress(*bar, console=console, transient=True, disable=not is_live(console)) as progress:
         task = progress.add_task(what, total=None, visible=False)
         yield lambda done, total: progress.update(task, completed=done, total=total, visible=True)

@@ -109,7 +109,7 @@ def test_the_terminal_and_plan_say_so(confirmed: Path) -> None:
 
 
 def test_the_winner_is_exported_and_each_confirmation_has_a_run(confirmed: Path) -> None:
-    exported = deeplab_search_here("export", confirmed, cwd=confirmed)
+    exported = deeplab_search_here("export", confirmed, "--format", "onnx", cwd=confirmed)
     assert exported.status == 0, exported.all
     best = tomllib.loads((confirmed / "best.toml").read_text())["result"]["trial_id"]
     assert f"trial {best} " in exported.out

@@ -14,7 +14,8 @@ from PIL import Image
 
 from deeplab import Architecture, build_model
 from search.commands.predict import predict_images
-from search.exporters import export_model, load_exporter
+from search.exporters import load_exporter
+from search.exporters.placing import export_model
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE = (48, 64)
