@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
@@ -35,7 +36,8 @@ class AnyRateConv2D(ProductConv2D):
 
     def convolution_op(self, inputs: Any, kernel: Any) -> Any:
         # Shifts as products with shifted identities: a slice at a place that is computed would be a gather.
-        rows, columns = (_shifts(side, keras.ops.convert_to_tensor(self.rate), inputs.dtype) for side in inputs.shape[1:3])
+        rate = keras.ops.convert_to_tensor(self.rate)
+        rows, columns = (_shifts(side, rate, inputs.dtype) for side in inputs.shape[1:3])
         shifted = jnp.einsum("iab,nbwc->inawc", rows, inputs)
         patches = jnp.einsum("jdw,inawc->nadijc", columns, shifted)
         return jnp.einsum("nadijc,ijcf->nadf", patches, keras.ops.convert_to_tensor(kernel))
@@ -61,7 +63,7 @@ def set_rates(model: keras.Model, values: list[np.ndarray], rates: list[int]) ->
     layers = [layer for layer in model.layers if isinstance(layer, AnyRateConv2D)]
     changed = list(values)
     for layer, rate in zip(sorted(layers, key=lambda layer: layer.dilation_rate), rates, strict=True):
-        changed[places[id(layer.rate)]] = np.int32(rate)
+        changed[places[id(layer.rate)]] = np.asarray(rate, np.int32)
     return changed
 
 
@@ -85,10 +87,13 @@ def _taps(x: Any, layer: Any) -> list[Any]:
         margins = [_margin(*axis) for axis in axes]
         x = jnp.pad(x, ((0, 0), *margins, (0, 0)))
         axes = [(side + sum(margin), *rest) for (side, *rest), margin in zip(axes, margins, strict=True)]
-    rows, columns = (
-        [slice(tap, tap + side - size + 1, stride) for tap in range(size)] for side, size, stride in axes
-    )
-    return [x[:, row, column] for row in rows for column in columns]
+    rows, columns = ([(tap, tap + side - size + 1, stride) for tap in range(size)] for side, size, stride in axes)
+    return [_part(x, row, column) for row in rows for column in columns]
+
+
+def _part(x: Any, row: tuple[int, int, int], column: tuple[int, int, int]) -> Any:
+    starts, stops, steps = zip(row, column, strict=True)
+    return jax.lax.slice(x, (0, *starts, 0), (x.shape[0], *stops, x.shape[3]), (1, *steps, 1))
 
 
 def _margin(side: int, size: int, stride: int) -> tuple[int, int]:

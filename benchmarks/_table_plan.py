@@ -111,7 +111,7 @@ def make_plan(count: int) -> Plan:
 def _draw_scenes() -> Scenes:
     from datasets.formats import open_dataset
 
-    sizes = {f"{split}_images": count for split, count in IMAGES.items()}
+    sizes: dict[str, Any] = {f"{split}_images": count for split, count in IMAGES.items()}
     data = open_dataset("synthetic", image_size=IMAGE_SIZE, seed=SEED, **sizes)
     splits = {}
     for split, count in IMAGES.items():

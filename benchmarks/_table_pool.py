@@ -63,6 +63,7 @@ def record(
     finally:
         for process in processes:
             process.kill()  # a worker in the middle of a group has nothing to save
+        tasks.cancel_join_thread()  # what nobody took must not hold the end up
 
 
 def _gather(
@@ -97,7 +98,7 @@ def _work(folder: Path, epochs: int, tasks: Any, results: Any) -> None:
             return
         try:
             results.put((_train(plan, group, epochs), ""))
-        except Exception:  # one group must not take the others with it
+        except Exception:  # noqa: BLE001 - one group must not take the others with it
             results.put(([], f"{group}:\n{traceback.format_exc()}"))
 
 

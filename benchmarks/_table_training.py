@@ -65,6 +65,10 @@ class Choices(NamedTuple):
     mirrored: Any
     weight_decay: Any
 
+    def of_epoch(self, epoch: int) -> Choices:
+        """Those of one epoch, counted from 0."""
+        return Choices(self.learning_rate[epoch], self.order[epoch], self.mirrored[epoch], self.weight_decay)
+
 
 class Data(NamedTuple):
     """The scenes on the device; those to validate in batches."""
@@ -95,8 +99,8 @@ def train_group(members: Sequence[Member], scenes: Scenes, epochs: int = EPOCHS)
     ]
     for epoch in range(epochs):
         started = time.perf_counter()
-        chosen = [each._replace(**{name: getattr(each, name)[epoch] for name in Choices._fields[:3]}) for each in choices]
-        state, losses, matrices = run(state, jax.tree.map(lambda *each: np.stack(each), *chosen), data)
+        chosen = jax.tree.map(lambda *each: np.stack(each), *(each.of_epoch(epoch) for each in choices))
+        state, losses, matrices = run(state, chosen, data)
         matrices = np.asarray(matrices)
         seconds = (time.perf_counter() - started) / len(members)
         for row, loss, matrix in zip(rows, np.asarray(losses), matrices, strict=True):

@@ -47,7 +47,7 @@ def main() -> None:
         groups,
         workers=min(options.workers, len(groups)),
         epochs=options.epochs,
-        seconds=60 * options.minutes,
+        seconds=options.seconds,
     )
     for done, trained, seconds in progress:
         print(f"{seconds:5.0f} s: {done} of {len(groups)} groups, {trained} of {total} trainings", flush=True)
@@ -63,7 +63,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--members", type=int, default=24, help="the most trainings that run as one")
     parser.add_argument("--groups", type=int, help="only so many")
     parser.add_argument("--epochs", type=int, default=EPOCHS, help="fewer, to try the program out")
-    parser.add_argument("--minutes", type=float, default=float("inf"))
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so many")
     return parser.parse_args()
 
 
