@@ -16,7 +16,7 @@ from recipe import Recipe
 
 SEED, EPOCHS, BATCH_SIZE = 1, 27, 8
 IMAGE_SIZE = (64, 96)
-IMAGES = {"train": 128, "val": 64}
+IMAGES = {"train": 128, "val": 64, "test": 64}
 # Each configuration is trained from several seeds, whose differences are the noise of the table.
 REPEATS = 2
 # The space of `studies/demo.toml`, wider in its training choices.
@@ -60,10 +60,11 @@ class Configuration:
 
 @dataclass(frozen=True)
 class Scenes:
-    """The images uint8 `[N, H, W, 3]` and masks uint8 `[N, H, W]` of both splits, and the classes' names."""
+    """The images uint8 `[N, H, W, 3]` and masks uint8 `[N, H, W]` of each split, and the classes' names."""
 
     train: tuple[np.ndarray, np.ndarray]
     val: tuple[np.ndarray, np.ndarray]
+    test: tuple[np.ndarray, np.ndarray]
     class_names: tuple[str, ...]
 
 
@@ -117,7 +118,7 @@ def _draw_scenes() -> Scenes:
     for split, count in IMAGES.items():
         samples = [data.read(split, index) for index in range(count)]
         splits[split] = (np.stack([each.image for each in samples]), np.stack([each.mask for each in samples]))
-    return Scenes(splits["train"], splits["val"], data.class_names)
+    return Scenes(splits["train"], splits["val"], splits["test"], data.class_names)
 
 
 def write_plan(plan: Plan, folder: Path) -> None:
@@ -127,10 +128,8 @@ def write_plan(plan: Plan, folder: Path) -> None:
     with (folder / "scenes.npz").open("wb") as file:
         np.savez_compressed(
             file,
-            train_images=scenes.train[0],
-            train_masks=scenes.train[1],
-            val_images=scenes.val[0],
-            val_masks=scenes.val[1],
+            **{f"{split}_images": getattr(scenes, split)[0] for split in IMAGES},
+            **{f"{split}_masks": getattr(scenes, split)[1] for split in IMAGES},
             class_names=np.array(scenes.class_names),
         )
     rows = [asdict(configuration) for configuration in plan.configurations]
@@ -143,7 +142,7 @@ def read_plan(folder: Path) -> Plan:
     with np.load(folder / "scenes.npz") as arrays:
         splits = [(arrays[f"{split}_images"], arrays[f"{split}_masks"]) for split in IMAGES]
         names = tuple(str(name) for name in arrays["class_names"])
-    return Plan([Configuration(**row) for row in rows], Scenes(splits[0], splits[1], names))
+    return Plan([Configuration(**row) for row in rows], Scenes(*splits, class_names=names))
 
 
 def member_seed(number: int, repeat: int) -> int:

@@ -32,12 +32,15 @@ from benchmarks._table_plan import (
 from deeplab import Architecture, build_model
 from deeplab.losses import make_loss
 from deeplab.metrics import predicted_classes, scores
-from recipe import Recipe, make_schedule
+from recipe import EMA_MOMENTUM, Recipe, make_schedule
 from search.trial.normalization import adapt_batch_normalization
 
 # Keras's AdamW.
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
 IGNORE_INDEX = 255
+# What is recorded after every epoch: mean IoU by the weights and by their average, of both splits; and two more.
+SCORES = ("scores", "test", "averaged_scores", "averaged_test")
+RECORDED = (*SCORES, "losses", "seconds")
 
 
 class Member(NamedTuple):
@@ -48,9 +51,10 @@ class Member(NamedTuple):
 
 
 class State(NamedTuple):
-    """The weights of one member, the trainable ones in one vector, and AdamW's moments."""
+    """The weights of one member, the trainable ones in one vector, their running average, and AdamW's moments."""
 
     weights: Any
+    averaged: Any
     others: Any
     first: Any
     second: Any
@@ -71,18 +75,18 @@ class Choices(NamedTuple):
 
 
 class Data(NamedTuple):
-    """The scenes on the device; those to validate in batches."""
+    """The scenes on the device; those to be scored, of both splits, in batches `[2, N / B, B, H, W, ...]`."""
 
     images: Any
     masks: Any
-    val_images: Any
-    val_masks: Any
+    scored_images: Any
+    scored_masks: Any
 
 
 def train_group(members: Sequence[Member], scenes: Scenes, epochs: int = EPOCHS) -> list[dict[str, Any]]:
     """Train members of one group; a row for each, with the mean IoU after every epoch and its seconds.
 
-    The seconds are the member's share of the group's, and the first epoch's include the compilation.
+    It is measured on validation and test scenes, by the weights and by their running average. The seconds are the member's share of the group's, and the first epoch's include the compilation.
     """
     # Networks are built and their weights drawn on the processor: on a GPU each small step would be compiled for it.
     with jax.default_device(jax.devices("cpu")[0]):
@@ -92,9 +96,10 @@ def train_group(members: Sequence[Member], scenes: Scenes, epochs: int = EPOCHS)
     state = jax.tree.map(lambda *each: np.stack(each), *states)
     _, unravel = ravel_pytree([variable.value for variable in model.trainable_variables])
     run = make_epoch(model, unravel, len(scenes.class_names))
-    data = Data(*(jax.device_put(array) for array in (*scenes.train, *in_batches(scenes.val, BATCH_SIZE))))
+    scored = zip(in_batches(scenes.val, BATCH_SIZE), in_batches(scenes.test, BATCH_SIZE), strict=True)
+    data = Data(*(jax.device_put(array) for array in (*scenes.train, *map(np.stack, scored))))
     rows: list[dict[str, Any]] = [
-        {"number": member.configuration.number, "repeat": member.repeat, "scores": [], "losses": [], "seconds": []}
+        {"number": member.configuration.number, "repeat": member.repeat, **{name: [] for name in RECORDED}}
         for member in members
     ]
     for epoch in range(epochs):
@@ -103,8 +108,9 @@ def train_group(members: Sequence[Member], scenes: Scenes, epochs: int = EPOCHS)
         state, losses, matrices = run(state, chosen, data)
         matrices = np.asarray(matrices)
         seconds = (time.perf_counter() - started) / len(members)
-        for row, loss, matrix in zip(rows, np.asarray(losses), matrices, strict=True):
-            row["scores"].append(round(scores(matrix.astype(np.int64), scenes.class_names)["mean_iou"], 5))
+        for row, loss, found in zip(rows, np.asarray(losses), matrices, strict=True):
+            for name, matrix in zip(SCORES, found.reshape(len(SCORES), *found.shape[-2:]), strict=True):
+                row[name].append(round(scores(matrix.astype(np.int64), scenes.class_names)["mean_iou"], 5))
             row["losses"].append(round(float(loss), 5))
             row["seconds"].append(round(seconds, 4))
     return rows
@@ -134,7 +140,7 @@ def initial_state(model: keras.Model, member: Member) -> State:
     others = [np.asarray(variable.value) for variable in model.non_trainable_variables]
     others = set_rates(model, others, list(member.configuration.architecture["aspp_rates"]))
     flat = np.concatenate([value.reshape(-1) for value in values])
-    return State(flat, others, np.zeros_like(flat), np.zeros_like(flat), np.float32(0))
+    return State(flat, flat, others, np.zeros_like(flat), np.zeros_like(flat), np.float32(0))
 
 
 def choices_of(member: Member, images: int) -> Choices:
@@ -148,7 +154,10 @@ def choices_of(member: Member, images: int) -> Choices:
 
 
 def make_epoch(model: keras.Model, unravel: Callable[[Any], Any], classes: int) -> Callable[..., Any]:
-    """`(states, choices, data) -> (states, mean losses, confusion matrices)`: one epoch of all members, compiled."""
+    """`(states, choices, data) -> (states, mean losses, confusion matrices)`: one epoch of all members, compiled.
+
+    The matrices are `[members, 2, 2, classes, classes]`: by the weights and their average, of both splits.
+    """
     loss = make_loss("crossentropy", classes, IGNORE_INDEX)
 
     def loss_of(flat: Any, others: Any, images: Any, masks: Any) -> tuple[Any, Any]:
@@ -162,8 +171,8 @@ def make_epoch(model: keras.Model, unravel: Callable[[Any], Any], classes: int) 
         (value, others), gradient = derivative(state.weights, state.others, images, masks)
         return adamw(state, gradient, chosen)._replace(others=others), value
 
-    def confusion(state: State, images: Any, masks: Any) -> Any:
-        logits, _ = model.stateless_call(unravel(state.weights), state.others, images.astype("float32"), training=False)
+    def confusion(weights: Any, others: Any, images: Any, masks: Any) -> Any:
+        logits, _ = model.stateless_call(unravel(weights), others, images.astype("float32"), training=False)
         truth, predicted = (jax.nn.one_hot(ids, classes) for ids in (masks, predicted_classes(logits, classes)))
         # Each sum is a whole number below 2 ** 24, so float32 counts exactly.
         return jnp.einsum("bhwt,bhwp->tp", truth, predicted)
@@ -171,9 +180,15 @@ def make_epoch(model: keras.Model, unravel: Callable[[Any], Any], classes: int) 
     def epoch(state: State, choices: Choices, data: Data) -> tuple[State, Any, Any]:
         decays = jnp.broadcast_to(choices.weight_decay, choices.learning_rate.shape)
         state, values = jax.lax.scan(partial(step, data=data), state, choices._replace(weight_decay=decays))
-        # Batch by batch, because the maps of all members at once would fill a GPU.
-        matrices = jax.lax.map(lambda batch: confusion(state, *batch), (data.val_images, data.val_masks))
-        return state, jnp.mean(values), jnp.sum(matrices, axis=0)
+
+        def of_split(weights: Any, split: Any) -> Any:
+            # Batch by batch, because the maps of all members at once would fill a GPU.
+            return jnp.sum(jax.lax.map(lambda batch: confusion(weights, state.others, *batch), split), axis=0)
+
+        def of_weights(weights: Any) -> Any:
+            return jax.lax.map(partial(of_split, weights), (data.scored_images, data.scored_masks))
+
+        return state, jnp.mean(values), jax.lax.map(of_weights, jnp.stack([state.weights, state.averaged]))
 
     return jax.jit(jax.vmap(epoch, in_axes=(0, 0, None)), donate_argnums=0)
 
@@ -189,5 +204,6 @@ def adamw(state: State, gradient: Any, chosen: Choices) -> State:
     size = rate * jnp.sqrt(1 - BETA_2**step) / (1 - BETA_1**step)
     first = state.first + (gradient - state.first) * (1 - BETA_1)
     second = state.second + (gradient**2 - state.second) * (1 - BETA_2)
-    decayed = state.weights * (1 - chosen.weight_decay * rate)
-    return State(decayed - first * size / (jnp.sqrt(second) + EPSILON), state.others, first, second, step)
+    weights = state.weights * (1 - chosen.weight_decay * rate) - first * size / (jnp.sqrt(second) + EPSILON)
+    averaged = state.averaged + (weights - state.averaged) * (1 - EMA_MOMENTUM)
+    return State(weights, averaged, state.others, first, second, step)
