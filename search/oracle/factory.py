@@ -8,8 +8,9 @@ from search.oracle.latency import LatencyMeter
 from search.oracle.limits import LATENCY, Limits
 from search.oracle.points import Values
 from search.oracle.schedule import make_schedule
+from search.oracle.sight import Sight
 from search.oracle.study_oracle import StudyOracle
-from search.study.choices import PROMOTIONS, SAMPLERS, load_choice
+from search.study.choices import LEARNING, PROMOTIONS, SAMPLERS, load_choice
 from search.study.config import StudyConfig
 from search.study.folder import Study
 from search.study.objective import objective_of
@@ -22,10 +23,11 @@ from space import Space
 def make_oracle(config: StudyConfig, space: Space, limits: Limits) -> StudyOracle:
     """The oracle of a study, not yet attached to its folder."""
     hyperparameters = space.hyperparameters()
+    objective, schedule = objective_of(config.study.objective), make_schedule(config.hyperband, config.confirm)
     return StudyOracle(
-        objective_of(config.study.objective),
+        objective,
         hyperparameters,
-        make_schedule(config.hyperband, config.confirm),
+        schedule,
         factor=config.hyperband.factor,
         iterations=config.hyperband.iterations,
         min_epochs=config.hyperband.min_epochs,
@@ -38,6 +40,7 @@ def make_oracle(config: StudyConfig, space: Space, limits: Limits) -> StudyOracl
         promotion=load_choice(PROMOTIONS, config.hyperband.mode)(),
         score=config.study.score,
         control=lambda kind, values: control_of(space, kind, values),
+        sight=Sight(schedule, objective) if config.hyperband.sampler in LEARNING else None,
     )
 
 
