@@ -59,7 +59,7 @@ class StudyOracle(HyperbandOracle):
     - a failed trial counts as finished with the worst score, so rungs keep their sizes;
     - every file is replaced atomically, and the trials' files are enough to continue from.
 
-    A decision costs the same in a study of ten trials as in one of ten thousand.
+    A decision costs the same in a study of ten trials as in one of ten thousand, unless the sampler learns.
 
     Args:
         objective: the metric to optimize.
@@ -110,7 +110,7 @@ class StudyOracle(HyperbandOracle):
         self.verbose = 0
         self._study_objective, self._score_rule = objective, score
         self._configurations, self._rule, self._control = configurations, promotion, control
-        self._sight = sight
+        self._see = sight.seen_by if sight else lambda number, state: NOTHING
         self._stock_state_written = float("-inf")
         self._take_over(())
 
@@ -122,8 +122,8 @@ class StudyOracle(HyperbandOracle):
         for bracket in self.state.open_brackets():
             # As in KerasTuner, new configurations come before promotions, and earlier brackets before later ones.
             number = None if must_wait or self.state.exhausted else bracket.next_number()
-            seen = NOTHING if number is None else self._seen_by(number)
-            # Numbers are drawn in order, so where one has to wait, so do all that follow.
+            seen = NOTHING if number is None else self._see(number, self.state)
+            # Numbers are drawn in order, so where one has to wait for results, so do all that follow.
             must_wait |= seen is None
             chosen = None if number is None or seen is None else self._first_rung(bracket, number, seen)
             chosen = chosen or self._promotion(bracket)
@@ -155,10 +155,6 @@ class StudyOracle(HyperbandOracle):
         write_trial(trial, self._study.trial(trial_id), durable=False)
         self.save()
         return trial
-
-    def _seen_by(self, number: int) -> Seen | None:
-        """What the draw of a configuration sees; None where it has to wait for it."""
-        return NOTHING if self._sight is None else self._sight.seen_by(number, self.state)
 
     def _first_rung(self, bracket: BracketProgress, number: int, seen: Seen) -> _Chosen | None:
         drawn = self._configurations.draw(number, self.state.config_ids, seen)

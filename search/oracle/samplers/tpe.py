@@ -6,15 +6,13 @@ the results at the largest budget that has enough of them, and a share of all dr
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
-
 import keras_tuner
 import numpy as np
 
-from search.oracle.points import Observation, Seen, Values
+from search.oracle.points import Seen, Values
 from search.oracle.samplers import model
 from search.oracle.samplers.axes import axes_of
+from search.oracle.samplers.budgets import best, enough, largest_budget
 from search.oracle.samplers.mutation import mutate
 from search.oracle.samplers.random import draw_values
 
@@ -49,28 +47,3 @@ class TpeSampler:
         if kind < BEST + DEFAULT:
             return mutate(self._axes, self._default, random)
         return model.propose(self._axes, known, seen.pending, int(random.integers(2**32)))
-
-
-def enough(dimensions: int) -> int:
-    """The results at equal epochs from which a space of so many hyperparameters is modelled."""
-    # BOHB: N_min + 2, where N_min = d + 1.
-    return dimensions + 3
-
-
-def largest_budget(observations: Sequence[Observation], least: int) -> list[Observation]:
-    """The observations at the most epochs at which at least so many have completed; none where too few have."""
-    by_epochs = defaultdict(list)
-    for observation in observations:
-        by_epochs[observation.epochs].append(observation)
-    for _, found in sorted(by_epochs.items(), reverse=True):
-        completed = sum(observation.score is not None for observation in found)
-        # Of mostly failures, the model's best ones would be failures too.
-        if completed >= max(least, len(found) / 2):
-            return found
-    return []
-
-
-def best(observations: Sequence[Observation]) -> Observation:
-    """The best observation at the most epochs at which any has completed."""
-    completed = [each for each in observations if each.score is not None]
-    return max(completed, key=lambda each: (each.epochs, each.score))
