@@ -1,9 +1,9 @@
 """MFHartmann: Hartmann's functions as trainings whose early scores are biased and noisy.
 
 Hartmann's functions in 3 and 6 dimensions, at fidelity z in [0, 1]: the heights of the peaks are lowered by
-`bias * (1 - z)`, and `noise * (1 - z)` times the size of a normal number is taken from the value (Kandasamy et al. 2017,
-"Multi-fidelity Bayesian Optimisation with Continuous Approximations"; biases and noises are those of mf-prior-bench, as
-in Mallik et al. 2023, "PriorBand"). A fidelity is a number of epochs, on a logarithmic scale.
+`bias * (1 - z)`, and `noise * (1 - z)` times the size of a normal number is taken from the value (Kandasamy et al.
+2017, "Multi-fidelity Bayesian Optimisation with Continuous Approximations"; biases and noises are those of
+mf-prior-bench, as in Mallik et al. 2023, "PriorBand"). A fidelity is a number of epochs, on a logarithmic scale.
 """
 
 from __future__ import annotations

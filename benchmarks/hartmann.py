@@ -1,10 +1,10 @@
 """What `sampler = "tpe"` is worth: MFHartmann, searched by our oracle with random draws and with TPE.
 
-The oracle, its schedule and its files are those of a study (R = 81, factor 3); trials take virtual time, an epoch each
-unit. Three iterations are searched, of which the first alone is shown too. Beside them, Optuna's own TPESampler with its
-HyperbandPruner, for as many epochs. Regret is that of the best score so far, at full fidelity; a row gives its median
-over the seeds, and the share of the epochs that random draws train after which TPE has reached their last median.
-A second table says how much longer than random draws a search by TPE takes where workers wait for results.
+The oracle, its schedule and its files are those of a study (R = 81, factor 3); trials take virtual time. Three
+iterations are searched; what the first alone gives is shown too (names that end in 1). Beside them, Optuna's own
+TPESampler with its HyperbandPruner trains as many epochs. Regret is that of the best score so far, at full fidelity. A
+row gives its median over the seeds, and the share of the epochs after which TPE has reached the last median of random
+draws. Below, how long a search by TPE takes in units of one by random draws, where several workers wait for results.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ def search(setting: Setting, name: str, seed: int, iterations: int, workers: int
     """A whole search in virtual time."""
     with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         oracle, sampler = make_oracle(setting, name, seed, iterations, folder)
-        epochs, regrets, best, spent, now = [], [], -np.inf, 0, 0.0
+        epochs, regrets, times, best, spent = [], [], [], -np.inf, 0
         for now, trial in run(oracle, workers):
             point = without_place(trial.hyperparameters.values)
             first, last = (int(trial.hyperparameters.values[f"tuner/{at}"]) for at in ("initial_epoch", "epochs"))
@@ -176,7 +176,8 @@ def search(setting: Setting, name: str, seed: int, iterations: int, workers: int
                 best, found = score, regret(setting, point)
             epochs.append(spent)
             regrets.append(found)
-    return Progress(epochs, regrets, now, sampler.seconds)
+            times.append(now)
+    return Progress(epochs, regrets, times[-1], sampler.seconds)
 
 
 def run(oracle: StudyOracle, workers: int) -> Iterator[tuple[float, StudyTrial]]:

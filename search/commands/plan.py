@@ -202,8 +202,8 @@ def _size_line(drawn: _Drawn, hyperband: HyperbandSection) -> str:
     count, schedule = len(drawn.configurations), make_schedule(hyperband)
     if count == schedule.configurations and hyperband.sampler in LEARNING:
         return (
-            f"\n{plural(count, 'random configuration')}, a picture of the space; sampler {hyperband.sampler!r} will draw "
-            "others once it has results:"
+            f"\n{plural(count, 'random configuration')}, a picture of the space; sampler {hyperband.sampler!r} will "
+            "draw others once it has results:"
         )
     if count == schedule.configurations:
         return f"\nthe {plural(count, 'configuration')} that the brackets will draw:"

@@ -32,8 +32,8 @@ def learning_advice(schedule: Schedule, dimensions: int) -> str | None:
     longest = max((epochs for epochs, results in last.items() if results >= least), default=0)
     if len({bracket.iteration for bracket in schedule.brackets}) == 1:
         return (
-            f"sampler 'tpe' has little to learn from in one iteration: {learnt} of {count} configurations are drawn after "
-            f"{what}, the last from trainings of {longest} of {schedule.max_epochs} epochs. It pays from about 3 "
+            f"sampler 'tpe' has little to learn from in one iteration: {learnt} of {count} configurations are drawn "
+            f"after {what}, the last from trainings of {longest} of {schedule.max_epochs} epochs. It pays from about 3 "
             "iterations on."
         )
     return None

@@ -14,7 +14,6 @@ from search.oracle.points import NOTHING, Observation, Seen, Values, without_pla
 from search.oracle.schedule import Bracket, Schedule
 from search.oracle.state import SearchState
 from search.oracle.trials import StudyTrial
-from search.study.ids import Place
 from search.study.objective import Objective
 
 # Share of a bracket's configurations, its first ones, whose draws see nothing. They need not wait, so they also occupy
@@ -22,8 +21,10 @@ from search.study.objective import Objective
 BLIND = 0.2
 # A draw sees the results of its own bracket's configurations up to the one that lies this many numbers before it.
 LAG = 8
-# Last rungs of the bracket before that a draw does not see: a few long trials, for which all workers would wait.
-UNSEEN_RUNGS = 1
+# Last rungs of the bracket before that a draw does not see: a few long trials, for which all workers would wait. Of the
+# bracket before that it is one less, and so on, because the chain of one bracket's rungs is longer than many workers
+# take for the next bracket.
+UNSEEN_RUNGS = 2
 
 
 class Sight:
@@ -37,6 +38,7 @@ class Sight:
 
     def __init__(self, schedule: Schedule, objective: Objective, earlier: Sequence[Observation] = ()) -> None:
         self._schedule, self._objective, self._earlier = schedule, objective, earlier
+        self._observed: dict[tuple[str, str, float | None], Observation] = {}
 
     def seen_by(self, number: int, state: SearchState) -> Seen | None:
         """What the draw of a configuration sees; None where it has to wait for it.
@@ -63,6 +65,13 @@ class Sight:
         return Seen(observations, [_point(own[each]) for each in pending if each in own])
 
     def _observation(self, trial: StudyTrial) -> Observation:
+        # A failed trial may be run again, and end in another way.
+        key = (trial.trial_id, trial.status, trial.score)
+        if key not in self._observed:
+            self._observed[key] = self._observe(trial)
+        return self._observed[key]
+
+    def _observe(self, trial: StudyTrial) -> Observation:
         is_ranked = trial.status == "COMPLETED" and trial.score is not None
         score = self._objective.sign * float(trial.score or 0.0) if is_ranked else None
         return Observation(_point(trial), int(trial.hyperparameters.values["tuner/epochs"]), score)
@@ -98,8 +107,8 @@ def _visible_rungs(schedule: Schedule, state: SearchState, number: int) -> Itera
 
 def _visible(schedule: Schedule, at: int, index: int) -> int:
     """How many rungs of the bracket at one index the draws of a later one see."""
-    rungs = len(schedule.brackets[at].rungs)
-    return max(0, rungs - UNSEEN_RUNGS) if at == index - 1 else rungs
+    unseen = max(0, UNSEEN_RUNGS + 1 - (index - at))
+    return max(0, len(schedule.brackets[at].rungs) - unseen)
 
 
 def _index(schedule: Schedule, number: int) -> int:

@@ -47,16 +47,14 @@ def read_start(prepared: Prepared, limits: Limits) -> tuple[Start, list[str]]:
     """
     reader = _Reader(prepared, limits)
     found = [reader.read(source) for source in prepared.config.hyperband.start]
-    points = {str(point.values): point for each in found for point in each.points}
-    start = Start(
-        configurations=tuple(points.values()), results=tuple(result for each in found for result in each.results)
-    )
+    points = tuple(point for each in found for point in each.points)
+    start = Start(configurations=points, results=tuple(result for each in found for result in each.results))
     hyperband = prepared.config.hyperband
     most = make_schedule(hyperband).brackets[0].rungs[0].size
     if len(start.configurations) > most:
         raise UserError(
-            f"{KEY}: given {len(start.configurations)} configurations, but the first bracket starts {most}. Name fewer, "
-            "or raise max_epochs."
+            f"{KEY}: given {len(start.configurations)} configurations, but the first bracket starts {most}. Name "
+            "fewer, or raise max_epochs."
         )
     return start, [each.note for each in found]
 
@@ -76,7 +74,7 @@ class _Reader:
         if path.is_dir():
             return self._read_study(source, open_study(path))
         if not path.exists():
-            raise UserError(f"{KEY}: {source} does not exist; expected a file like best.toml, or the folder of a study.")
+            raise UserError(f"{KEY}: {source} does not exist; expected a file like best.toml, or a study's folder.")
         architecture, recipe = read_configuration(path)
         wrong = self._wrong(architecture, recipe)
         if wrong:
@@ -100,21 +98,21 @@ class _Reader:
         return [StartPoint(source=source, values=self._space.values(architecture, recipe))], "is evaluated first"
 
     def _read_study(self, source: str, study: Study) -> _Found:
-        points, best = self._best(source, study)
+        wrong = self._without_best(study)
+        points: list[StartPoint] = []
         results, said = self._results(source, study)
-        if not points and not results and not best.startswith("its best configuration is"):
-            raise UserError(f"{KEY}: nothing of {source} can be used: {best}; {said}.")
-        return _Found(points, results, f"{source}: {best}; {said}")
+        if wrong and not results:
+            raise UserError(f"{KEY}: nothing of {source} can be used: {wrong}; {said}.")
+        if not wrong:
+            points, best = self._point(source, *read_configuration(study.best_file))
+        return _Found(points, results, f"{source}: {wrong or f'its best configuration {best}'}; {said}")
 
-    def _best(self, source: str, study: Study) -> tuple[list[StartPoint], str]:
+    def _without_best(self, study: Study) -> str:
+        """Why the best configuration of a study cannot be evaluated; empty if it can."""
         if not study.best_file.exists():
-            return [], "it has no best configuration yet"
-        architecture, recipe = read_configuration(study.best_file)
-        wrong = self._wrong(architecture, recipe)
-        if wrong:
-            return [], f"its best configuration cannot be evaluated here: {wrong}"
-        points, said = self._point(source, architecture, recipe)
-        return points, f"its best configuration {said}"
+            return "it has no best configuration yet"
+        wrong = self._wrong(*read_configuration(study.best_file))
+        return wrong and f"its best configuration cannot be evaluated here: {wrong}"
 
     def _results(self, source: str, study: Study) -> tuple[list[EarlierResult], str]:
         """The results of its trials that lie in this study's space."""

@@ -110,7 +110,7 @@ class StudyOracle(HyperbandOracle):
         self.verbose = 0
         self._study_objective, self._score_rule = objective, score
         self._configurations, self._rule, self._control = configurations, promotion, control
-        self._see = sight.seen_by if sight else lambda number, state: NOTHING
+        self._see = sight.seen_by if sight else lambda *_: NOTHING
         self._stock_state_written = float("-inf")
         self._take_over(())
 

@@ -82,8 +82,8 @@ def _contradictions(config: StudyConfig, table: Mapping[str, Any]) -> list[str]:
         )
     if config.limits.max_latency_ms is not None and band.sampler in LEARNING:
         problems.append(
-            f"[limits] max_latency_ms: cannot be kept with sampler {band.sampler!r}. Latency is measured before the first "
-            "trial, while nothing else runs, and this sampler draws by the results of trials. Limit max_macs or "
+            f"[limits] max_latency_ms: cannot be kept with sampler {band.sampler!r}. Latency is measured before the "
+            "first trial, while nothing else runs, and this sampler draws by the results of trials. Limit max_macs or "
             "max_parameters, or use sampler 'random'."
         )
     if config.confirm.controls and not config.confirm.top:

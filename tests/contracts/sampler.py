@@ -66,6 +66,7 @@ class SamplerContract:
             assert set(values) == known
             assert all(values[name] in allowed for name, allowed in CHOICES.items() if name in values)
             assert 1e-4 <= values["learning_rate"] <= 1e-1
+            assert {type(value) for value in values.values()} == {str, int, float}, "numpy's numbers are not plain data"
             assert values["batch"] == 8
 
     def test_a_point_follows_from_seed_number_attempt_and_what_is_seen_alone(self) -> None:

@@ -1,6 +1,6 @@
 """Hyperparameters of a KerasTuner space as places on axes, for samplers that compare values.
 
-A number lies on a line, from 0 to 1 in the order that its range is sampled in; a choice that has no order is a category.
+A number lies on a line, from 0 to 1 in the order of its range; a choice that has no order is a category.
 """
 
 from __future__ import annotations

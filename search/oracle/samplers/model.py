@@ -32,9 +32,7 @@ class _Past(InMemoryStorage):
         return [*(trial for trial in self._past if states is None or trial.state in states), *own]
 
 
-def propose(
-    axes: Sequence[Axis], observations: Iterable[Observation], pending: Iterable[Values], seed: int
-) -> Values:
+def propose(axes: Sequence[Axis], observations: Iterable[Observation], pending: Iterable[Values], seed: int) -> Values:
     """A point where good results are likelier than bad ones (Bergstra et al. 2011, multivariate as in BOHB).
 
     Args:

@@ -18,7 +18,7 @@ from search.oracle.study_oracle import StudyOracle
 from search.study.config import HyperbandSection
 from tests.unit.search.oracles import MEMORY, OBJECTIVE, Workers, make_oracle, points
 
-TPE = {"sampler": "tpe"}
+TPE: dict[str, Any] = {"sampler": "tpe"}
 
 
 def drawn(oracle: StudyOracle) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def test_a_draw_waits_for_what_it_sees_and_for_nothing_else(tmp_path: Path) -> N
     oracle = make_oracle(tmp_path, max_epochs=27, **TPE)
     bracket = oracle.schedule.brackets[0]
     blind = sum(is_blind(bracket, number) for number in range(bracket.rungs[0].size))
-    started = []
+    started: list[str] = []
     while (trial := oracle.create_trial(f"slot{len(started)}")).status == "RUNNING":
         started.append(trial.trial_id)
     assert len(started) == max(blind, LAG)

@@ -155,7 +155,7 @@ def test_scores_that_mean_something_else_are_not_used(earlier: Study, read: Any,
 
 def test_what_does_not_fit_is_named(earlier: Study, read: Any) -> None:
     narrow = {**SPACE, "aspp_filters": [8, 16], "decoder_depth": 1}
-    with pytest.raises(UserError, match=r"earlier/best.toml is not one of this study: aspp_filters is 64, but the space "):
+    with pytest.raises(UserError, match=r"earlier/best.toml is not one of this study: aspp_filters is 64, but"):
         read("earlier/best.toml", space=narrow)
     fixed = {**SPACE, "decoder_depth": 1}
     with pytest.raises(UserError, match=r"decoder_depth is 2, but the study has 1\.$"):
@@ -187,7 +187,9 @@ def test_a_file_that_is_no_best_file_is_refused(tmp_path: Path, read: Any, conte
 
 
 def test_paths_that_hold_nothing_are_refused(tmp_path: Path, read: Any) -> None:
-    with pytest.raises(UserError, match=r"\[hyperband\] start: gone.toml does not exist; expected a file like best.toml"):
+    with pytest.raises(
+        UserError, match=r"\[hyperband\] start: gone.toml does not exist; expected a file like best.toml"
+    ):
         read("gone.toml")
     with pytest.raises(UserError, match="holds no study"):
         read(str(tmp_path))
