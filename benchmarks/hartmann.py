@@ -25,7 +25,6 @@ import optuna
 from benchmarks._hartmann import SETTINGS, Setting, regret, value
 from benchmarks._measure import arguments, report, with_progress
 from search.oracle.configurations import Configurations
-from search.oracle.points import Seen, Values
 from search.oracle.promotion.synchronous import SynchronousPromotion
 from search.oracle.schedule import make_schedule
 from search.oracle.sight import Sight
@@ -49,31 +48,17 @@ class Progress(NamedTuple):
         epochs: that all trials until then have trained.
         regrets: of the point with the best score so far.
         time: when the last trial ended.
-        asks: seconds that each draw took.
+        draws: seconds that the oracle took for each new configuration.
     """
 
     epochs: list[int]
     regrets: list[float]
     time: float
-    asks: list[float]
+    draws: list[float]
 
     def at(self, epochs: int) -> float:
         """The regret after so many epochs."""
         return self.regrets[max(0, int(np.searchsorted(self.epochs, epochs, side="right")) - 1)]
-
-
-class _Timed:
-    """A sampler whose draws are timed."""
-
-    def __init__(self, sampler: Any) -> None:
-        self._sampler = sampler
-        self.seconds: list[float] = []
-
-    def propose(self, number: int, attempt: int, seen: Seen) -> Values:
-        started = time.perf_counter()
-        values: Values = self._sampler.propose(number, attempt, seen)
-        self.seconds.append(time.perf_counter() - started)
-        return values
 
 
 def main() -> None:
@@ -85,7 +70,8 @@ def main() -> None:
     rows = [row_of(setting, seeds, iterations) for setting in with_progress("searching", settings)]
     waits = {f"time_with_{workers}_workers": waiting(workers, seeds[:5], iterations) for workers in WORKERS}
     shares = [row["share"] for row in rows if row["share"] is not None]
-    report("hartmann", rows, seeds=len(seeds), largest_share=max(shares, default=None), ask_ms=ask_ms(), **waits)
+    largest = max(shares) if len(shares) == len(rows) else None
+    report("hartmann", rows, seeds=len(seeds), largest_share=largest, **waits, **draw_ms(1 if options.smoke else 5))
 
 
 def row_of(setting: Setting, seeds: Sequence[int], iterations: int) -> dict[str, Any]:
@@ -132,11 +118,11 @@ def space_of(dimensions: int) -> keras_tuner.HyperParameters:
     return space
 
 
-def make_oracle(setting: Setting, name: str, seed: int, iterations: int, folder: str) -> tuple[StudyOracle, _Timed]:
+def make_oracle(setting: Setting, name: str, seed: int, iterations: int, folder: str) -> StudyOracle:
     """The oracle of a study that searches the function."""
     band = HyperbandSection(max_epochs=MAX_EPOCHS, factor=FACTOR, iterations=iterations, baseline=False)
     space, schedule = space_of(setting.dimensions), make_schedule(band)
-    sampler = _Timed(load_choice(SAMPLERS, name)(space, seed))
+    sampler = load_choice(SAMPLERS, name)(space, seed)
     oracle = StudyOracle(
         OBJECTIVE,
         space,
@@ -145,17 +131,17 @@ def make_oracle(setting: Setting, name: str, seed: int, iterations: int, folder:
         iterations=iterations,
         min_epochs=1,
         seed=seed,
-        configurations=Configurations(sampler, lambda _: None, lambda values: json.dumps(without_place(values))),
+        configurations=Configurations(sampler, lambda _: None, lambda values: json.dumps(point_of(values))),
         promotion=SynchronousPromotion(),
         score="best",
         control=lambda _, values: (values, ""),
         sight=Sight(schedule, OBJECTIVE) if name in LEARNING else None,
     )
     oracle.attach(Study(Path(folder)))
-    return oracle, sampler
+    return oracle
 
 
-def without_place(values: Mapping[str, Any]) -> list[float]:
+def point_of(values: Mapping[str, Any]) -> list[float]:
     """The coordinates of a trial's point."""
     return [values[name] for name in sorted(values) if name.startswith("x")]
 
@@ -163,10 +149,10 @@ def without_place(values: Mapping[str, Any]) -> list[float]:
 def search(setting: Setting, name: str, seed: int, iterations: int, workers: int = 1) -> Progress:
     """A whole search in virtual time."""
     with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
-        oracle, sampler = make_oracle(setting, name, seed, iterations, folder)
+        oracle, draws = make_oracle(setting, name, seed, iterations, folder), list[float]()
         epochs, regrets, times, best, spent = [], [], [], -np.inf, 0
-        for now, trial in run(oracle, workers):
-            point = without_place(trial.hyperparameters.values)
+        for now, trial in run(oracle, workers, draws):
+            point = point_of(trial.hyperparameters.values)
             first, last = (int(trial.hyperparameters.values[f"tuner/{at}"]) for at in ("initial_epoch", "epochs"))
             score = value(setting, point, last, MAX_EPOCHS, seed)
             oracle.report(trial.trial_id, [{"epoch": last, OBJECTIVE.name: score}], (OBJECTIVE.name,))
@@ -177,16 +163,19 @@ def search(setting: Setting, name: str, seed: int, iterations: int, workers: int
             epochs.append(spent)
             regrets.append(found)
             times.append(now)
-    return Progress(epochs, regrets, times[-1], sampler.seconds)
+    return Progress(epochs, regrets, times[-1], draws)
 
 
-def run(oracle: StudyOracle, workers: int) -> Iterator[tuple[float, StudyTrial]]:
+def run(oracle: StudyOracle, workers: int, draws: list[float]) -> Iterator[tuple[float, StudyTrial]]:
     """Each trial when it ends, with the time then; configurations differ in the time that their epochs take."""
     running: list[tuple[float, str]] = []
     now = 0.0
     while True:
         while len(running) < workers:
+            started = time.perf_counter()
             trial = oracle.create_trial(f"slot{len(oracle.trials)}")
+            if trial.place and trial.place.rung == 0:
+                draws.append(time.perf_counter() - started)
             if trial.status != "RUNNING":
                 break
             values = trial.hyperparameters.values
@@ -238,10 +227,15 @@ def waiting(workers: int, seeds: Sequence[int], iterations: int) -> float:
     return round(statistics.fmean(times["tpe"]) / statistics.fmean(times["random"]), 3)
 
 
-def ask_ms() -> float:
-    """Milliseconds for a draw in a study of more than 1,000 trials, in six dimensions."""
-    asks = search(SETTINGS[-1], "tpe", 0, 6).asks
-    return round(1000 * statistics.median(asks[-50:]), 2)
+def draw_ms(iterations: int) -> dict[str, Any]:
+    """Milliseconds for a new configuration in a study of so many iterations (5: 1,000 trials), in six dimensions."""
+    progress = search(SETTINGS[-1], "tpe", 0, iterations)
+    last = progress.draws[-100:]
+    return {
+        "trials": len(progress.epochs),
+        "draw_ms": round(1000 * statistics.median(last), 2),
+        "longest_draw_ms": round(1000 * max(last), 2),
+    }
 
 
 if __name__ == "__main__":

@@ -24,17 +24,13 @@ def mutate(axes: Sequence[Axis], point: Values, random: np.random.Generator) -> 
         # Drawn whether they are used or not, so that a value does not depend on which others exist.
         is_changed, step, anywhere = random.random() < CHANGED, random.normal(0.0, STEP), random.random()
         if axis.exists_at(values):
-            place = _place(axis, point)
-            if place is None or (is_changed and not axis.is_ordered):
-                place = anywhere
-            elif is_changed:
-                place = _reflected(place + step)
-            values[axis.name] = axis.value_at(place)
+            if axis.name in point and not is_changed:
+                values[axis.name] = point[axis.name]
+            elif axis.name in point and axis.is_ordered:
+                values[axis.name] = axis.value_at(_reflected(axis.place_of(point[axis.name]) + step))
+            else:
+                values[axis.name] = axis.value_at(anywhere)
     return values
-
-
-def _place(axis: Axis, point: Values) -> float | None:
-    return axis.place_of(point[axis.name]) if axis.name in point else None
 
 
 def _reflected(place: float) -> float:
