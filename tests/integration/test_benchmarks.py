@@ -79,6 +79,15 @@ def test_large_study_is_reported(monkeypatch, capsys) -> None:
 
 
 @pytest.mark.grid
+def test_hartmann_compares_samplers_at_equal_epochs(monkeypatch, capsys) -> None:
+    found = result_of("hartmann", monkeypatch, capsys)
+    (row,) = found["rows"]
+    assert all(row[name] >= 0 for name in ("random", "tpe", "optuna"))
+    assert found["time_with_1_workers"] == pytest.approx(1.0, abs=0.1)
+    assert 0 < found["draw_ms"] <= found["longest_draw_ms"]
+
+
+@pytest.mark.grid
 @pytest.mark.timeout(1800)
 def test_scenes_compares_networks_that_differ_in_one_choice() -> None:
     found = printed_by("scenes")
