@@ -18,8 +18,8 @@ import keras
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from benchmarks._table_layers import set_rates, with_products
-from benchmarks._table_plan import (
+from benchmarks.tables.layers import set_rates, with_products
+from benchmarks.tables.plan import (
     BATCH_SIZE,
     EPOCHS,
     IMAGE_SIZE,
@@ -86,7 +86,8 @@ class Data(NamedTuple):
 def train_group(members: Sequence[Member], scenes: Scenes, epochs: int = EPOCHS) -> list[dict[str, Any]]:
     """Train members of one group; a row for each, with the mean IoU after every epoch and its seconds.
 
-    It is measured on validation and test scenes, by the weights and by their running average. The seconds are the member's share of the group's, and the first epoch's include the compilation.
+    It is measured on validation and test scenes, by the weights and by their running average. The seconds are the
+    member's share of the group's, and the first epoch's include the compilation.
     """
     # Networks are built and their weights drawn on the processor: on a GPU each small step would be compiled for it.
     with jax.default_device(jax.devices("cpu")[0]):

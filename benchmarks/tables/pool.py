@@ -13,7 +13,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
-from benchmarks._table_plan import REPEATS, Plan, read_plan
+from benchmarks.tables.plan import REPEATS, Plan, read_plan
 
 # A training: the number of its configuration, and the repeat.
 Key = tuple[int, int]
@@ -104,7 +104,7 @@ def _work(folder: Path, epochs: int, tasks: Any, results: Any) -> None:
 
 def _train(plan: Plan, group: Sequence[Key], epochs: int) -> list[dict[str, Any]]:
     # Here, so that the parent does not load JAX, which would take memory of the device.
-    from benchmarks._table_training import Member, train_group
+    from benchmarks.tables.training import Member, train_group
 
     by_number = {each.number: each for each in plan.configurations}
     return train_group([Member(by_number[number], repeat) for number, repeat in group], plan.scenes, epochs)
