@@ -160,6 +160,5 @@ def peak_memory_mb() -> float:
     return float(tf.config.experimental.get_memory_info(gpus[0].name)["peak"]) / 2**20 if gpus else 0.0
 
 
-
 if __name__ == "__main__":
     main()
