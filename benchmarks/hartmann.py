@@ -12,10 +12,7 @@ from __future__ import annotations
 import json
 import statistics
 import tempfile
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from heapq import heappop, heappush
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras_tuner
@@ -24,18 +21,12 @@ import optuna
 
 from benchmarks._hartmann import SETTINGS, Setting, regret, value
 from benchmarks._measure import arguments, report, with_progress
-from search.oracle.configurations import Configurations
-from search.oracle.promotion.synchronous import SynchronousPromotion
-from search.oracle.schedule import make_schedule
-from search.oracle.sight import Sight
+from benchmarks._virtual import MEMORY, make_oracle, run
 from search.oracle.study_oracle import StudyOracle
-from search.oracle.trials import StudyTrial
 from search.study.choices import LEARNING, SAMPLERS, load_choice
 from search.study.config import HyperbandSection
-from search.study.folder import Study
 from search.study.objective import Objective
 
-MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 MAX_EPOCHS, FACTOR, ITERATIONS = 81, 3, 3
 OBJECTIVE = Objective("val_mean_iou", "max")
 WORKERS = (1, 2, 8)
@@ -118,27 +109,20 @@ def space_of(dimensions: int) -> keras_tuner.HyperParameters:
     return space
 
 
-def make_oracle(setting: Setting, name: str, seed: int, iterations: int, folder: str) -> StudyOracle:
+def oracle_of(setting: Setting, name: str, seed: int, iterations: int, folder: str) -> StudyOracle:
     """The oracle of a study that searches the function."""
-    band = HyperbandSection(max_epochs=MAX_EPOCHS, factor=FACTOR, iterations=iterations, baseline=False)
-    space, schedule = space_of(setting.dimensions), make_schedule(band)
-    sampler = load_choice(SAMPLERS, name)(space, seed)
-    oracle = StudyOracle(
-        OBJECTIVE,
+    space = space_of(setting.dimensions)
+    return make_oracle(
         space,
-        schedule,
-        factor=FACTOR,
-        iterations=iterations,
-        min_epochs=1,
+        HyperbandSection(max_epochs=MAX_EPOCHS, factor=FACTOR, iterations=iterations, baseline=False),
+        OBJECTIVE,
+        load_choice(SAMPLERS, name)(space, seed),
+        lambda values: json.dumps(point_of(values)),
         seed=seed,
-        configurations=Configurations(sampler, lambda _: None, lambda values: json.dumps(point_of(values))),
-        promotion=SynchronousPromotion(),
+        learns=name in LEARNING,
         score="best",
-        control=lambda _, values: (values, ""),
-        sight=Sight(schedule, OBJECTIVE) if name in LEARNING else None,
+        folder=folder,
     )
-    oracle.attach(Study(Path(folder)))
-    return oracle
 
 
 def point_of(values: Mapping[str, Any]) -> list[float]:
@@ -149,7 +133,7 @@ def point_of(values: Mapping[str, Any]) -> list[float]:
 def search(setting: Setting, name: str, seed: int, iterations: int, workers: int = 1) -> Progress:
     """A whole search in virtual time."""
     with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
-        oracle, draws = make_oracle(setting, name, seed, iterations, folder), list[float]()
+        oracle, draws = oracle_of(setting, name, seed, iterations, folder), list[float]()
         epochs, regrets, times, best, spent = [], [], [], -np.inf, 0
         for now, trial in run(oracle, workers, draws):
             point = point_of(trial.hyperparameters.values)
@@ -164,28 +148,6 @@ def search(setting: Setting, name: str, seed: int, iterations: int, workers: int
             regrets.append(found)
             times.append(now)
     return Progress(epochs, regrets, times[-1], draws)
-
-
-def run(oracle: StudyOracle, workers: int, draws: list[float]) -> Iterator[tuple[float, StudyTrial]]:
-    """Each trial when it ends, with the time then; configurations differ in the time that their epochs take."""
-    running: list[tuple[float, str]] = []
-    now = 0.0
-    while True:
-        while len(running) < workers:
-            started = time.perf_counter()
-            trial = oracle.create_trial(f"slot{len(oracle.trials)}")
-            if trial.place and trial.place.rung == 0:
-                draws.append(time.perf_counter() - started)
-            if trial.status != "RUNNING":
-                break
-            values = trial.hyperparameters.values
-            speed = np.random.default_rng(trial.place.number).uniform(0.5, 1.5) if trial.place else 1.0
-            length = (values["tuner/epochs"] - values["tuner/initial_epoch"]) * speed
-            heappush(running, (now + length, trial.trial_id))
-        if not running:
-            return
-        now, trial_id = heappop(running)
-        yield now, oracle.trials[trial_id]
 
 
 # What is compared
