@@ -23,6 +23,7 @@ from search.system.machine import versions
 
 Row = Mapping[str, Any]
 Item = TypeVar("Item")
+NO_GPU = "no GPU"
 console = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 160)
 
 
@@ -106,11 +107,11 @@ def device_name() -> str:
         import jax
 
         device = jax.devices()[0]
-        return str(device.device_kind) if device.platform == "gpu" else "no GPU"
+        return str(device.device_kind) if device.platform == "gpu" else NO_GPU
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
-    return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")) if gpus else "no GPU"
+    return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")) if gpus else NO_GPU
 
 
 def _processor() -> str:

@@ -1,8 +1,9 @@
 """What a GPU makes of training: step time, mixed precision, memory, latency, and two trials on one card.
 
 Each case runs in a process of its own, so that its peak memory is its own. It runs on TensorFlow or, where that is not
-installed, on JAX (`KERAS_BACKEND=jax`), always compiled by XLA: the numbers compare precisions and networks on one card,
-not the backends. `--full` adds the tutorial's network at twice the batch size, and float16.
+installed, on JAX (`KERAS_BACKEND=jax`), always compiled by XLA: the numbers compare precisions and networks on one
+card, not the backends. `--full` adds the tutorial's network at twice the batch size, and float16. Without a GPU,
+nothing is measured.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from benchmarks._measure import arguments, console, device_name, report
+from benchmarks._measure import NO_GPU, arguments, console, describe_machine, device_name, report
 
 CLASSES, ROUNDS, STEPS = 11, 5, 20
 NETWORKS: dict[str, dict[str, Any]] = {
@@ -26,6 +27,8 @@ NETWORKS: dict[str, dict[str, Any]] = {
 }
 PRECISIONS = {"float32": "float32", "float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}
 ONE = "DEEPLAB_BENCHMARK_CASE"
+# JAX would otherwise take most of the device for the first process.
+SHARED = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 
 
 class Case(NamedTuple):
@@ -44,6 +47,11 @@ def main() -> None:
         print(json.dumps(measure(Case(*json.loads(os.environ[ONE])))))
         return
     options = arguments(__doc__ or "")
+    os.environ |= SHARED
+    if device_name() == NO_GPU and not options.smoke:
+        console.print("gpu: no GPU is found, nothing is measured")
+        print(json.dumps({"benchmark": "gpu", "machine": describe_machine(), "rows": []}))
+        return
     rows = []
     for case in cases(options.full, options.smoke):
         rows.append(row(case))
@@ -67,7 +75,7 @@ def cases(full: bool, smoke: bool) -> Iterator[Case]:
 
 def row(case: Case) -> dict[str, Any]:
     """One case's row of the table: several trainings run at the same time."""
-    environment = {**os.environ, ONE: json.dumps(case), "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    environment = {**os.environ, ONE: json.dumps(case)}
     command = [sys.executable, "-m", "benchmarks.gpu"]
     started = [
         subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(case.trainings)

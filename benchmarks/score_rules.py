@@ -1,11 +1,11 @@
-"""What a trial's score should be: how well each rule ranks the trials of a rung, on the table of trained configurations.
+"""What a trial's score should be: how well each rule ranks the trials of a rung, on a table of trained configurations.
 
-For each rung of Hyperband's first bracket (27 epochs, factor 3), Spearman's rank correlation over configurations, a mean
-over both seeds, between the score by each rule, from the epochs that the trial of the rung trains itself, and how good
-the configuration is. The rules are those of `[study] score`, on the weights and on their running average (`ema`). How
-good a configuration is, is the same for all rules: mean IoU on test scenes by the weights, over both seeds and the last
-3 of 27 epochs. Columns in `_kept` have, for each rule, the test scores of the weights that it keeps at the last rung.
-`upper third`: of the configurations by how good they are, where noise decides.
+For each rung of Hyperband's first bracket (27 epochs, factor 3), Spearman's rank correlation over configurations, a
+mean over both seeds, between the score by each rule, from the epochs that the trial of the rung trains itself, and how
+good the configuration is. The rules are those of `[study] score`, on the weights and on their running average (`ema`).
+How good a configuration is, is the same for all rules: mean IoU on test scenes by the weights, over both seeds and the
+last 3 of 27 epochs. Columns in `_kept` have, for each rule, the test scores of the weights that it keeps at the last
+rung. `upper third`: of the configurations by how good they are, where noise decides.
 
 `gain` is by how much `smoothed` ranks better than `best`, with a bootstrap interval of 95 % over configurations; below,
 how good the configuration is that has the highest score of 20 random trainings of all 27 epochs (in expectation), and

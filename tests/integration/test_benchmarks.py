@@ -13,6 +13,7 @@ import pytest
 
 from benchmarks import search as search_benchmark
 from benchmarks import trial_start
+from benchmarks._measure import NO_GPU, device_name
 from benchmarks._searches import stock_search
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -121,6 +122,31 @@ def test_a_stock_search_and_our_trials_are_timed(tmp_path: Path) -> None:
     assert 0 < stock["in_steps"] < stock["seconds"]
     settings |= {"space": trial_start.TINY["space"]}
     assert trial_start.our_starts(settings, tmp_path / "ours", 2)[0] > 0
+
+
+def test_score_rules_are_compared_on_every_rung(monkeypatch, capsys) -> None:
+    found = result_of("score_rules", monkeypatch, capsys)
+    assert [row["epochs"] for row in found["rows"][::2]] == ["1-1", "2-3", "4-9", "10-27"]
+    assert all(-1 <= row["low"] <= row["high"] <= 1 for row in found["rows"])
+    # Trials of one epoch have one value, so that all rules agree.
+    assert found["rows"][0]["best"] == found["rows"][0]["smoothed"]
+    assert 0 < found["winner_best"] < 1
+
+
+def test_replay_compares_searches_of_equal_epochs(monkeypatch, capsys) -> None:
+    rows = result_of("replay", monkeypatch, capsys)["rows"]
+    assert len({row["side"] for row in rows}) == 6
+    assert {row["epochs"] for row in rows} == {42, 125, 250, 375}
+    assert all(0 <= row["lower_quartile"] <= row["median"] <= row["upper_quartile"] < 1 for row in rows)
+
+
+def test_without_a_gpu_nothing_is_measured_of_it(monkeypatch, capsys) -> None:
+    if device_name() != NO_GPU:
+        pytest.skip("this machine has a GPU, on which the benchmark takes minutes")
+    monkeypatch.setattr(sys, "argv", ["gpu"])
+    importlib.import_module("benchmarks.gpu").main()
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["rows"] == []
 
 
 def test_make_bench_runs_every_program() -> None:
