@@ -139,7 +139,7 @@ class Space:
         """Whether a configuration is one of the points of the space."""
         point = self.values(architecture, recipe)
         exist = [offer for offer in self.offers if offer.exists_at(point)]
-        if not all(offer.key in point and point[offer.key] in offer.dimension.values() for offer in exist):
+        if not all(offer.key in point and offer.dimension.holds(point[offer.key]) for offer in exist):
             return False
         # What is not searched has to agree as well.
         return (self.architecture(point), self.recipe_of(point)) == (architecture, recipe)

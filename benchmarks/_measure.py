@@ -23,6 +23,7 @@ from search.system.machine import versions
 
 Row = Mapping[str, Any]
 Item = TypeVar("Item")
+NO_GPU = "no GPU"
 console = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 160)
 
 
@@ -91,17 +92,26 @@ def report(name: str, rows: Sequence[Row], **summary: Any) -> None:
 
 def describe_machine() -> dict[str, Any]:
     """What the numbers depend on: processor, cores, device and versions."""
-    import tensorflow as tf
-
-    gpus = tf.config.list_physical_devices("GPU")
-    device = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU") if gpus else "no GPU"
     return {
         "processor": _processor(),
         "cores": usable_cores(),
-        "device": device,
+        "device": device_name(),
         "load": round(os.getloadavg()[0], 1),
         "versions": versions(),
     }
+
+
+def device_name() -> str:
+    """The first GPU, as its driver calls it."""
+    if os.environ.get("KERAS_BACKEND") == "jax":
+        import jax
+
+        device = jax.devices()[0]
+        return str(device.device_kind) if device.platform == "gpu" else NO_GPU
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")) if gpus else NO_GPU
 
 
 def _processor() -> str:

@@ -67,9 +67,12 @@ MEANINGS: dict[str, str] = {
     "hyperband.factor": "One in this many configurations is promoted to the next rung.",
     "hyperband.iterations": "How often the whole schedule runs, each time with new configurations.",
     "hyperband.min_epochs": "Brackets whose first rung would train for fewer epochs are left out.",
-    "hyperband.sampler": "How configurations are drawn.",
+    "hyperband.sampler": "How configurations are drawn: at random, or by `tpe`, which learns from results, see "
+    "[Samplers](#samplers).",
     "hyperband.mode": "How configurations are promoted from rung to rung.",
     "hyperband.baseline": "Also train the tutorial's choices, straight to `max_epochs`, for comparison.",
+    "hyperband.start": "Files like `best.toml` and folders of studies, relative to the working directory: their "
+    "configurations are evaluated first, see [Starting from earlier studies](#starting-from-earlier-studies).",
     "confirm.top": "How many of the best configurations are trained again from other seeds, and the baseline with "
     "them. 0: none.",
     "confirm.seeds": "How often each of them is trained again, from its first epoch to `max_epochs`.",

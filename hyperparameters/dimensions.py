@@ -128,6 +128,10 @@ class Dimension:
             return tuple(range(int(self.low), int(self.high) + 1, int(self.step or 1)))
         return (self.low, self.high)
 
+    def holds(self, value: Any) -> bool:
+        """Whether a value is one of these."""
+        return value in self.values() if self.size is not None else bool(self.low <= value <= self.high)
+
     def below(self, limit: int) -> Dimension | None:
         """The part of a whole-number dimension below `limit`, or None if nothing is left."""
         kept = tuple(value for value in self.values() if value < limit)

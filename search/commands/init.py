@@ -172,12 +172,12 @@ def _schedule(
 def _measured(config: StudyConfig, dataset: Dataset, machine: Machine, console: Console) -> Speed:
     """What trials take, by a few training steps of the first configuration that would be drawn."""
     from search.oracle.fitting import Speed
-    from search.oracle.samplers.random import RandomSampler
+    from search.oracle.samplers.random import draw_values
     from search.trial.probe import time_steps
 
     load_tensorflow()
     space = read_space(config, "the proposal")
-    values = RandomSampler(space.hyperparameters(), 0).propose(0, 0)
+    values = draw_values(space.hyperparameters(), [0, 0, 0])
     architecture, recipe = space.architecture(values), space.recipe_of(values)
     with console.status("timing a few training steps"):
         options = config.data.options() | {"assigned": dataset.assigned_splits()}

@@ -13,6 +13,8 @@ from deeplab import Cost, cost
 from search.executors import make_executor
 from search.oracle.schedule import Schedule, make_schedule
 from search.study import Study
+from search.study.choices import LEARNING
+from search.study.config import HyperbandSection
 from search.study.prepare import Prepared, prepare
 from search.system.wording import duration, plural
 from search.terminal import make_console, splitting_progress
@@ -21,6 +23,7 @@ from search.trial.probe import time_steps
 if TYPE_CHECKING:
     from search.oracle.limits import Limits, Point
     from search.oracle.points import Values
+    from search.oracle.start import Start
 
 T = TypeVar("T")
 
@@ -58,17 +61,38 @@ def show_plan(path: Path, overrides: Sequence[str], *, probe: bool) -> None:
     meter = LatencyMeter(prepared.config.data.image_size, prepared.dataset.classes, prepared.config.data.channels)
     meter.recall(Study(prepared.config.folder).latency_file)
     limits = make_limits(prepared, meter)
-    drawn = _draw(console, prepared, limits, measures=probe)
     config = prepared.config
+    start, notes = _start(prepared, limits)
+    drawn = _draw(console, prepared, limits, start, measures=probe)
     schedule = make_schedule(config.hyperband, config.confirm).limited_to(len(drawn.configurations))
     _show_space(console, prepared, limits, drawn, schedule)
+    for note in [*notes, *_advice(prepared, schedule)]:
+        console.print(f"note: {note}", style="yellow")
     _show_configurations(console, prepared, limits, drawn)
     _show_earlier(console, prepared, schedule)
     if probe:
         _show_time(console, prepared, drawn, schedule)
 
 
-def _draw(console: Console, prepared: Prepared, limits: Limits, *, measures: bool) -> _Drawn:
+def _start(prepared: Prepared, limits: Limits) -> tuple[Start, list[str]]:
+    """What the study takes from earlier ones: as it was frozen where the study exists, else as it is now."""
+    from search.oracle.start import load_start
+    from search.oracle.starting import read_start
+
+    study = Study(prepared.config.folder)
+    return (load_start(study, prepared.config), []) if study.exists else read_start(prepared, limits)
+
+
+def _advice(prepared: Prepared, schedule: Schedule) -> list[str]:
+    """A note where the schedule is too short for a sampler that learns."""
+    from search.oracle.learning import learning_advice
+
+    learns = prepared.config.hyperband.sampler in LEARNING
+    advice = learning_advice(schedule, len(prepared.space.offers)) if learns else None
+    return [] if advice is None else [advice]
+
+
+def _draw(console: Console, prepared: Prepared, limits: Limits, start: Start, *, measures: bool) -> _Drawn:
     from search.oracle.factory import make_oracle, preview
     from search.oracle.limits import LATENCY
 
@@ -77,7 +101,7 @@ def _draw(console: Console, prepared: Prepared, limits: Limits, *, measures: boo
         limits.check(measure=measures)
         points = limits.sample()
         # Latency is measured for every network that is drawn, as the search starts: here, of a few.
-        oracle = make_oracle(prepared.config, prepared.space, limits.without_latency())
+        oracle = make_oracle(prepared.config, prepared.space, limits.without_latency(), start)
         values = preview(oracle, prepared.config, prepared.space)
     sizes = sorted(((limits.cost_of(point), point) for point in values), key=lambda item: item[0].macs)
     with console.status("measuring the latency of a few networks"):
@@ -105,7 +129,7 @@ def _show_configurations(console: Console, prepared: Prepared, limits: Limits, d
     from search.oracle.limits import LATENCY
     from search.terminal.plan_tables import configuration_table
 
-    console.print(_size_line(drawn, make_schedule(prepared.config.hyperband)), style="bold")
+    console.print(_size_line(drawn, prepared.config.hyperband), style="bold")
     columns = {name: drawn.configurations[index] for name, index in _places(drawn.configurations).items()}
     architecture, recipe = prepared.space.baseline()
     baseline = prepared.space.values(architecture, recipe)
@@ -185,8 +209,13 @@ def _title(prepared: Prepared, schedule: Schedule) -> str:
     )
 
 
-def _size_line(drawn: _Drawn, schedule: Schedule) -> str:
-    count = len(drawn.configurations)
+def _size_line(drawn: _Drawn, hyperband: HyperbandSection) -> str:
+    count, schedule = len(drawn.configurations), make_schedule(hyperband)
+    if count == schedule.configurations and hyperband.sampler in LEARNING:
+        return (
+            f"\n{plural(count, 'random configuration')}, a picture of the space; sampler {hyperband.sampler!r} will "
+            "draw others once it has results:"
+        )
     if count == schedule.configurations:
         return f"\nthe {plural(count, 'configuration')} that the brackets will draw:"
     return (

@@ -27,6 +27,7 @@ from search.terminal.conclusion import show_conclusion
 
 if TYPE_CHECKING:
     from search.oracle.limits import Limits
+    from search.oracle.start import Start
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ def run_study(
     # KerasTuner is loaded by now, quietly; before the file was read, it would have kept the user waiting.
     from search.oracle.factory import make_limits
     from search.oracle.latency import LatencyMeter
+    from search.oracle.starting import read_start
 
     config = prepared.config
     study, fingerprint = Study(config.folder), _fingerprint(prepared)
@@ -62,20 +64,21 @@ def run_study(
         study.check_startable(config, fingerprint)
     meter = LatencyMeter(config.data.image_size, prepared.dataset.classes, config.data.channels)
     limits = make_limits(prepared, meter)
-    notes = [*prepared.space.notes, *command_note(config)]
+    notes, start = [*prepared.space.notes, *command_note(config)], None
     executor = make_executor(config)
     notes += executor.notes
     if is_new:
         with console.console.status("looking for networks that fit the limits"):
             limits.check()
-        notes += check_new_data(prepared.dataset, config.study.objective, console.console)
+        start, said = read_start(prepared, limits)
+        notes += [*said, *check_new_data(prepared.dataset, config.study.objective, console.console)]
     try:
         with lock_study(study, anew=fresh, say=console.say) as aside:
             if aside is not None:
                 console.say(f"the old study is kept in {aside}")
             # Decided again: while the data were read, another run may have started a study of this name.
             study.check_startable(config, fingerprint)
-            notes += _open_study(study, prepared, limits)
+            notes += _open_study(study, prepared, limits, start)
             meter.keep_in(study.latency_file, console.say)
             with log_to(study.log_file, console.detail if verbose else None):
                 for note in notes:
@@ -97,12 +100,19 @@ def _fingerprint(prepared: Prepared) -> str:
         raise UserError(f"[data] {error}") from None
 
 
-def _open_study(study: Study, prepared: Prepared, limits: Limits) -> list[str]:
-    """Create the study, or repair what a kill has left of it and adopt it from another version; returns notes."""
+def _open_study(study: Study, prepared: Prepared, limits: Limits, start: Start | None) -> list[str]:
+    """Create the study, or repair what a kill has left of it and adopt it from another version; returns notes.
+
+    `start` is None where the study existed before it was locked.
+    """
     from search.driver.mending import mend
     from search.oracle.factory import check_trials, make_oracle
+    from search.oracle.start import write_start
+    from search.oracle.starting import read_start
 
     if not study.exists:
+        if prepared.config.hyperband.start:
+            write_start(study, start or read_start(prepared, limits)[0])
         study.create(prepared.config, prepared.dataset)
         return mend(study)
     check_trials(study, make_oracle(prepared.config, prepared.space, limits))

@@ -20,6 +20,7 @@ from search.executors import Executor
 from search.oracle.factory import draw_ahead, make_oracle
 from search.oracle.identity import config_id, configuration_of
 from search.oracle.limits import Limits
+from search.oracle.start import load_start
 from search.oracle.trials import StudyTrial
 from search.results.publisher import Publisher
 from search.results.snapshot import Snapshot, take_snapshot
@@ -69,7 +70,7 @@ class Driver:
         self._executor, self._console = executor, console
         self._objective = config.study.objective
         self._announcer = Announcer(console, self._objective)
-        self.oracle = make_oracle(config, space, limits)
+        self.oracle = make_oracle(config, space, limits, load_start(study, config))
         for line in self.oracle.attach(study):
             self._announcer.warn(line)
         self._publisher = Publisher(study, config, space, self.oracle, dataset.class_names)

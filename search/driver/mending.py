@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from search.oracle.latency import is_latency_file
+from search.oracle.start import is_start_file
 from search.oracle.trials import FILE, is_of_stock_tuner, is_trial_file
 from search.study.folder import Study
 from search.system.files import backup_of, is_being_written, read_json, write_atomically
@@ -18,7 +19,7 @@ from search.trial.checkpoint import PARTIAL, STATE, read_state, weights_file
 
 def mend(study: Study) -> list[str]:
     """Repair what can be repaired; returns one line per damaged file, with what becomes of it. For the driver alone."""
-    mended = [*_mend_configuration(study), *_mend_trials(study), *_mend_latencies(study)]
+    mended = [*_mend_configuration(study), *_mend_trials(study), *_mend_latencies(study), *_mend_start(study)]
     return [*mended, *_leftovers(study), *damaged_checkpoints(study)]
 
 
@@ -64,6 +65,10 @@ def _mend_trials(study: Study) -> Iterator[str]:
 def _mend_latencies(study: Study) -> Iterator[str]:
     lost = "networks are measured again, so configurations may be drawn that would not have been"
     yield from _mend_pair(study.latency_file, is_latency_file, lost)
+
+
+def _mend_start(study: Study) -> Iterator[str]:
+    yield from _mend_pair(study.start_file, is_start_file, "the study cannot continue without it")
 
 
 def _mend_pair(file: Path, is_whole: Callable[[Path], bool], lost: str) -> Iterator[str]:

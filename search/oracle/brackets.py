@@ -83,6 +83,11 @@ class BracketProgress:
             return here.size
         return min(here.size, below.completed)
 
+    def has_ended(self, rung: int, *, exhausted: bool) -> bool:
+        """Whether a rung has all the trials that it will have, and all of them have ended."""
+        here = self.rungs[rung]
+        return here.has_ended and len(here.started) >= self.expected_size(rung, exhausted=exhausted)
+
     def is_open(self, *, exhausted: bool) -> bool:
         """Whether the bracket still has trials to start."""
         last = len(self.rungs) - 1

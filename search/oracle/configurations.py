@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 
-from search.oracle.points import Rejection, Values
+from search.oracle.points import NOTHING, Rejection, Seen, Values
 from search.oracle.samplers import Sampler
 
 # Proposals for one configuration before the space counts as exhausted, and networks measured for it, which takes
@@ -25,26 +25,31 @@ class Configurations:
         sampler: proposes points.
         reject: `(values) -> Rejection`, for points that must not take a trial (limits, degenerate rates); else None.
         config_id: `(values) -> str`, equal for points that are the same configuration.
+        start: points that are proposed first, for configurations 0, 1, ...
 
     Attributes:
         rejected: reason -> number of proposals rejected for it.
     """
 
     def __init__(
-        self, sampler: Sampler, reject: Callable[[Values], Rejection | None], config_id: Callable[[Values], str]
+        self,
+        sampler: Sampler,
+        reject: Callable[[Values], Rejection | None],
+        config_id: Callable[[Values], str],
+        start: Sequence[Values] = (),
     ) -> None:
-        self._sampler, self._reject, self._config_id = sampler, reject, config_id
+        self._sampler, self._reject, self._config_id, self._start = sampler, reject, config_id, start
         self.rejected: Counter[str] = Counter()
 
     def id_of(self, values: Values) -> str:
         """The id of the configuration at a point."""
         return self._config_id(values)
 
-    def draw(self, number: int, taken: AbstractSet[str]) -> tuple[Values, str] | None:
+    def draw(self, number: int, taken: AbstractSet[str], seen: Seen = NOTHING) -> tuple[Values, str] | None:
         """Values and id of configuration `number`, not rejected and none of `taken`; None if there are no more."""
         measured: set[str] = set()
         for attempt in range(MAX_DRAWS):
-            values = self._sampler.propose(number, attempt)
+            values = self._propose(number, attempt, seen)
             config_id = self._config_id(values)
             if config_id in taken:
                 continue
@@ -60,8 +65,16 @@ class Configurations:
         log.debug("configuration %d: the space is exhausted, %d configurations are taken", number, len(taken))
         return None
 
+    def _propose(self, number: int, attempt: int, seen: Seen) -> Values:
+        if attempt == 0 and number < len(self._start):
+            return dict(self._start[number])
+        return self._sampler.propose(number, attempt, seen)
+
     def preview(self, count: int, taken: AbstractSet[str]) -> list[Values]:
-        """Configurations 0 to `count - 1`, all different and none of `taken`; fewer where the space has no more."""
+        """Configurations 0 to `count - 1`, all different and none of `taken`; fewer where the space has no more.
+
+        A sampler that learns draws others once it has seen results.
+        """
         seen = set(taken)
         found = []
         self.rejected.clear()

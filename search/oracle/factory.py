@@ -8,8 +8,10 @@ from search.oracle.latency import LatencyMeter
 from search.oracle.limits import LATENCY, Limits
 from search.oracle.points import Values
 from search.oracle.schedule import make_schedule
+from search.oracle.sight import Sight
+from search.oracle.start import NO_START, Start
 from search.oracle.study_oracle import StudyOracle
-from search.study.choices import PROMOTIONS, SAMPLERS, load_choice
+from search.study.choices import LEARNING, PROMOTIONS, SAMPLERS, load_choice
 from search.study.config import StudyConfig
 from search.study.folder import Study
 from search.study.objective import objective_of
@@ -19,13 +21,15 @@ from search.system.wording import listed
 from space import Space
 
 
-def make_oracle(config: StudyConfig, space: Space, limits: Limits) -> StudyOracle:
-    """The oracle of a study, not yet attached to its folder."""
+def make_oracle(config: StudyConfig, space: Space, limits: Limits, start: Start = NO_START) -> StudyOracle:
+    """The oracle of a study, not yet attached to its folder; `start` is what it takes from earlier ones."""
     hyperparameters = space.hyperparameters()
+    objective, schedule = objective_of(config.study.objective), make_schedule(config.hyperband, config.confirm)
+    earlier = [result.observation(objective.sign) for result in start.results]
     return StudyOracle(
-        objective_of(config.study.objective),
+        objective,
         hyperparameters,
-        make_schedule(config.hyperband, config.confirm),
+        schedule,
         factor=config.hyperband.factor,
         iterations=config.hyperband.iterations,
         min_epochs=config.hyperband.min_epochs,
@@ -34,10 +38,12 @@ def make_oracle(config: StudyConfig, space: Space, limits: Limits) -> StudyOracl
             load_choice(SAMPLERS, config.hyperband.sampler)(hyperparameters, config.study.seed),
             limits.reject,
             lambda values: config_id(space.architecture(values), space.recipe_of(values)),
+            start.points,
         ),
         promotion=load_choice(PROMOTIONS, config.hyperband.mode)(),
         score=config.study.score,
         control=lambda kind, values: control_of(space, kind, values),
+        sight=Sight(schedule, objective, earlier) if config.hyperband.sampler in LEARNING else None,
     )
 
 

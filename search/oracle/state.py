@@ -29,6 +29,7 @@ class SearchState:
         scored: the trials that have ended with a score, the best first, failed ones included.
         confirmations: those that have ended.
         config_ids: of the configurations that have a trial in the brackets, or are the baseline.
+        brackets: all of them, in the order of the schedule.
         exhausted: whether the space has no further configurations.
     """
 
@@ -42,9 +43,9 @@ class SearchState:
         self.confirmations = Confirmations(objective, schedule.confirm.seeds)
         self.config_ids: set[str] = set()
         self.exhausted = False
-        self._brackets = [BracketProgress(bracket, objective) for bracket in schedule.brackets]
+        self.brackets = [BracketProgress(bracket, objective) for bracket in schedule.brackets]
         # Only these are asked for a next trial, so that ended brackets cost nothing.
-        self._open = dict(enumerate(self._brackets))
+        self._open = dict(enumerate(self.brackets))
         for trial in trials:
             self.add(trial)
             if trial.finished:
@@ -108,7 +109,7 @@ class SearchState:
 
     def bracket_of(self, number: int) -> BracketProgress:
         """The bracket that starts a configuration. Raises IndexError for a number beyond the schedule."""
-        return self._brackets[self._index_of(number)]
+        return self.brackets[self._index_of(number)]
 
     def open_brackets(self) -> Iterator[BracketProgress]:
         """The brackets that still have trials to start, in their order."""
@@ -116,8 +117,8 @@ class SearchState:
 
     def stock_brackets(self) -> tuple[int, int, list[dict[str, Any]]]:
         """Number and iteration of the current bracket, and the open ones, as KerasTuner's `oracle.json` has them."""
-        started = [bracket for bracket in self._brackets if bracket.rungs[0].started]
-        current = (started[-1] if started else self._brackets[0]).bracket
+        started = [bracket for bracket in self.brackets if bracket.rungs[0].started]
+        current = (started[-1] if started else self.brackets[0]).bracket
         still_open = [bracket.stock_state() for bracket in self.open_brackets() if bracket.rungs[0].started]
         return current.number, current.iteration, still_open
 

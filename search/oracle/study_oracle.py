@@ -14,23 +14,22 @@ from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
 import keras_tuner
-import numpy as np
 from keras_tuner.oracles import HyperbandOracle
-from keras_tuner.src.engine.metrics_tracking import MetricsTracker
 
 from search.oracle.brackets import BracketProgress
 from search.oracle.configurations import Configurations
 from search.oracle.confirming import Confirming, next_confirmation
-from search.oracle.points import Values, without_place
+from search.oracle.points import NOTHING, Seen, Values, without_place
 from search.oracle.positions import position_at, whole_position
 from search.oracle.promotion import Promotion
 from search.oracle.recognition import is_of_study
 from search.oracle.schedule import Bracket, Schedule
+from search.oracle.sight import Sight
 from search.oracle.state import SearchState
 from search.oracle.trials import StudyTrial, is_damaged, load_trials, set_aside, sharing_space, write_trial
 from search.study.folder import Study
 from search.study.ids import BASELINE, Place, confirmation_of
-from search.study.objective import Objective, direction_of
+from search.study.objective import Objective
 from search.study.scoring import ScoreRule, score_of
 from search.system.files import write_json
 from search.system.machine import now
@@ -55,12 +54,12 @@ class StudyOracle(HyperbandOracle):
 
     Differences from `keras_tuner.oracles.HyperbandOracle`:
 
-    - a configuration is drawn from seed and number alone, never from what happened before;
+    - a configuration is drawn from seed and number, and from what the schedule lets it see of the search;
     - trial ids are `<configuration>-<rung>` (`0007-0` is promoted to `0007-1`);
     - a failed trial counts as finished with the worst score, so rungs keep their sizes;
     - every file is replaced atomically, and the trials' files are enough to continue from.
 
-    A decision costs the same in a study of ten trials as in one of ten thousand.
+    A decision costs the same in a study of ten trials as in one of ten thousand, unless the sampler learns.
 
     Args:
         objective: the metric to optimize.
@@ -72,6 +71,7 @@ class StudyOracle(HyperbandOracle):
         promotion: chooses the trials that continue.
         score: what a trial's score is.
         control: hyperparameters and id of the configuration that a control trains, given the winner's.
+        sight: what a draw sees of the search; None: nothing.
 
     Attributes:
         ongoing_trials: the trials that have not ended, by the names under which they were asked for.
@@ -94,6 +94,7 @@ class StudyOracle(HyperbandOracle):
         promotion: Promotion,
         score: ScoreRule,
         control: Callable[[str, Values], tuple[Values, str]],
+        sight: Sight | None = None,
     ) -> None:
         super().__init__(
             keras_tuner.Objective(objective.name, objective.direction),
@@ -109,6 +110,7 @@ class StudyOracle(HyperbandOracle):
         self.verbose = 0
         self._study_objective, self._score_rule = objective, score
         self._configurations, self._rule, self._control = configurations, promotion, control
+        self._see = sight.seen_by if sight else lambda *_: NOTHING
         self._stock_state_written = float("-inf")
         self._take_over(())
 
@@ -116,9 +118,15 @@ class StudyOracle(HyperbandOracle):
 
     def create_trial(self, tuner_id: str) -> StudyTrial:
         """The next trial to run, `RUNNING`; or an empty one that says `IDLE` (wait) or `STOPPED` (all is done)."""
+        must_wait = False
         for bracket in self.state.open_brackets():
             # As in KerasTuner, new configurations come before promotions, and earlier brackets before later ones.
-            chosen = self._first_rung(bracket) or self._promotion(bracket)
+            number = None if must_wait or self.state.exhausted else bracket.next_number()
+            seen = NOTHING if number is None else self._see(number, self.state)
+            # Numbers are drawn in order, so where one has to wait for results, so do all that follow.
+            must_wait |= seen is None
+            chosen = None if number is None or seen is None else self._first_rung(bracket, number, seen)
+            chosen = chosen or self._promotion(bracket)
             if chosen is not None:
                 return self._start(tuner_id, chosen)
         self.state.close_brackets()
@@ -148,11 +156,8 @@ class StudyOracle(HyperbandOracle):
         self.save()
         return trial
 
-    def _first_rung(self, bracket: BracketProgress) -> _Chosen | None:
-        number = None if self.state.exhausted else bracket.next_number()
-        if number is None:
-            return None
-        drawn = self._configurations.draw(number, self.state.config_ids)
+    def _first_rung(self, bracket: BracketProgress, number: int, seen: Seen) -> _Chosen | None:
+        drawn = self._configurations.draw(number, self.state.config_ids, seen)
         if drawn is None:
             self.state.exhausted = True
             return None
@@ -204,14 +209,7 @@ class StudyOracle(HyperbandOracle):
 
     def report(self, trial_id: str, rows: list[dict[str, Any]], names: tuple[str, ...]) -> None:
         """Take over a trial's epochs: of each row of `epochs.csv`, the metrics called `names`."""
-        trial = self.trials[trial_id]
-        trial.metrics = MetricsTracker()
-        for name in names:
-            trial.metrics.register(name, direction=direction_of(name))
-            for row in rows:
-                if np.isfinite(row[name]):
-                    # `MetricsTracker.update` would look for the best value so far twice, for each epoch and metric.
-                    trial.metrics.metrics[name].update(float(row[name]), int(row["epoch"]))
+        self.trials[trial_id].take_over(rows, names)
 
     def finish(self, trial_id: str, status: str, message: str | None = None) -> None:
         """End a trial: `COMPLETED` (it has a score then) or `FAILED` (the worst score)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from search.oracle.points import Values
 from search.study.folder import Study
 from search.study.ids import Place, id_of_folder, is_trial_id, place_of
+from search.study.objective import direction_of
 from search.system.files import backup_of, read_json, write_with_backup
 from search.trial.contract import Status
 
@@ -80,6 +81,16 @@ class StudyTrial(Trial):
         if not self.metrics.exists(metric):
             return []
         return [(observation.step, float(observation.mean())) for observation in self.metrics.get_history(metric)]
+
+    def take_over(self, rows: Iterable[Mapping[str, Any]], names: Iterable[str]) -> None:
+        """Make these epochs its own: of each row of `epochs.csv`, the metrics called `names`."""
+        rows, self.metrics = list(rows), MetricsTracker()
+        for name in names:
+            self.metrics.register(name, direction=direction_of(name))
+            for row in rows:
+                if math.isfinite(row[name]):
+                    # `MetricsTracker.update` would look for the best value so far twice, for each epoch and metric.
+                    self.metrics.metrics[name].update(float(row[name]), int(row["epoch"]))
 
     def reopen(self) -> None:
         """Make it a trial that is yet to be run, as if it had never run."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from search.report.parts import Report
 
 # What the plots and the page are made with: the extra [report].
-NEEDED = ("jinja2", "optuna", "plotly")
+NEEDED = ("jinja2", "plotly")
 
 
 def is_available() -> bool:

@@ -12,7 +12,12 @@ from typing import Any
 
 from search.errors import UserError
 
-SAMPLERS: dict[str, str] = {"random": "search.oracle.samplers.random:RandomSampler"}
+SAMPLERS: dict[str, str] = {
+    "random": "search.oracle.samplers.random:RandomSampler",
+    "tpe": "search.oracle.samplers.tpe:TpeSampler",
+}
+# The samplers whose draws follow from results, so that nothing can be drawn before there are any.
+LEARNING = frozenset({"tpe"})
 PROMOTIONS: dict[str, str] = {"synchronous": "search.oracle.promotion.synchronous:SynchronousPromotion"}
 EXECUTORS: dict[str, str] = {"local": "search.executors.local:LocalExecutor"}
 

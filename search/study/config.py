@@ -151,6 +151,7 @@ class HyperbandSection(Section):
     sampler: Annotated[str, AfterValidator(OneOf(SAMPLERS))] = "random"
     mode: Annotated[str, AfterValidator(OneOf(PROMOTIONS))] = "synchronous"
     baseline: bool = True
+    start: list[PathText] = Field(default=[])
 
 
 class ConfirmSection(Section):

@@ -57,6 +57,7 @@ class Study:
         self.lock_file = folder / ".lock"
         self.driver_file = folder / "driver.json"
         self.latency_file = folder / "latency.json"
+        self.start_file = folder / "start.json"
         self.log_file = folder / "driver.log"
 
     @property
@@ -219,7 +220,7 @@ class Study:
 
     def _is_remnant(self, name: str) -> bool:
         """Whether a file may have been left by a run that was killed before it wrote `study.toml`."""
-        known = (self.lock_file, self.driver_file, self.log_file)
+        known = (self.lock_file, self.driver_file, self.log_file, self.start_file, backup_of(self.start_file))
         return name in {path.name for path in known} or (name.startswith(".") and name.endswith(".tmp"))
 
     def _check_free(self) -> None:

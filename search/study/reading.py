@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from datasets import load_format
 from search.errors import UserError
+from search.study.choices import LEARNING
 from search.study.config import StudyConfig, data_section
 from search.system.toml import flatten, read_toml
 
@@ -78,6 +79,12 @@ def _contradictions(config: StudyConfig, table: Mapping[str, Any]) -> list[str]:
     if band.min_epochs > band.max_epochs:
         problems.append(
             f"[hyperband] min_epochs (={band.min_epochs}) must not be above max_epochs (={band.max_epochs})."
+        )
+    if config.limits.max_latency_ms is not None and band.sampler in LEARNING:
+        problems.append(
+            f"[limits] max_latency_ms: cannot be kept with sampler {band.sampler!r}. Latency is measured before the "
+            "first trial, while nothing else runs, and this sampler draws by the results of trials. Limit max_macs or "
+            "max_parameters, or use sampler 'random'."
         )
     if config.confirm.controls and not config.confirm.top:
         problems.append("[confirm] controls: needs a winner to compare with; set top to 1 or more.")

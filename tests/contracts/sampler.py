@@ -9,6 +9,7 @@ import keras_tuner
 import numpy as np
 import pytest
 
+from search.oracle.points import NOTHING, Observation, Seen, Values
 from search.study.choices import SAMPLERS, load_choice
 
 NUMBERS = range(40)
@@ -27,6 +28,22 @@ def small_space() -> keras_tuner.HyperParameters:
     return space
 
 
+def results(count: int, epochs: int = 3) -> Seen:
+    """What a draw may see: large sizes are good, some trials have failed, and two points have no result yet."""
+    random = np.random.default_rng(0)
+    points: list[Values] = []
+    for _ in range(count + 2):
+        values = {name: random.choice(CHOICES[name]).item() for name in ("kind", "size")}
+        values |= {"rate": random.choice(CHOICES["rate"]).item()} if values["kind"] != "a" else {}
+        points.append(values | {"learning_rate": 10 ** -random.uniform(1, 4), "batch": 8})
+    scores = [None if number % 7 == 6 else float(points[number]["size"]) for number in range(count)]
+    observations = [Observation(*each) for each in zip(points[:count], [epochs] * count, scores, strict=True)]
+    return Seen(observations, points[count:])
+
+
+SEEN = {"nothing": NOTHING, "too little": results(3), "results": results(30)}
+
+
 class SamplerContract:
     """Subclass it, as `TestX`."""
 
@@ -40,40 +57,45 @@ class SamplerContract:
     def test_it_has_a_line_in_the_table(self) -> None:
         assert self.name in SAMPLERS
 
-    def test_its_points_lie_in_the_space(self) -> None:
+    @pytest.mark.parametrize("seen", SEEN.values(), ids=SEEN)
+    def test_its_points_lie_in_the_space(self, seen: Seen) -> None:
         sampler = self.sampler()
         for number in NUMBERS:
-            values = sampler.propose(number, 0)
+            values = sampler.propose(number, 0, seen)
             known = {"kind", "size", "learning_rate", "batch"} | ({"rate"} if values["kind"] != "a" else set())
             assert set(values) == known
             assert all(values[name] in allowed for name, allowed in CHOICES.items() if name in values)
             assert 1e-4 <= values["learning_rate"] <= 1e-1
+            assert {type(value) for value in values.values()} == {str, int, float}, "numpy's numbers are not plain data"
             assert values["batch"] == 8
 
-    def test_a_point_follows_from_seed_number_and_attempt_alone(self) -> None:
-        asked = [(number, attempt) for number in range(10) for attempt in range(3)]
+    def test_a_point_follows_from_seed_number_attempt_and_what_is_seen_alone(self) -> None:
+        asked = [(number, attempt, seen) for number in range(10) for attempt in range(3) for seen in SEEN]
         one, other = self.sampler(), self.sampler()
-        forwards = {place: one.propose(*place) for place in asked}
-        backwards = {place: other.propose(*place) for place in reversed(asked)}
+        forwards = {(*place, seen): one.propose(*place, SEEN[seen]) for *place, seen in asked}
+        backwards = {(*place, seen): other.propose(*place, SEEN[seen]) for *place, seen in reversed(asked)}
         assert forwards == backwards
 
-    def test_chance_of_the_process_does_not_matter(self) -> None:
+    @pytest.mark.parametrize("seen", SEEN.values(), ids=SEEN)
+    def test_chance_of_the_process_does_not_matter(self, seen: Seen) -> None:
         found = []
         for seed in (1, 2):
             random.seed(seed)
             np.random.seed(seed)  # noqa: NPY002 - a sampler may use it by mistake
-            found.append(self.sampler().propose(0, 0))
+            found.append([self.sampler().propose(number, 0, seen) for number in range(10)])
         assert found[0] == found[1]
 
-    def test_numbers_attempts_and_seeds_give_other_points(self) -> None:
+    @pytest.mark.parametrize("seen", SEEN.values(), ids=SEEN)
+    def test_numbers_attempts_and_seeds_give_other_points(self, seen: Seen) -> None:
         sampler = self.sampler()
-        numbers = {str(sampler.propose(number, 0)) for number in NUMBERS}
-        attempts = {str(sampler.propose(0, attempt)) for attempt in NUMBERS}
-        seeds = {str(self.sampler(seed).propose(0, 0)) for seed in NUMBERS}
+        numbers = {str(sampler.propose(number, 0, seen)) for number in NUMBERS}
+        attempts = {str(sampler.propose(0, attempt, seen)) for attempt in NUMBERS}
+        seeds = {str(self.sampler(seed).propose(0, 0, seen)) for seed in NUMBERS}
         assert min(len(numbers), len(attempts), len(seeds)) > len(NUMBERS) / 2
 
+    @pytest.mark.parametrize("seen", SEEN.values(), ids=SEEN)
     @pytest.mark.parametrize("name", CHOICES)
-    def test_every_value_is_proposed_sooner_or_later(self, name: str) -> None:
+    def test_every_value_is_proposed_sooner_or_later(self, name: str, seen: Seen) -> None:
         sampler = self.sampler()
-        found = {values[name] for number in range(200) if name in (values := sampler.propose(number, 0))}
+        found = {values[name] for number in range(200) if name in (values := sampler.propose(number, 0, seen))}
         assert found == set(CHOICES[name])

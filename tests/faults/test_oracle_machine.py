@@ -36,11 +36,13 @@ class Search(RuleBasedStateMachine):
         factor=st.integers(2, 4),
         iterations=st.integers(1, 2),
         size=st.sampled_from([3, 20, 10_000]),
+        sampler=st.sampled_from(["random", "tpe"]),
     )
-    def start(self, workers: int, max_epochs: int, factor: int, iterations: int, size: int) -> None:
+    def start(self, workers: int, max_epochs: int, factor: int, iterations: int, size: int, sampler: str) -> None:
         self.folder = Path(mkdtemp(dir=MEMORY))
         self.workers = workers
         self.search = {"max_epochs": max_epochs, "factor": factor, "iterations": iterations, "space": points(size)}
+        self.search["sampler"] = sampler
         self.oracle = make_oracle(self.folder, **self.search)
         self.running: list[str] = []
         self.waiting: list[str] = []

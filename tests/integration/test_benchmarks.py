@@ -13,6 +13,7 @@ import pytest
 
 from benchmarks import search as search_benchmark
 from benchmarks import trial_start
+from benchmarks._measure import NO_GPU, device_name
 from benchmarks._searches import stock_search
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,6 +80,15 @@ def test_large_study_is_reported(monkeypatch, capsys) -> None:
 
 
 @pytest.mark.grid
+def test_hartmann_compares_samplers_at_equal_epochs(monkeypatch, capsys) -> None:
+    found = result_of("hartmann", monkeypatch, capsys)
+    (row,) = found["rows"]
+    assert all(row[name] >= 0 for name in ("random", "tpe", "optuna"))
+    assert found["time_with_1_workers"] == pytest.approx(1.0, abs=0.1)
+    assert 0 < found["draw_ms"] <= found["longest_draw_ms"]
+
+
+@pytest.mark.grid
 @pytest.mark.timeout(1800)
 def test_scenes_compares_networks_that_differ_in_one_choice() -> None:
     found = printed_by("scenes")
@@ -112,6 +122,31 @@ def test_a_stock_search_and_our_trials_are_timed(tmp_path: Path) -> None:
     assert 0 < stock["in_steps"] < stock["seconds"]
     settings |= {"space": trial_start.TINY["space"]}
     assert trial_start.our_starts(settings, tmp_path / "ours", 2)[0] > 0
+
+
+def test_score_rules_are_compared_on_every_rung(monkeypatch, capsys) -> None:
+    found = result_of("score_rules", monkeypatch, capsys)
+    assert [row["epochs"] for row in found["rows"][::2]] == ["1-1", "2-3", "4-9", "10-27"]
+    assert all(-1 <= row["low"] <= row["high"] <= 1 for row in found["rows"])
+    # Trials of one epoch have one value, so that all rules agree.
+    assert found["rows"][0]["best"] == found["rows"][0]["smoothed"]
+    assert 0 < found["winner_best"] < 1
+
+
+def test_replay_compares_searches_of_equal_epochs(monkeypatch, capsys) -> None:
+    rows = result_of("replay", monkeypatch, capsys)["rows"]
+    assert len({row["side"] for row in rows}) == 6
+    assert {row["epochs"] for row in rows} == {42, 125, 250, 375}
+    assert all(0 <= row["lower_quartile"] <= row["median"] <= row["upper_quartile"] < 1 for row in rows)
+
+
+def test_without_a_gpu_nothing_is_measured_of_it(monkeypatch, capsys) -> None:
+    if device_name() != NO_GPU:
+        pytest.skip("this machine has a GPU, on which the benchmark takes minutes")
+    monkeypatch.setattr(sys, "argv", ["gpu"])
+    importlib.import_module("benchmarks.gpu").main()
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["rows"] == []
 
 
 def test_make_bench_runs_every_program() -> None:

@@ -16,6 +16,7 @@ import pytest
 from search.oracle.factory import make_oracle, preview
 from search.oracle.latency import LatencyMeter
 from search.oracle.limits import Limits
+from search.oracle.points import NOTHING
 from search.study.choices import SAMPLERS, load_choice
 from search.study.reading import parse_config
 from space import Space
@@ -147,7 +148,7 @@ class TestSampler(SamplerContract):
         limits = Limits(config, space, 6, LatencyMeter(config.data.image_size, 6))
         drawn = preview(make_oracle(config, space, limits), config, space)
         sampler = load_choice(SAMPLERS, self.name)(space.hyperparameters(), config.study.seed)
-        assert drawn == [sampler.propose(number, 0) for number in range(len(drawn))]
+        assert drawn == [sampler.propose(number, 0, NOTHING) for number in range(len(drawn))]
 
 
 class TestExecutor(ExecutorContract):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras_tuner
 import numpy as np
 
-from search.oracle.points import Values
+from search.oracle.points import Seen, Values
 
 
 class RandomSampler:
@@ -19,7 +19,7 @@ class RandomSampler:
     def __init__(self, space: keras_tuner.HyperParameters, seed: int) -> None:
         self._space, self._seed = space, seed
 
-    def propose(self, number: int, attempt: int) -> Values:
+    def propose(self, number: int, attempt: int, seen: Seen) -> Values:
         """A random point; see `Sampler.propose`."""
         return draw_values(self._space, [self._seed, number, attempt])
 

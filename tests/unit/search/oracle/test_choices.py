@@ -17,6 +17,10 @@ class TestRandomSampler(SamplerContract):
     name = "random"
 
 
+class TestTpeSampler(SamplerContract):
+    name = "tpe"
+
+
 class TestSynchronousPromotion(PromotionContract):
     name = "synchronous"
 

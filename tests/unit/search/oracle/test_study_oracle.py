@@ -25,6 +25,7 @@ from search.study.ids import BASELINE
 from tests.unit.search.oracles import (
     MEMORY,
     OBJECTIVE,
+    Workers,
     config_id,
     large_space,
     make_oracle,
@@ -32,53 +33,6 @@ from tests.unit.search.oracles import (
     points,
     score,
 )
-
-
-class Workers:
-    """Workers that finish in random order; trials that fail; a driver that is restarted. Nothing is trained."""
-
-    def __init__(
-        self, folder: Path, *, count: int = 1, failing: float = 0.0, chance: Random | None = None, **search: Any
-    ):
-        self.folder, self.search = folder, search
-        self.count, self.failing, self.chance = count, failing, chance or Random(0)
-        self.oracle = make_oracle(folder, **search)
-        self.running: list[str] = []
-        self.runs: list[str] = []
-
-    def run(self, *, restarts: float = 0.0) -> StudyOracle:
-        while True:
-            if self.chance.random() < restarts:
-                self.restart()
-            if len(self.running) == self.count or (self.running and self.chance.random() < 0.4):
-                self.finish()
-                continue
-            trial = self.oracle.create_trial(f"slot{len(self.oracle.trials)}")
-            if trial.status == "RUNNING":
-                self.running.append(trial.trial_id)
-                self.runs.append(trial.trial_id)
-            elif trial.status == "IDLE":
-                assert self.running, "waits for trials that nobody runs"
-                self.finish()
-            else:
-                assert not self.running
-                return self.oracle
-
-    def fails(self, trial_id: str) -> bool:
-        return Random(f"fails {trial_id}").random() < self.failing
-
-    def finish(self) -> None:
-        trial_id = self.running.pop(self.chance.randrange(len(self.running)))
-        if self.fails(trial_id):
-            self.oracle.finish(trial_id, "FAILED", "out of luck")
-            return
-        value = score(self.oracle.trials[trial_id])
-        self.oracle.report(trial_id, [{"epoch": 1, "val_mean_iou": value}], ("val_mean_iou",))
-        self.oracle.finish(trial_id, "COMPLETED")
-
-    def restart(self) -> None:
-        self.oracle = make_oracle(self.folder, **self.search)
-        assert sorted(self.running) == sorted(trial.trial_id for trial in self.oracle.ongoing_trials.values())
 
 
 def expected_trials(workers: Workers) -> dict[str, str]:

@@ -82,10 +82,10 @@ def refusal(changes: dict[str, Any]) -> str:
         ({"space.encoder_weights": {"ResNet50": 3}}, "[space] encoder_weights: given {'ResNet50': 3}; "),
         ({"space": 3}, "[space]: given 3; expected a table."),
         ({"limits.retries": -1}, "[limits] retries: given -1; "),
-        ({"hyperband.sampler": "tpe"}, "[hyperband] sampler: given 'tpe'; allowed are random."),
+        ({"hyperband.sampler": "gp"}, "[hyperband] sampler: given 'gp'; allowed are random, tpe."),
         ({"hyperband.mode": "asynchronous"}, "[hyperband] mode: given 'asynchronous'; allowed are synchronous."),
         ({"workers.executor": "ray"}, "[workers] executor: given 'ray'; allowed are local."),
-        ({"hyperband.start": ["best.toml"]}, "[hyperband] start: unknown key; there are max_epochs, factor, "),
+        ({"hyperband.start": "best.toml"}, "[hyperband] start: given 'best.toml'; should be a valid list."),
         ({"study.on_end": " "}, "[study] on_end: given ' '; expected a command with its arguments."),
         (
             {"study.on_end": "mail 'me"},
