@@ -24,6 +24,8 @@ from search.study.config import HyperbandSection
 from search.study.scoring import ScoreRule, score_of
 
 FACTOR = 3
+# More than one search draws.
+FAR_APART = 1_000_000
 
 
 class Search:
@@ -105,7 +107,8 @@ class StockOracle(HyperbandOracle):
             max_epochs=search.band.max_epochs,
             factor=search.band.factor,
             hyperband_iterations=search.band.iterations,
-            seed=search.seed + 1,  # 0 would be replaced by a random one
+            # Each draw counts one up from the seed, so near seeds draw the same; 0 would be replaced by a random one.
+            seed=1 + FAR_APART * search.seed,
             hyperparameters=search.space,
         )
         self.verbose = 0

@@ -8,7 +8,7 @@ it had never stopped, on all sides.
 
 The incumbent is the configuration of the trial with the highest validation score so far. Regret is how much better the
 best configuration of the table is: mean IoU on test scenes, over both seeds and the last 3 of 27 epochs. A row has its
-median and quartiles over the seeds after so many epochs of training; an iteration of Hyperband takes 375.
+mean, median and quartiles over the seeds after so many epochs of training; an iteration of Hyperband takes 375.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def row_of(name: str, searches: Sequence[Search], epochs: int) -> dict[str, Any]
     """The regrets of one side after so many epochs."""
     regrets = [search.at(epochs) for search in searches]
     lower, median, upper = np.quantile(regrets, (0.25, 0.5, 0.75))
-    quartiles = {"lower_quartile": lower, "median": median, "upper_quartile": upper}
+    quartiles = {"mean": np.mean(regrets), "median": median, "lower_quartile": lower, "upper_quartile": upper}
     return {"side": name, "epochs": epochs, **{key: round(float(value), 4) for key, value in quartiles.items()}}
 
 

@@ -140,9 +140,9 @@ def read_plan(folder: Path) -> Plan:
     """Read what `write_plan` wrote."""
     rows = json.loads((folder / "configurations.json").read_text(encoding="utf-8"))
     with np.load(folder / "scenes.npz") as arrays:
-        splits = [(arrays[f"{split}_images"], arrays[f"{split}_masks"]) for split in IMAGES]
+        train, val, test = ((arrays[f"{split}_images"], arrays[f"{split}_masks"]) for split in IMAGES)
         names = tuple(str(name) for name in arrays["class_names"])
-    return Plan([Configuration(**row) for row in rows], Scenes(*splits, class_names=names))
+    return Plan([Configuration(**row) for row in rows], Scenes(train, val, test, names))
 
 
 def member_seed(number: int, repeat: int) -> int:

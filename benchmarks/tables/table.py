@@ -92,9 +92,9 @@ def write_table(table: Table, file: Path) -> None:
 
 def read_table(file: Path = SCENES) -> Table:
     """Read what `write_table` wrote."""
-    content = json.loads(gzip.decompress(file.read_bytes()))
-    arrays = {*SERIES.values(), "seconds"}
-    return Table(**{name: np.array(value) if name in arrays else value for name, value in content.items()})
+    content: dict[str, Any] = json.loads(gzip.decompress(file.read_bytes()))
+    content |= {name: np.array(content[name]) for name in (*SERIES.values(), "seconds")}
+    return Table(**content)
 
 
 def _plain(value: Any) -> Any:
