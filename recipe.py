@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 if TYPE_CHECKING:
     import keras
 
-# Of the averaged weights: they forget nearly all of what is 100 steps old.
+# Of the averaged weights, after some 170 steps: they forget nearly all of what is 100 steps old.
 EMA_MOMENTUM = 0.95
 
 

@@ -22,6 +22,18 @@ class _ScaledUpdates:
         factor = getattr(self, "_factors", {}).get(self._get_variable_index(variable), 1.0)  # type: ignore[attr-defined]
         super().update_step(gradient, variable, learning_rate * factor)  # type: ignore[misc]
 
+    def _update_model_variables_moving_average(self, trainable_variables: Sequence[Any]) -> None:
+        """Keras's average, but young ones forget faster: the momentum after n steps is `n / (9 + n)` at most.
+
+        Otherwise the average would consist of initial weights for as many steps as small data have in several epochs.
+        The formula is that of `tf.train.ExponentialMovingAverage`, begun with the weights after the first step.
+        """
+        steps = ops.cast(self.iterations, "float32")  # type: ignore[attr-defined]
+        momentum = ops.minimum(self.ema_momentum, steps / (9.0 + steps))  # type: ignore[attr-defined]
+        for variable, average in zip(trainable_variables, self._model_variables_moving_average, strict=True):  # type: ignore[attr-defined]
+            if average is not None:
+                average.assign(average + (1.0 - ops.cast(momentum, variable.dtype)) * (variable - average))
+
     def finalize_variable_values(self, var_list: Sequence[Any]) -> None:
         """Nothing: Keras would go on from the averaged weights after each `fit`."""
 

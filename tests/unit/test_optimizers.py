@@ -12,6 +12,7 @@ import pytest
 
 from datasets.formats import open_dataset
 from deeplab import Architecture, encoder_layers
+from deeplab.optimizers import averaged_weights
 from recipe import EMA_MOMENTUM, Recipe, make_schedule
 
 TINY = Architecture(
@@ -90,8 +91,6 @@ def weights_of(model: keras.Model) -> list[np.ndarray]:
 
 def test_averaged_weights_are_validated_and_training_goes_on_without_them() -> None:
     """The averages follow the weights; with equal seeds, training is the same with and without them."""
-    from deeplab.optimizers import averaged_weights
-
     plain, averaged = trainer_of(), trainer_of(ema=True)
     rows = [[trainer.train_epoch(epoch).row for epoch in (1, 2)] for trainer in (plain, averaged)]
     for one, other in zip(weights_of(plain.model), weights_of(averaged.model), strict=True):
@@ -104,6 +103,24 @@ def test_averaged_weights_are_validated_and_training_goes_on_without_them() -> N
     assert all(np.array_equal(one, other) for one, other in zip(before, weights_of(averaged.model), strict=True))
     assert any(not np.array_equal(one, other) for one, other in zip(before, inside, strict=True))
     assert averaged.model.optimizer.ema_momentum == EMA_MOMENTUM
+
+
+def test_young_averages_forget_faster() -> None:
+    trainer = trainer_of(ema=True)
+    model, optimizer = trainer.model, trainer.model.optimizer
+    expected = weights_of(model)
+    for step in range(12):
+        optimizer.apply(
+            [np.full(variable.shape, 0.1 * step - 0.5, np.float32) for variable in model.trainable_variables]
+        )
+        momentum = min(EMA_MOMENTUM, step / (9 + step))
+        expected = [
+            momentum * average + (1 - momentum) * weights
+            for average, weights in zip(expected, weights_of(model), strict=True)
+        ]
+    with averaged_weights(model):
+        for found, average in zip(weights_of(model), expected, strict=True):
+            np.testing.assert_allclose(found, average, atol=1e-6)
 
 
 @pytest.mark.parametrize(
