@@ -135,6 +135,18 @@ def test_the_longest_training_with_enough_results_counts() -> None:
     assert best(everything) == most[-1], "of a few long trainings, the best is known already"
 
 
+def test_of_the_draws_a_tenth_is_near_the_best_and_a_tenth_near_the_default() -> None:
+    known = seen(60)
+    places = (best(known.observations).values, SPACE.values)
+    drawn = [TpeSampler(SPACE, 3).propose(number, 0, known) for number in range(1000)]
+    near = [np.mean([values["rate"] == point["rate"] for values in drawn]) for point in places]
+    assert all(0.03 < share < 0.07 for share in near), "a mutation keeps every second real number"
+    changed = [
+        values["encoder"] == SPACE.values["encoder"] for values in drawn if values["rate"] == SPACE.values["rate"]
+    ]
+    assert 0.5 < np.mean(changed) < 0.85, "the first is changed like any other, and keeps its value by chance as well"
+
+
 def test_it_draws_where_results_are_good() -> None:
     def score(values: Values) -> float:
         return -abs(np.log10(values["rate"]) + 2) - (values["encoder"] != "c")
