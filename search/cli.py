@@ -140,6 +140,23 @@ def board(
 
 
 @app.command()
+def train(
+    study: StudyFile,
+    architecture: of.ArchitectureFile,
+    epochs: of.Epochs = None,
+    to: of.TrainTo = None,
+    set_: Overrides = None,
+    fresh: of.TrainFresh = False,
+) -> None:
+    """Train one configuration, such as the best, at any budget; after any stop, the same command continues."""
+    from search.commands.train import train as train_configuration
+    from search.driver.interrupts import ignore_hangups
+
+    ignore_hangups()
+    train_configuration(study, architecture, list(set_ or []), epochs=epochs, target=to, fresh=fresh)
+
+
+@app.command()
 def export(
     folder: StudyFolder,
     trial: Annotated[str | None, typer.Option(help="The trial to export.  \\[default: the best]")] = None,
@@ -169,17 +186,10 @@ def export(
 def evaluate(
     model: Model,
     study: StudyFile,
-    split: Annotated[str, typer.Option(help="The split to predict: train, val or test.")] = "test",
+    split: of.Split = "test",
     flip: of.Flip = False,
     scales: of.Scales = "1",
-    to: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="PATH",
-            help="Also write scores.json, confusion.csv, images.csv and the worst images into this folder.",
-            parser=path_of,
-        ),
-    ] = None,
+    to: of.EvaluateTo = None,
 ) -> None:
     """Score a model on the images of a split, at their own size: IoU, Dice and boundaries of each class, confusion.
 

@@ -10,6 +10,23 @@ import typer
 from search.commands.arguments import path_of
 from search.exporters import EXPORTERS
 
+ArchitectureFile = Annotated[
+    Path, typer.Option("--architecture", metavar="FILE", help="A study's best.toml, or like it.", parser=path_of)
+]
+Epochs = Annotated[int | None, typer.Option(min=1, help="Epochs to train.  \\[default: the study's max_epochs]")]
+TrainTo = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="The folder.  \\[default: results/NAME-train]", parser=path_of)
+]
+TrainFresh = Annotated[bool, typer.Option("--fresh", help="Move an old folder aside and start anew.")]
+Split = Annotated[str, typer.Option(help="The split to predict: train, val or test.")]
+EvaluateTo = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="PATH",
+        help="Also write scores.json, confusion.csv, images.csv and the worst images into this folder.",
+        parser=path_of,
+    ),
+]
 Formats = Annotated[str, typer.Option("--format", help=f"Comma-separated: {', '.join(EXPORTERS)}; or: all.")]
 Output = Annotated[str, typer.Option(metavar="WHAT", help="What the models give: probabilities, logits or class_ids.")]
 Size = Annotated[str, typer.Option(metavar="fixed|dynamic", help="Images of the size trained, or of any size.")]

@@ -51,6 +51,11 @@ def run_study(
     """
     console = SearchConsole()
     prepared = prepare(path, overrides, directory, bar=splitting_progress(console.console))
+    run_prepared(prepared, console, fresh=fresh, verbose=verbose)
+
+
+def run_prepared(prepared: Prepared, console: SearchConsole, *, fresh: bool, verbose: bool = False) -> None:
+    """Start or continue a study whose configuration has been checked; see `run_study`."""
     # KerasTuner is loaded by now, quietly; before the file was read, it would have kept the user waiting.
     from search.oracle.factory import make_limits
     from search.oracle.latency import LatencyMeter

@@ -56,7 +56,7 @@ class Specifier:
             images={split: dataset.length(split) for split in ("train", "val")},
             cache=self._cache,
             data_seed=config.study.seed,
-            seed=seed_of(config.study.seed, trial.trial_id),
+            seed=seed_of(config.study.seed, config.study.seed_of or trial.trial_id),
             objective=objective_of(config.study.objective),
             score=config.study.score,
             scores_test=confirmation_of(trial.trial_id) is not None and dataset.length("test") > 0,

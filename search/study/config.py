@@ -13,6 +13,7 @@ from datasets import FORMATS, DataError, FormatOptions, Framing, Orientation, Re
 from recipe import Recipe
 from search.errors import UserError
 from search.study.choices import EXECUTORS, PROMOTIONS, SAMPLERS, OneOf
+from search.study.ids import is_trial_id
 from search.study.scoring import ScoreRule
 from search.system.paths import expand_home
 
@@ -47,6 +48,14 @@ class StudySection(Section):
     objective: str = "val_mean_iou"
     score: ScoreRule = "best"
     on_end: str | None = None
+    seed_of: str | None = None
+
+    @field_validator("seed_of")
+    @classmethod
+    def _is_trial(cls, trial_id: str | None) -> str | None:
+        if trial_id is not None and not is_trial_id(trial_id):
+            raise ValueError("expected the id of a trial, such as 0007-2")
+        return trial_id
 
     @field_validator("on_end")
     @classmethod

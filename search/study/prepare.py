@@ -55,11 +55,15 @@ def prepare(
     Raises:
         UserError: whatever is wrong with any of them.
     """
-    config = load_config(path, overrides, directory)
+    return prepare_config(load_config(path, overrides, directory), str(path), weights=weights, bar=bar)
+
+
+def prepare_config(config: StudyConfig, source: str, *, weights: bool = True, bar: Bar = NO_BAR) -> Prepared:
+    """Check the data and the space of a configuration; `source` names it in messages. Raises UserError."""
     # From the fastest check to the slowest, so that a mistake is reported as soon as possible.
     dataset = open_data(config, bar=bar)
-    space = read_space(config, str(path))
-    check_objective(config, dataset, str(path))
+    space = read_space(config, source)
+    check_objective(config, dataset, source)
     if weights:
         check_weights(config, space)
     return Prepared(config, dataset, space)
