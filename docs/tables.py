@@ -64,6 +64,8 @@ MEANINGS: dict[str, str] = {
     "data.cache": "GB of disk space for images that are decoded and resized once, see [below](#decoded-images). "
     "`true`: 8, `false`: none.",
     "hyperband.max_epochs": "Number of epochs for the configurations that reach the last rung.",
+    "study.seed_of": "A trial of the search whose seed the weights, the order of the images and the augmentation have; "
+    "`train` sets it, see [Training the best one longer](results.md#training-the-best-one-longer).",
     "hyperband.factor": "One in this many configurations is promoted to the next rung.",
     "hyperband.iterations": "How often the whole schedule runs, each time with new configurations.",
     "hyperband.min_epochs": "Brackets whose first rung would train for fewer epochs are left out.",
