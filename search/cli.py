@@ -225,15 +225,9 @@ def predict(
 
 @app.command()
 def summary(
-    file: Annotated[
-        Path | None,
-        typer.Argument(metavar="FILE", help="A TOML file with an architecture, such as best.toml.", parser=path_of),
-    ] = None,
-    image_size: Annotated[tuple[int, int], typer.Option(metavar="H W", help="Height and width of the images.")] = (
-        512,
-        512,
-    ),
-    classes: Annotated[int, typer.Option(min=1, help="Outputs of the network; 1 for binary.")] = 1,
+    file: of.SummaryFile = None,
+    image_size: of.ImageSize = (512, 512),
+    classes: of.Outputs = 1,
 ) -> None:
     """Show a network as a table of parts, shapes, parameters and MACs; without FILE the tutorial's.
 

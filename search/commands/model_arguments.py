@@ -27,6 +27,12 @@ EvaluateTo = Annotated[
         parser=path_of,
     ),
 ]
+SummaryFile = Annotated[
+    Path | None,
+    typer.Argument(metavar="FILE", help="A TOML file with an architecture, such as best.toml.", parser=path_of),
+]
+ImageSize = Annotated[tuple[int, int], typer.Option(metavar="H W", help="Height and width of the images.")]
+Outputs = Annotated[int, typer.Option(min=1, help="Outputs of the network; 1 for binary.")]
 Formats = Annotated[str, typer.Option("--format", help=f"Comma-separated: {', '.join(EXPORTERS)}; or: all.")]
 Output = Annotated[str, typer.Option(metavar="WHAT", help="What the models give: probabilities, logits or class_ids.")]
 Size = Annotated[str, typer.Option(metavar="fixed|dynamic", help="Images of the size trained, or of any size.")]
