@@ -79,7 +79,9 @@ def _start(prepared: Prepared, limits: Limits) -> tuple[Start, list[str]]:
     from search.oracle.starting import read_start
 
     study = Study(prepared.config.folder)
-    return (load_start(study, prepared.config), []) if study.exists else read_start(prepared, limits)
+    # A study that was created from another file has none; `run` refuses that.
+    frozen = study.exists and study.start_file.exists()
+    return (load_start(study, prepared.config), []) if frozen else read_start(prepared, limits)
 
 
 def _advice(prepared: Prepared, schedule: Schedule) -> list[str]:

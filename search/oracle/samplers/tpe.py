@@ -16,7 +16,7 @@ from search.oracle.samplers.budgets import best, enough, largest_budget
 from search.oracle.samplers.mutation import mutate
 from search.oracle.samplers.random import draw_values
 
-# Share of the draws that change the best point so far, and that change the space's defaults.
+# Of the draws that know enough, the share that changes the best point so far, and that changes the space's defaults.
 BEST, DEFAULT = 0.1, 0.1
 # A small space, or one that limits cut, holds few new points where the model looks for them: random ones after these.
 ATTEMPTS = 20
@@ -40,8 +40,9 @@ class TpeSampler:
         known = largest_budget(seen.observations, self._enough)
         if not known or attempt >= ATTEMPTS:
             return draw_values(self._space, [self._seed, number, attempt])
-        random = np.random.default_rng([self._seed, number, attempt])
-        kind = np.random.default_rng([self._seed, number]).random()
+        # Numbered, because numpy takes a missing number of a seed for 0.
+        kind = np.random.default_rng([self._seed, number, 0, 1]).random()
+        random = np.random.default_rng([self._seed, number, attempt, 2])
         if kind < BEST:
             return mutate(self._axes, best(seen.observations).values, random)
         if kind < BEST + DEFAULT:

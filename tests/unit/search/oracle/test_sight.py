@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.oracle.points import NOTHING
-from search.oracle.schedule import make_schedule
+from search.oracle.points import without_place
 from search.oracle.sight import LAG, UNSEEN_RUNGS, Sight, is_blind, seen_results
 from search.oracle.study_oracle import StudyOracle
-from search.study.config import HyperbandSection
-from tests.unit.search.oracles import MEMORY, OBJECTIVE, Workers, make_oracle, points
+from search.study.objective import objective_of
+from tests.unit.search.oracles import MEMORY, OBJECTIVE, Workers, make_oracle, new_oracle, points
 
 TPE: dict[str, Any] = {"sampler": "tpe"}
+LONG: dict[str, Any] = {**TPE, "max_epochs": 27, "iterations": 2}
 
 
 def drawn(oracle: StudyOracle) -> dict[str, Any]:
@@ -46,24 +46,38 @@ def test_workers_kills_and_order_change_no_configuration(
         assert make_oracle(Path(other), **search).create_trial("next").status == "STOPPED"
 
 
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> StudyOracle:
+    """A whole search by one worker, without disturbance."""
+    return Workers(tmp_path_factory.mktemp("alone"), **LONG).run()
+
+
 @pytest.mark.parametrize("count", [1, 2, 8])
-def test_the_sequence_of_a_whole_search_is_one_whatever_the_workers(tmp_path: Path, count: int) -> None:
-    search: dict[str, Any] = {**TPE, "max_epochs": 27, "iterations": 2}
-    alone = Workers(tmp_path / "alone", **search).run()
-    other = Workers(tmp_path / "other", count=count, chance=Random(count), **search).run(restarts=0.05)
+def test_the_sequence_of_a_whole_search_is_one_whatever_the_workers(
+    alone: StudyOracle, tmp_path: Path, count: int
+) -> None:
+    other = Workers(tmp_path, count=count, chance=Random(count), **LONG).run(restarts=0.05)
     assert drawn(other) == drawn(alone)
-    blind = Workers(tmp_path / "random", max_epochs=27, iterations=2).run()
-    same = {name for name, values in drawn(blind).items() if drawn(alone).get(name) == values}
-    # Those that see nothing are drawn as by random; the others are not.
-    assert 10 < len([name for name in same if name.endswith("-0")]) < blind.schedule.configurations / 2
 
 
-def test_a_draw_sees_earlier_brackets_and_its_own_up_to_the_lag(tmp_path: Path) -> None:
-    workers = Workers(tmp_path, max_epochs=27, iterations=2, **TPE)
-    oracle = workers.run()
-    sight, schedule = Sight(oracle.schedule, OBJECTIVE), oracle.schedule
+def test_what_sees_nothing_is_drawn_as_by_random_and_the_rest_is_not(alone: StudyOracle) -> None:
+    random = new_oracle(**LONG | {"sampler": "random"}).preview()
+    found = [without_place(alone.trials[f"{number:04d}-0"].hyperparameters.values) for number in range(len(random))]
+    same = [number for number, values in enumerate(found) if values == random[number]]
+    blind = [
+        number
+        for bracket in alone.schedule.brackets
+        for number in range(bracket.first_config, bracket.first_config + bracket.rungs[0].size)
+        if is_blind(bracket, number)
+    ]
+    assert set(blind) <= set(same)
+    assert len(same) < len(found) / 2
+
+
+def test_a_draw_sees_earlier_brackets_and_its_own_up_to_the_lag(alone: StudyOracle) -> None:
+    sight, schedule = Sight(alone.schedule, OBJECTIVE), alone.schedule
     for number in range(schedule.configurations):
-        seen = sight.seen_by(number, oracle.state)
+        seen = sight.seen_by(number, alone.state)
         assert seen is not None
         counted: dict[int, int] = {}
         for observation in seen.observations:
@@ -92,6 +106,14 @@ def test_a_draw_waits_for_what_it_sees_and_for_nothing_else(tmp_path: Path) -> N
     assert oracle.create_trial("next").status == "RUNNING"
 
 
-def test_a_failure_is_seen_as_one_and_a_loss_by_its_sign() -> None:
-    schedule = make_schedule(HyperbandSection(max_epochs=27, baseline=False))
-    assert Sight(schedule, OBJECTIVE).seen_by(0, None) == NOTHING  # type: ignore[arg-type]
+def test_a_failure_is_seen_as_one_and_a_loss_by_its_sign(tmp_path: Path) -> None:
+    oracle = make_oracle(tmp_path, max_epochs=9, iterations=2, **TPE)
+    while (trial := oracle.create_trial("slot")).status == "RUNNING":
+        oracle.report(trial.trial_id, [{"epoch": 1, "val_mean_iou": 0.25}], ("val_mean_iou",))
+        oracle.finish(trial.trial_id, "FAILED" if trial.trial_id == "0001-0" else "COMPLETED")
+    for objective, score in ((OBJECTIVE, 0.25), (objective_of("val_loss"), -0.25)):
+        seen = Sight(oracle.schedule, objective).seen_by(oracle.schedule.configurations - 1, oracle.state)
+        assert seen is not None
+        first, second, *_ = seen.observations
+        assert (first.epochs, first.score) == (1, score)
+        assert second.score is None, "however good it was before it failed"
