@@ -133,6 +133,8 @@ def test_score_rules_are_compared_on_every_rung(monkeypatch, capsys) -> None:
     assert 0 < found["winner_best"] < 1
 
 
+# keras_tuner.src.engine.oracle asks for the current thread by old names.
+@pytest.mark.filterwarnings("ignore:(currentThread|getName).. is deprecated:DeprecationWarning")
 def test_replay_compares_searches_of_equal_epochs(monkeypatch, capsys) -> None:
     rows = result_of("replay", monkeypatch, capsys)["rows"]
     assert len({row["side"] for row in rows}) == 6

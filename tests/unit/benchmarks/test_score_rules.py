@@ -23,6 +23,8 @@ def table() -> Table:
 def test_rules_score_the_epochs_of_the_rung_alone(table: Table) -> None:
     rungs = rungs_of(table)
     assert [(rung.first_epoch, rung.last_epoch) for rung in rungs] == [(0, 1), (1, 3), (3, 9), (9, 27)]
+    # Backwards, scores fall, so that the epochs before the rung have the highest.
+    table = replace(table, val=table.val[:, :, ::-1])
     found = judge(table, rungs[2])
     assert found["best"].scores == pytest.approx(table.val[:, :, 3:9].max(axis=2))
     assert found["smoothed_ema"].scores == pytest.approx(table.averaged_val[:, :, 6:9].mean(axis=2))

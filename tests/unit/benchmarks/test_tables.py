@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -99,12 +99,13 @@ def test_a_configuration_is_nearest_to_itself_and_to_its_small_changes(table: Ta
     assert nearest.free(values, range(len(table.values))) is None
 
 
-def test_a_hyperparameter_that_only_one_of_two_points_has_sets_them_apart(table: Table) -> None:
-    nearest = Nearest(table)
-    values = next(each for each in table.values if each["decoder_depth"] > 0)
-    lacking = {name: value for name, value in values.items() if name != "decoder_filters"}
-    (first,) = (table.values[number] for number in nearest.order(lacking)[:1])
-    assert first in (values, *(each for each in table.values if "decoder_filters" not in each))
+def test_a_hyperparameter_that_only_one_of_two_points_has_sets_them_apart_by_one(table: Table) -> None:
+    shallow = {"aspp_filters": 32, "aspp_branches": 0, "decoder_depth": 0, "learning_rate": 1e-3, "weight_decay": 1e-3}
+    deeper = shallow | {"decoder_depth": 1, "decoder_filters": 32}
+    wider = shallow | {"aspp_filters": 128}
+    two = replace(table, values=[each | {"augment": "none"} for each in (deeper, wider)])
+    # A quarter of an axis and a hyperparameter more are further than two thirds of an axis.
+    assert list(Nearest(two).order(shallow | {"augment": "none"})) == [1, 0]
 
 
 def test_attempts_propose_every_configuration_once(table: Table) -> None:
