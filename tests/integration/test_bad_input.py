@@ -97,7 +97,7 @@ def test_epochs_that_contradict(tmp_path: Path, tiny: Table) -> None:
 @pytest.mark.parametrize(
     ("section", "said"),
     [
-        ({"hyperband": {"sampler": "tpe"}}, "[hyperband] sampler: given 'tpe'; allowed are random"),
+        ({"hyperband": {"sampler": "grid"}}, "[hyperband] sampler: given 'grid'; allowed are random, tpe"),
         ({"workers": {"executor": "ray"}}, "[workers] executor: given 'ray'; allowed are local"),
         ({"workers": {"address": "auto"}}, "[workers] address: unknown key"),
     ],

@@ -158,6 +158,7 @@ def test_study_toml_is_frozen_with_everything_resolved(study: Path, tiny: Table)
         "sampler": "random",
         "mode": "synchronous",
         "baseline": True,
+        "start": [],
     }
     assert frozen["space"] == tiny["space"]
     assert frozen["recipe"]["optimizer"] == "adamw"

@@ -206,6 +206,11 @@ def test_an_interruption_waits_until_all_files_are_in_place(tmp_path: Path, monk
         exchange.put_in_place(new, path)
 
     monkeypatch.setattr(placing, "put_in_place", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        placing.place(written, tmp_path / "target")
+    # Processes that pytest-xdist starts ignore the signal.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            placing.place(written, tmp_path / "target")
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert sorted(path.name for path in (tmp_path / "target").iterdir()) == ["a", "b", "c"]

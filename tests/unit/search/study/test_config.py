@@ -46,7 +46,7 @@ def refusal(changes: dict[str, Any]) -> str:
         ({"hyperband": None}, "[hyperband]: the table is missing."),
         (
             {"study.colour": "red"},
-            "[study] colour: unknown key; there are name, directory, seed, objective, score, on_end.",
+            "[study] colour: unknown key; there are name, directory, seed, objective, score, on_end, seed_of.",
         ),
         ({"recipe.momentum": 0.9}, "[recipe] momentum: unknown key; there are optimizer, learning_rate"),
         (
