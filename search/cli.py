@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from search.commands import model_arguments as of
+from search.commands import options as of
 from search.commands.arguments import Directory, Model, Overrides, StudyFile, StudyFolder, StudyFolders, path_of
 from search.errors import Incomplete, Interrupted, SearchStopped, UserError
 from search.exporters import DEFAULT_FORMATS
@@ -39,12 +39,8 @@ def run(
     ] = None,
     executor: Annotated[str | None, typer.Option(help=f"Where trials run: {', '.join(EXECUTORS)}.")] = None,
     directory: Directory = None,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Move an old study of this name aside and start anew.")
-    ] = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", help="Also show what the driver decides, and why; driver.log always has it.")
-    ] = False,
+    fresh: of.Fresh = False,
+    verbose: of.Verbose = False,
 ) -> None:
     """Start a search, or continue it: after any stop, the same command continues."""
     # Each command is imported when it is called, so that `--help` and `status` do not wait for the libraries of others.

@@ -1,4 +1,4 @@
-"""Arguments of the commands that write models and use them."""
+"""Options of commands; arguments that several commands take are in `arguments`."""
 
 from __future__ import annotations
 
@@ -68,3 +68,7 @@ KeepProbabilities = Annotated[
 Batch = Annotated[int, typer.Option(min=1, help="Images, or tiles of one image, per call of the network.")]
 Flip = Annotated[bool, typer.Option("--flip", help="Also predict each image mirrored, and average.")]
 Scales = Annotated[str, typer.Option(help="Comma-separated scales at which to predict, and average.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Move an old study of this name aside and start anew.")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", help="Also show what the driver decides, and why; driver.log always has it.")
+]
