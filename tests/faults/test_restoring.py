@@ -111,6 +111,17 @@ def test_memory_that_runs_out_while_a_checkpoint_is_restored_is_no_damage(
     assert read_state(trial.folder / "last") == before
 
 
+def test_memory_that_runs_out_while_a_checkpoint_is_checked_is_no_damage(
+    trial: TrialSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Path) -> str:
+        raise MemoryError
+
+    monkeypatch.setattr("search.trial.damage.checksum", fail)
+    with pytest.raises(MemoryError):
+        continue_trial(trial)
+
+
 @pytest.mark.parametrize("change", ["optimizer", "network"])
 def test_a_network_that_has_changed_is_no_damage(
     trial: TrialSpec, change: str, capsys: pytest.CaptureFixture[str]
